@@ -1,0 +1,1 @@
+"""Denoise: framing, network, data, training, export of the two noise-removal models."""
