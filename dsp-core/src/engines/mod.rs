@@ -1,0 +1,3 @@
+//! Whole chains, each an owner of everything between its input and its output.
+
+pub mod denoise;

@@ -1,0 +1,112 @@
+//! The one lifecycle that every engine has: prepare, reset, process, latency.
+
+use crate::units::Hz;
+
+/// Lowest sample rate an engine accepts, in hertz.
+pub const MIN_RATE: f64 = 8_000.0;
+/// Highest sample rate an engine accepts, in hertz.
+pub const MAX_RATE: f64 = 384_000.0;
+/// Most channels an engine accepts.
+pub const MAX_CHANNELS: usize = 64;
+
+/// What an engine must know before audio flows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Format {
+    /// Sample rate.
+    pub rate: Hz,
+    /// Number of channels, at least 1.
+    pub channels: usize,
+}
+
+impl Format {
+    /// A format with the ranges checked.
+    ///
+    /// # Errors
+    /// [`Error::Rate`] or [`Error::Channels`] when a value is out of range.
+    pub fn new(rate: Hz, channels: usize) -> Result<Self, Error> {
+        if !(MIN_RATE..=MAX_RATE).contains(&rate.0) {
+            return Err(Error::Rate(rate.0));
+        }
+        if channels == 0 || channels > MAX_CHANNELS {
+            return Err(Error::Channels(channels));
+        }
+        Ok(Self { rate, channels })
+    }
+}
+
+/// What can go wrong before audio flows. `process` itself cannot fail.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Sample rate out of range.
+    #[error("a sample rate of {0} Hz is out of range; use {MIN_RATE} to {MAX_RATE} Hz")]
+    Rate(f64),
+    /// Channel count out of range.
+    #[error("{0} channels are out of range; use 1 to {MAX_CHANNELS}")]
+    Channels(usize),
+    /// A model could not be loaded or does not fit its manifest.
+    #[error("model {id}: {reason}")]
+    Model {
+        /// The model's id.
+        id: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A parameter's id or value is not known to the engine.
+    #[error(transparent)]
+    Param(#[from] crate::params::ParamError),
+    /// A preset could not be read.
+    #[error("preset: {0}")]
+    Preset(String),
+}
+
+/// One frame of what an engine did, for meters, pictures and reports.
+///
+/// Frames come in order, one per hop. The slices are valid during the call only.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Mean power over the channels, `[bin]`; a full-scale sine reads 1 (0 dBFS) in its bin.
+    pub input_power: &'a [f32],
+    /// Linear amplitude gain applied, `[bin]`, mean over the channels.
+    pub gain: &'a [f32],
+    /// Distance of two bins in hertz.
+    pub bin_hz: f32,
+    /// The model's step did not come in time and this frame passed dry.
+    pub late: bool,
+}
+
+/// Receives the frames of an engine. Called on the audio thread: must not allocate, lock or wait.
+pub trait Observer {
+    /// One frame was processed.
+    fn frame(&mut self, frame: &Frame<'_>);
+}
+
+/// Looks at nothing.
+impl Observer for () {
+    fn frame(&mut self, _: &Frame<'_>) {}
+}
+
+/// A real-time audio processor.
+///
+/// `prepare` may allocate and take time. `reset`, `process` and `latency` never allocate, lock,
+/// wait, log, do input or output, or panic.
+pub trait Processor {
+    /// A plain value with everything a user can set.
+    type Settings: Clone + PartialEq + Default;
+
+    /// Allocates for a format and resets.
+    ///
+    /// # Errors
+    /// When the format is out of range.
+    fn prepare(&mut self, format: Format) -> Result<(), Error>;
+
+    /// Forgets all history: the next sample is the first.
+    fn reset(&mut self);
+
+    /// Processes a block in place, planar: `audio[channel][sample]`, of any length, with the
+    /// channel count of `prepare`. The output does not depend on how the signal is cut into blocks.
+    fn process(&mut self, audio: &mut [&mut [f32]], settings: &Self::Settings, observer: &mut dyn Observer);
+
+    /// Delay from input to output in samples, for these settings, after `prepare`.
+    fn latency(&self, settings: &Self::Settings) -> usize;
+}
