@@ -163,11 +163,12 @@ class Net(nn.Module):
         last = torch.stack([s[:, -1], w[:, -1]], -1)
         return (low.permute(2, 0, 1, 3).contiguous(), high.permute(2, 0, 1, 3).contiguous(), last)
 
-    def forward(self, spec: torch.Tensor, keep: float, state: dict | None = None):
+    def forward(self, spec: torch.Tensor, keep: float, state: dict | None = None, start: dict | None = None):
         """Mask of `spec` `[B, T, 481, 2]`: low part `[B, T, 96, 2]` and high gains
-        `[B, T, 385]`; with `state` (as `state_shapes`, batch 1) also the next state."""
+        `[B, T, 385]`; with `state` (as `state_shapes`, batch 1) also the next state.
+        `start["level"]` `[B, 2]` is a level to begin with, the other states being zero."""
         b, t = spec.shape[:2]
-        low, high, level = self.features(spec, keep, state["level"] if state else None)
+        low, high, level = self.features(spec, keep, (state or start or {}).get("level"))
         x = torch.cat([low @ self.low_w, high @ self.high_w]) + self.step_b[:, None, None, :]
         following = {"level": level}
         for i in range(self.blocks):
