@@ -1,3 +1,32 @@
-//! The project's commands.
+//! The project's commands: `cargo xtask COMMAND`.
+//!
+//! Each command is a module with an `Args` (what clap reads) and a `run(Args) -> ExitCode`. To add
+//! one: a `mod`, a variant of [`Command`] and a line in [`main`]. A command with heavy dependencies
+//! stands behind a feature of this package, so that `render` builds quickly.
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+mod render;
+
+/// What is read from the command line.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about = "Plainsong's commands", max_term_width = 110)]
+struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+enum Command {
+    /// Process audio files with an engine, exactly as the plugin would
+    Render(render::Args),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Render(args) => render::run(args),
+    }
+}
