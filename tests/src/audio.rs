@@ -1,0 +1,189 @@
+//! Test signals, generated: something like speech, and noises to put behind it.
+//!
+//! The speech is a pulse train through three formant resonators with fricatives and pauses between
+//! the syllables: not intelligible, but with the pitch, formants, onsets, sibilants and silences
+//! that a denoiser lives on.
+
+use crate::random::Random;
+use std::f32::consts::{PI, TAU};
+
+/// First three formants of some vowels in hertz, as measured for men by Peterson and Barney (1952).
+const VOWELS: [[f32; 3]; 6] = [
+    [730.0, 1090.0, 2440.0],
+    [530.0, 1840.0, 2480.0],
+    [270.0, 2290.0, 3010.0],
+    [570.0, 840.0, 2410.0],
+    [300.0, 870.0, 2240.0],
+    [660.0, 1720.0, 2410.0],
+];
+/// Bandwidths of the formants in hertz.
+const BANDWIDTHS: [f32; 3] = [80.0, 100.0, 140.0];
+/// Level of the speech, root mean square while it sounds, full scale 1: -20 dBFS.
+const SPEECH_LEVEL: f32 = 0.1;
+
+/// A two-pole resonator.
+#[derive(Default)]
+struct Resonator {
+    y1: f32,
+    y2: f32,
+}
+
+impl Resonator {
+    fn step(&mut self, x: f32, frequency: f32, bandwidth: f32, rate: f32) -> f32 {
+        let r = (-PI * bandwidth / rate).exp();
+        let y = (1.0 - r) * x + 2.0 * r * (TAU * frequency / rate).cos() * self.y1 - r * r * self.y2;
+        self.y2 = self.y1;
+        self.y1 = y;
+        y
+    }
+}
+
+/// Speech-like sound: `seconds` at `rate` hertz, -20 dBFS while it sounds.
+pub fn speech(rate: f64, seconds: f32, seed: u64) -> Vec<f32> {
+    let rate = rate as f32;
+    let length = (seconds * rate) as usize;
+    let mut random = Random::new(seed);
+    let mut out = Vec::with_capacity(length);
+    let mut formants: [Resonator; 3] = Default::default();
+    let mut hiss = Resonator::default();
+    let mut phase = 0.0_f32;
+    let mut vowel = VOWELS[0];
+    let base = random.between(95.0, 210.0);
+    // A little silence first, as in a recording.
+    out.resize((0.1 * rate) as usize, 0.0);
+    while out.len() < length {
+        let target = random.pick(&VOWELS);
+        let fricative = random.unit() < 0.4;
+        let consonant = if fricative { (random.between(0.06, 0.12) * rate) as usize } else { (0.02 * rate) as usize };
+        let voiced = (random.between(0.1, 0.28) * rate) as usize;
+        let pause = if random.unit() < 0.25 { random.between(0.15, 0.4) } else { 0.02 };
+        let pitch = base * random.between(0.85, 1.2);
+        let place = random.between(4200.0, 7000.0).min(rate * 0.42);
+        for i in 0..consonant {
+            let envelope = (PI * i as f32 / consonant as f32).sin();
+            let noise = random.normal() * if fricative { 0.5 } else { 0.05 };
+            out.push(envelope * hiss.step(noise, place, 1500.0, rate) * 2.0);
+        }
+        for i in 0..voiced {
+            let along = i as f32 / voiced as f32;
+            let envelope = (along * 12.0).min(1.0) * ((1.0 - along) * 6.0).min(1.0);
+            phase += pitch * (1.0 - 0.15 * along) * (1.0 + 0.01 * random.normal()) / rate;
+            let pulse = if phase >= 1.0 {
+                phase -= 1.0;
+                (rate / 1000.0).sqrt() * 6.0
+            } else {
+                0.0
+            };
+            let source = pulse + 0.02 * random.normal();
+            let mut sample = 0.0;
+            for (k, resonator) in formants.iter_mut().enumerate() {
+                vowel[k] += (target[k] - vowel[k]) * 40.0 / rate;
+                let gain = [1.0, 0.6, 0.3][k];
+                sample += gain * resonator.step(source, vowel[k].min(rate * 0.45), BANDWIDTHS[k], rate);
+            }
+            out.push(envelope * sample);
+        }
+        out.resize(out.len() + (pause * rate) as usize, 0.0);
+    }
+    out.truncate(length);
+    scale_to_active_level(&mut out, SPEECH_LEVEL);
+    out
+}
+
+/// Scales so that the samples that are not silent have this root mean square.
+fn scale_to_active_level(samples: &mut [f32], level: f32) {
+    let active: Vec<f64> = samples.iter().map(|&x| f64::from(x).powi(2)).filter(|&power| power > 1e-12).collect();
+    if active.is_empty() {
+        return;
+    }
+    let rms = (active.iter().sum::<f64>() / active.len() as f64).sqrt() as f32;
+    for sample in samples {
+        *sample *= level / rms;
+    }
+}
+
+/// White noise with this root mean square.
+pub fn white(length: usize, rms: f32, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    (0..length).map(|_| rms * random.normal()).collect()
+}
+
+/// A fan: noise that falls with frequency, and mains hum with three harmonics. Root mean square
+/// about `rms`.
+pub fn fan(rate: f64, length: usize, rms: f32, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let mut low = 0.0_f32;
+    // One pole at 600 Hz, then levelled to unit power.
+    let pole = (-TAU * 600.0 / rate as f32).exp();
+    let level = (1.0 - pole * pole).sqrt();
+    (0..length)
+        .map(|i| {
+            low = pole * low + level * random.normal();
+            let hum: f32 = (1..=3).map(|k| (TAU * ((50.0 * k as f64 * i as f64 / rate).fract() as f32)).sin() / k as f32).sum();
+            rms * (0.8 * low + 0.15 * random.normal() + 0.4 * hum)
+        })
+        .collect()
+}
+
+/// Speech with a fan and hiss behind it, one such signal a channel: the same voice at different
+/// levels, different noise.
+pub fn noisy_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+    let voice = speech(rate, seconds, seed);
+    (0..channels)
+        .map(|channel| {
+            let level = 1.0 - 0.12 * channel as f32;
+            let fan = fan(rate, voice.len(), 0.02, seed ^ (channel as u64 + 1) << 8);
+            let hiss = white(voice.len(), 0.003, seed ^ (channel as u64 + 1) << 16);
+            voice.iter().zip(fan).zip(hiss).map(|((v, f), h)| level * v + f + h).collect()
+        })
+        .collect()
+}
+
+/// One sample of 1 at `at`, else silence.
+pub fn impulse(length: usize, at: usize) -> Vec<f32> {
+    let mut out = vec![0.0; length];
+    out[at] = 1.0;
+    out
+}
+
+/// Every sample times a factor, on all channels.
+pub fn scaled(audio: &[Vec<f32>], factor: f32) -> Vec<Vec<f32>> {
+    audio.iter().map(|channel| channel.iter().map(|x| x * factor).collect()).collect()
+}
+
+/// All channels later by `delay` samples, the length unchanged.
+pub fn delayed(audio: &[Vec<f32>], delay: usize) -> Vec<Vec<f32>> {
+    audio.iter().map(|channel| std::iter::repeat_n(0.0, delay).chain(channel.iter().copied()).take(channel.len()).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{level_db, peak};
+
+    #[test]
+    fn the_same_seed_gives_the_same_speech_and_another_another() {
+        assert_eq!(speech(48_000.0, 0.5, 3), speech(48_000.0, 0.5, 3));
+        assert_ne!(speech(48_000.0, 0.5, 3), speech(48_000.0, 0.5, 4));
+    }
+
+    #[test]
+    fn speech_has_sound_and_silence_at_every_rate() {
+        for rate in [8_000.0, 16_000.0, 44_100.0, 48_000.0, 192_000.0] {
+            let sound = speech(rate, 2.0, 1);
+            assert_eq!(sound.len(), (2.0 * rate) as usize);
+            assert!(sound.iter().all(|x| x.is_finite()) && peak(std::slice::from_ref(&sound)) < 4.0);
+            let quiet = sound.chunks((0.01 * rate) as usize).filter(|c| level_db(c) < -60.0).count();
+            let loud = sound.chunks((0.01 * rate) as usize).filter(|c| level_db(c) > -30.0).count();
+            assert!(quiet > 8 && loud > 60, "{rate} Hz: {quiet} silent and {loud} sounding pieces of 10 ms in 200");
+        }
+    }
+
+    #[test]
+    fn delay_and_scale_do_what_they_say() {
+        let audio = vec![vec![1.0, 2.0, 3.0]];
+        assert_eq!(delayed(&audio, 1), [[0.0, 1.0, 2.0]]);
+        assert_eq!(delayed(&audio, 9), [[0.0, 0.0, 0.0]]);
+        assert_eq!(scaled(&audio, 2.0), [[2.0, 4.0, 6.0]]);
+    }
+}

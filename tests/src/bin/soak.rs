@@ -1,0 +1,58 @@
+//! Soaks the denoiser: `soak --seconds N [--allow-missed PERCENT] [--seed N] [--only engine|plugin]`.
+//! Each subject runs for that long. Usually called as `cargo xtask soak`.
+
+use dsp_core::realtime::PoolAllocator;
+use plainsong_tests::allocations::Counting;
+use plainsong_tests::soak::{self, Report};
+use std::alloc::System;
+use std::process::ExitCode;
+
+/// As in the plugin, with a count of what the pool lets through.
+#[global_allocator]
+static ALLOCATOR: PoolAllocator<Counting<System>> = PoolAllocator::over(Counting(System));
+
+/// A soak of one subject: seconds and seed.
+type Soak = fn(f64, u64) -> Report;
+
+/// The value after a flag.
+fn value(args: &[String], flag: &str) -> Option<String> {
+    args.iter().position(|a| a == flag).and_then(|i| args.get(i + 1).cloned())
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |flag: &str, default: f64| match value(&args, flag).map(|text| text.parse::<f64>()) {
+        None => Some(default),
+        Some(Ok(number)) => Some(number),
+        Some(Err(_)) => None,
+    };
+    let (Some(seconds), Some(percent), Some(seed)) = (number("--seconds", 60.0), number("--allow-missed", 0.0), number("--seed", 1.0))
+    else {
+        eprintln!("usage: soak [--seconds N] [--allow-missed PERCENT] [--seed N] [--only engine|plugin]");
+        return ExitCode::from(2);
+    };
+    let only = value(&args, "--only");
+    let subjects: [(&str, Soak); 2] = [("engine", soak::denoise_engine), ("plugin", soak::denoise_plugin)];
+    let (mut passed, mut failed) = (0, 0);
+    for (name, run) in subjects {
+        if only.as_deref().is_some_and(|only| only != name) {
+            continue;
+        }
+        // A thread of its own, so that real-time priority ends with the subject.
+        let report = std::thread::spawn(move || run(seconds, seed as u64)).join();
+        let Ok(report) = report else {
+            failed += 1;
+            continue;
+        };
+        println!("{report}");
+        match report.verdict(percent / 100.0) {
+            Ok(()) => passed += 1,
+            Err(why) => {
+                println!("  FAILED: {why}");
+                failed += 1;
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,481 @@
+//! A small CLAP host: loads a bundled plugin and does to it what hosts do.
+//!
+//! Everything runs on the caller's thread, which is main and audio thread in turn, as the CLAP
+//! standard permits.
+
+use crate::engine::Blocks;
+use crate::random::Random;
+use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
+use clack_extensions::audio_ports_config::{AudioPortsConfigBuffer, PluginAudioPortsConfig};
+use clack_extensions::gui::{GuiSize, HostGui, HostGuiImpl, PluginGui};
+use clack_extensions::latency::{HostLatency, HostLatencyImpl, PluginLatency};
+use clack_extensions::params::{
+    HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags, ParamInfoBuffer, ParamInfoFlags, ParamRescanFlags,
+    PluginParams,
+};
+use clack_extensions::render::{PluginRender, RenderMode};
+use clack_extensions::state::{HostState, HostStateImpl, PluginState};
+use clack_host::events::event_types::ParamValueEvent;
+use clack_host::prelude::*;
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the plugin asked of the host.
+#[derive(Debug, Default)]
+pub struct Requests {
+    restart: AtomicBool,
+    callback: AtomicBool,
+    flush: AtomicBool,
+    resized_to: AtomicU64,
+}
+
+impl SharedHandler<'_> for Requests {
+    fn request_restart(&self) {
+        self.restart.store(true, Ordering::SeqCst);
+    }
+    fn request_process(&self) {}
+    fn request_callback(&self) {
+        self.callback.store(true, Ordering::SeqCst);
+    }
+}
+
+impl HostParamsImplShared for Requests {
+    fn request_flush(&self) {
+        self.flush.store(true, Ordering::SeqCst);
+    }
+}
+
+impl HostGuiImpl for Requests {
+    fn resize_hints_changed(&self) {}
+    fn request_resize(&self, size: GuiSize) -> Result<(), HostError> {
+        self.resized_to.store(size.pack_to_u64(), Ordering::SeqCst);
+        Ok(())
+    }
+    fn request_show(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn request_hide(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn closed(&self, _: bool) {}
+}
+
+/// The host's main thread: nothing to keep, the plugin is asked when its values matter.
+#[derive(Debug)]
+pub struct Main;
+
+impl MainThreadHandler<'_> for Main {}
+impl HostLatencyImpl for Main {
+    fn changed(&self) {}
+}
+impl HostStateImpl for Main {
+    fn mark_dirty(&self) {}
+}
+impl HostParamsImplMainThread for Main {
+    fn rescan(&self, _: ParamRescanFlags) {}
+    fn clear(&self, _: ClapId, _: ParamClearFlags) {}
+}
+
+/// The host.
+#[derive(Debug)]
+pub struct Host;
+
+impl HostHandlers for Host {
+    type Shared<'a> = Requests;
+    type MainThread<'a> = Main;
+    type AudioProcessor<'a> = ();
+
+    fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Self::Shared<'_>) {
+        builder.register::<HostLatency>().register::<HostParams>().register::<HostState>().register::<HostGui>();
+    }
+}
+
+/// Path of a bundled plugin.
+///
+/// # Panics
+/// When it is not there, with the command that makes it.
+pub fn bundled(file: &str) -> PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    let path = target.join("bundled").join(file);
+    assert!(path.exists(), "{} is missing: run `cargo xtask bundle denoise --release` first", path.display());
+    path
+}
+
+/// File name of the denoiser's CLAP bundle.
+pub const DENOISE: &str = "Plainsong Denoise.clap";
+
+/// A loaded plugin file.
+pub struct Bundle(PluginEntry);
+
+impl Bundle {
+    /// Loads the denoiser.
+    ///
+    /// # Panics
+    /// When it is missing or does not load.
+    pub fn denoise() -> Self {
+        let path = bundled(DENOISE);
+        // SAFETY: the file is this project's own plugin, which upholds the CLAP standard.
+        Self(unsafe { PluginEntry::load(&path) }.unwrap_or_else(|e| panic!("{} does not load: {e}", path.display())))
+    }
+
+    /// Ids of the plugins in the file.
+    pub fn ids(&self) -> Vec<CString> {
+        let Some(factory) = self.0.get_plugin_factory() else { return Vec::new() };
+        factory.plugin_descriptors().filter_map(|d| d.id().map(Into::into)).collect()
+    }
+}
+
+/// One parameter as the plugin declares it. Values are in the plugin's CLAP range.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    /// CLAP id.
+    pub id: ClapId,
+    /// Name shown.
+    pub name: String,
+    /// Lowest value.
+    pub min: f64,
+    /// Highest value.
+    pub max: f64,
+    /// Value of a new instance.
+    pub default: f64,
+    /// Takes whole values only.
+    pub stepped: bool,
+}
+
+/// An instance of a plugin.
+pub struct Plugin {
+    processor: Option<PluginAudioProcessor<Host>>,
+    instance: PluginInstance<Host>,
+    ports: (AudioPorts, AudioPorts),
+    /// Input of the block, since the plugin may not write to it and the caller's buffer is in place.
+    input: Vec<Vec<f32>>,
+    events: EventBuffer,
+    clock: u64,
+}
+
+impl Plugin {
+    /// A new instance of the file's first plugin.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn new(bundle: &Bundle) -> Self {
+        let id = bundle.ids().first().cloned().expect("a plugin in the bundle");
+        let info = HostInfo::new("Plainsong tests", "Plainsong", "", "0.1.0").expect("no zero bytes");
+        let instance = PluginInstance::<Host>::new(|_| Requests::default(), |_| Main, &bundle.0, &id, &info)
+            .unwrap_or_else(|e| panic!("no instance of {id:?}: {e}"));
+        let mut plugin = Self {
+            processor: None,
+            instance,
+            ports: (AudioPorts::with_capacity(8, 1), AudioPorts::with_capacity(8, 1)),
+            input: Vec::new(),
+            events: EventBuffer::with_capacity(256),
+            clock: 0,
+        };
+        plugin.idle();
+        plugin
+    }
+
+    /// What an extension needs.
+    fn extension<E: clack_host::extensions::Extension<ExtensionSide = clack_host::extensions::PluginExtensionSide>>(&self) -> E {
+        self.instance.plugin_shared_handle().get_extension::<E>().unwrap_or_else(|| panic!("the plugin lacks {:?}", E::IDENTIFIERS))
+    }
+
+    /// Runs what the plugin asked to be run on the main thread. Restarts are the test's business.
+    pub fn idle(&mut self) {
+        if self.instance.access_shared_handler(|requests| requests.callback.swap(false, Ordering::SeqCst)) {
+            self.instance.call_on_main_thread_callback();
+        }
+    }
+
+    /// True once after the plugin asked for a restart.
+    pub fn wants_restart(&mut self) -> bool {
+        self.instance.access_shared_handler(|requests| requests.restart.swap(false, Ordering::SeqCst))
+    }
+
+    /// Selects mono (1) or stereo (2) main ports. Must not be active.
+    ///
+    /// # Panics
+    /// When the plugin has no such configuration.
+    pub fn select_channels(&mut self, channels: u32) {
+        assert!(self.processor.is_none(), "deactivate first");
+        if self.channels() == channels {
+            return;
+        }
+        let configs: PluginAudioPortsConfig = self.extension();
+        let handle = self.instance.plugin_handle();
+        let mut buffer = AudioPortsConfigBuffer::new();
+        let id = (0..configs.count(&handle))
+            .find_map(|index| {
+                let config = configs.get(&handle, index, &mut buffer)?;
+                let fits = config.main_input.is_some_and(|p| p.channel_count == channels)
+                    && config.main_output.is_some_and(|p| p.channel_count == channels);
+                fits.then_some(config.id)
+            })
+            .unwrap_or_else(|| panic!("no configuration of {channels} channels"));
+        configs.select(&handle, id).expect("a configuration that the plugin lists");
+        assert_eq!(self.channels(), channels, "channels of the main port");
+    }
+
+    /// Channels of the main output.
+    pub fn channels(&mut self) -> u32 {
+        let ports: PluginAudioPorts = self.extension();
+        let handle = self.instance.plugin_handle();
+        let mut buffer = AudioPortInfoBuffer::new();
+        ports.get(&handle, 0, false, &mut buffer).map_or(0, |port| port.channel_count)
+    }
+
+    /// Activates and starts.
+    ///
+    /// # Panics
+    /// When the plugin refuses.
+    pub fn activate(&mut self, rate: f64, max_block: u32) {
+        let configuration = PluginAudioConfiguration { sample_rate: rate, min_frames_count: 1, max_frames_count: max_block };
+        let stopped = self.instance.activate(|_, _| (), configuration).unwrap_or_else(|e| panic!("activation at {rate} Hz: {e}"));
+        let mut processor: PluginAudioProcessor<Host> = stopped.into();
+        processor.start_processing().unwrap_or_else(|e| panic!("start: {e}"));
+        self.processor = Some(processor);
+        self.clock = 0;
+        self.idle();
+    }
+
+    /// Stops and deactivates. Nothing happens to an inactive plugin.
+    pub fn deactivate(&mut self) {
+        if let Some(processor) = self.processor.take() {
+            self.instance.deactivate(processor.into_stopped());
+            self.idle();
+        }
+    }
+
+    /// Forgets all history.
+    pub fn reset(&mut self) {
+        if let Some(processor) = &mut self.processor {
+            processor.reset();
+        }
+    }
+
+    /// Offline (faster than real time, nothing may be dropped) or real time.
+    ///
+    /// # Panics
+    /// When the plugin refuses.
+    pub fn set_offline(&mut self, offline: bool) {
+        let render: PluginRender = self.extension();
+        let mode = if offline { RenderMode::Offline } else { RenderMode::Realtime };
+        render.set(&self.instance.plugin_handle(), mode).expect("a render mode that the plugin takes");
+    }
+
+    /// Latency reported, in samples.
+    pub fn latency(&mut self) -> usize {
+        let latency: PluginLatency = self.extension();
+        latency.get(&self.instance.plugin_handle()) as usize
+    }
+
+    /// All parameters.
+    pub fn params(&mut self) -> Vec<Param> {
+        let params: PluginParams = self.extension();
+        let handle = self.instance.plugin_handle();
+        let mut buffer = ParamInfoBuffer::new();
+        (0..params.count(&handle))
+            .filter_map(|index| {
+                let info = params.get_info(&handle, index, &mut buffer)?;
+                Some(Param {
+                    id: info.id,
+                    name: String::from_utf8_lossy(info.name).into_owned(),
+                    min: info.min_value,
+                    max: info.max_value,
+                    default: info.default_value,
+                    stepped: info.flags.contains(ParamInfoFlags::IS_STEPPED),
+                })
+            })
+            .collect()
+    }
+
+    /// The parameter of this name.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn param(&mut self, name: &str) -> Param {
+        let params = self.params();
+        params
+            .iter()
+            .find(|p| p.name == name)
+            .cloned()
+            .unwrap_or_else(|| panic!("no parameter {name:?} in {:?}", params.iter().map(|p| &p.name).collect::<Vec<_>>()))
+    }
+
+    /// Current value in the plugin's CLAP range.
+    ///
+    /// # Panics
+    /// When the plugin does not know the parameter.
+    pub fn value(&mut self, id: ClapId) -> f64 {
+        let params: PluginParams = self.extension();
+        params.get_value(&self.instance.plugin_handle(), id).expect("a value of a known parameter")
+    }
+
+    /// The value as the plugin shows it.
+    ///
+    /// # Panics
+    /// When the plugin has no text for it.
+    pub fn text(&mut self, id: ClapId, value: f64) -> String {
+        let params: PluginParams = self.extension();
+        let mut buffer = [0_u8; 256];
+        let text = params.value_to_text(&self.instance.plugin_handle(), id, value, &mut buffer).expect("text of a value");
+        String::from_utf8_lossy(text).into_owned()
+    }
+
+    /// The value that the plugin reads from a text.
+    pub fn read_text(&mut self, id: ClapId, text: &str) -> Option<f64> {
+        let params: PluginParams = self.extension();
+        params.text_to_value(&self.instance.plugin_handle(), id, &CString::new(text).ok()?)
+    }
+
+    /// Sets a parameter by name, as typed by a person, by a flush.
+    ///
+    /// # Panics
+    /// When there is no such parameter or the plugin does not read the text.
+    pub fn set(&mut self, name: &str, text: &str) {
+        let param = self.param(name);
+        let value = self.read_text(param.id, text).unwrap_or_else(|| panic!("{name} does not read {text:?}"));
+        self.flush(&[(param.id, value)]);
+    }
+
+    /// Sends values outside of `process`.
+    pub fn flush(&mut self, values: &[(ClapId, f64)]) {
+        let params: PluginParams = self.extension();
+        self.events.clear();
+        for &(id, value) in values {
+            self.events.push(&ParamValueEvent::new(0, id, Pckn::match_all(), value));
+        }
+        let input = self.events.as_input();
+        let mut output = OutputEvents::void();
+        if let Some(processor) = &mut self.processor {
+            params.flush_active(&mut processor.plugin_handle(), &input, &mut output);
+        } else if let Some(mut handle) = self.instance.inactive_plugin_handle() {
+            params.flush(&mut handle, &input, &mut output);
+        }
+        self.idle();
+    }
+
+    /// The state as bytes.
+    ///
+    /// # Panics
+    /// When the plugin cannot save.
+    pub fn save(&mut self) -> Vec<u8> {
+        let state: PluginState = self.extension();
+        let mut bytes = Vec::new();
+        state.save(&self.instance.plugin_handle(), &mut bytes).expect("a state");
+        bytes
+    }
+
+    /// Loads a state; false when the plugin refuses it.
+    pub fn load(&mut self, bytes: &[u8]) -> bool {
+        let state: PluginState = self.extension();
+        let loaded = state.load(&self.instance.plugin_handle(), &mut std::io::Cursor::new(bytes)).is_ok();
+        self.idle();
+        loaded
+    }
+
+    /// Processes a block in place with values that change at its first sample.
+    ///
+    /// # Panics
+    /// When the plugin is not active or reports an error.
+    pub fn process(&mut self, audio: &mut [&mut [f32]], values: &[(ClapId, f64)]) {
+        let length = audio.first().map_or(0, |channel| channel.len());
+        self.input.resize_with(audio.len(), Vec::new);
+        for (kept, channel) in self.input.iter_mut().zip(audio.iter_mut()) {
+            kept.clear();
+            kept.extend_from_slice(channel);
+            // The plugin must not rely on what the output buffer held.
+            channel.fill(f32::NAN);
+        }
+        self.events.clear();
+        for &(id, value) in values {
+            self.events.push(&ParamValueEvent::new(0, id, Pckn::match_all(), value));
+        }
+        let input = self.ports.0.with_input_buffers([AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_input_only(self.input.iter_mut().map(InputChannel::variable)),
+        }]);
+        let mut output = self.ports.1.with_output_buffers([AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_output_only(audio.iter_mut().map(|channel| &mut **channel)),
+        }]);
+        let processor = self.processor.as_mut().expect("an active plugin").as_started_mut().expect("a started plugin");
+        processor
+            .process(&input, &mut output, &self.events.as_input(), &mut OutputEvents::void(), Some(self.clock), None)
+            .unwrap_or_else(|e| panic!("process: {e}"));
+        self.clock += length as u64;
+    }
+
+    /// Runs a signal through, in blocks no longer than `max_block`. The output is as long as the
+    /// input and late by the latency.
+    pub fn run(&mut self, input: &[Vec<f32>], blocks: Blocks, max_block: u32) -> Vec<Vec<f32>> {
+        let mut out = input.to_vec();
+        let mut start = 0;
+        for length in blocks.lengths(input.first().map_or(0, Vec::len)) {
+            let length_now = length.min(max_block as usize);
+            let mut left = length;
+            while left > 0 {
+                let now = left.min(length_now);
+                let mut block: Vec<&mut [f32]> = out.iter_mut().map(|channel| &mut channel[start..start + now]).collect();
+                self.process(&mut block, &[]);
+                start += now;
+                left -= now;
+            }
+            self.idle();
+        }
+        out
+    }
+
+    /// Waits, in real time, until the models have arrived: until noise no longer passes unchanged.
+    /// Returns how long it took.
+    ///
+    /// # Panics
+    /// When that takes longer than ten seconds.
+    pub fn wait_until_ready(&mut self, channels: usize) -> Duration {
+        let start = Instant::now();
+        let noise: Vec<Vec<f32>> = vec![crate::audio::white(4096, 0.05, 7); channels];
+        while start.elapsed() < Duration::from_secs(10) {
+            self.reset();
+            let out = self.run(&noise, Blocks::Of(512), 512);
+            let delayed = crate::audio::delayed(&noise, self.latency());
+            if crate::measure::null_db(&out, &delayed, 0) > -100.0 {
+                self.reset();
+                return start.elapsed();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("after ten seconds the plugin still passes its input: did the models load?");
+    }
+
+    /// Random values for all parameters but those named.
+    pub fn random_values(&mut self, random: &mut Random, but: &[&str]) -> Vec<(ClapId, f64)> {
+        let params = self.params();
+        params
+            .iter()
+            .filter(|p| !but.contains(&p.name.as_str()))
+            .map(|p| {
+                let value = p.min + (p.max - p.min) * f64::from(random.unit());
+                (p.id, if p.stepped { value.round() } else { value })
+            })
+            .collect()
+    }
+
+    /// The editor, if the plugin has one.
+    pub fn gui(&mut self) -> Option<PluginGui> {
+        self.instance.plugin_shared_handle().get_extension()
+    }
+
+    /// The main thread's handle, to call extensions with.
+    pub fn handle(&mut self) -> PluginMainThreadHandle<'_> {
+        self.instance.plugin_handle()
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        self.deactivate();
+    }
+}

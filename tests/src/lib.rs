@@ -1,0 +1,13 @@
+//! What the proofs share: generated audio, measures, drivers for engines and a small CLAP host.
+//!
+//! Nothing here reads data from a disk or a network: every signal is generated, and every random
+//! choice comes from a seed that a failing test prints.
+
+pub mod allocations;
+pub mod audio;
+pub mod clap;
+pub mod engine;
+pub mod measure;
+pub mod pace;
+pub mod random;
+pub mod soak;

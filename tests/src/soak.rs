@@ -1,0 +1,184 @@
+//! Soak: hours of audio in real time, at a small block, with parameters that move and the other
+//! cores busy.
+
+use crate::clap::{Bundle, Plugin};
+use crate::pace::{Load, Pacer, request_realtime};
+use crate::random::Random;
+use crate::{allocations, audio, engine, measure};
+use clack_host::utils::ClapId;
+use dsp_core::engines::denoise::Settings;
+use dsp_core::params::FromValues;
+use dsp_core::processor::Processor;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Sample rate of a soak in hertz.
+pub const RATE: f64 = 48_000.0;
+/// Samples of a block: 2.67 ms, small for a plugin of this cost.
+pub const BLOCK: usize = 128;
+/// Channels of a soak.
+const CHANNELS: usize = 2;
+/// Blocks between two changes of parameters: about 50 ms.
+const CHANGE_EVERY: usize = 19;
+/// Blocks at the start whose allocations are not counted: 1.1 s, in which models take their scratch.
+const WARM_UP: usize = 400;
+
+/// What a soak saw.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What ran.
+    pub subject: String,
+    /// Real-time scheduling was permitted.
+    pub realtime: bool,
+    /// Busy threads beside it.
+    pub load: usize,
+    /// Blocks processed.
+    pub blocks: usize,
+    /// Output samples that were not finite.
+    pub not_finite: usize,
+    /// Blocks that were not done when the next was due.
+    pub missed: usize,
+    /// Frames that passed dry because a model step was late; none where the subject does not tell.
+    pub late_frames: Option<u64>,
+    /// Calls of the system's allocator inside `process`; none where they cannot be seen.
+    pub allocations: Option<u64>,
+    /// Time of a block in microseconds: median, 99th and 99.9th percentile, longest.
+    pub micros: [f64; 4],
+}
+
+impl Report {
+    /// Share of blocks that were missed.
+    pub fn missed_share(&self) -> f64 {
+        self.missed as f64 / self.blocks.max(1) as f64
+    }
+
+    /// Why this soak failed, if it did. `allowed_missed` is a share of the blocks.
+    ///
+    /// # Errors
+    /// With each thing that must not be.
+    pub fn verdict(&self, allowed_missed: f64) -> Result<(), String> {
+        let mut wrong = Vec::new();
+        if self.not_finite > 0 {
+            wrong.push(format!("{} output samples are not finite", self.not_finite));
+        }
+        if self.allocations.is_some_and(|n| n > 0) {
+            wrong.push(format!("{} allocator calls in process", self.allocations.unwrap_or(0)));
+        }
+        if self.missed_share() > allowed_missed {
+            wrong.push(format!("{} of {} blocks missed their deadline", self.missed, self.blocks));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let period = BLOCK as f64 / RATE * 1e6;
+        let [median, p99, p999, longest] = self.micros;
+        writeln!(
+            f,
+            "{}: {:.0} s in blocks of {BLOCK} at {RATE} Hz, {CHANNELS} channels",
+            self.subject,
+            self.blocks as f64 * BLOCK as f64 / RATE
+        )?;
+        let priority = if self.realtime { "real-time priority" } else { "no real-time priority (not permitted)" };
+        writeln!(f, "  {priority}, {} busy threads beside it", self.load)?;
+        writeln!(f, "  block time of {period:.0} us: median {median:.0}, 99 % {p99:.0}, 99.9 % {p999:.0}, longest {longest:.0}")?;
+        writeln!(f, "  missed deadlines {} of {}, samples not finite {}", self.missed, self.blocks, self.not_finite)?;
+        let tell = |n: Option<u64>| n.map_or_else(|| "not visible from here".to_owned(), |n| n.to_string());
+        write!(f, "  late frames {}, allocator calls in process {}", tell(self.late_frames), tell(self.allocations))
+    }
+}
+
+/// The loop both subjects share. `step` gets the block and whether its parameters shall change, and
+/// returns what it allocated.
+fn paced(subject: &str, seconds: f64, mut step: impl FnMut(&mut [&mut [f32]], bool) -> u64) -> (Report, u64) {
+    let blocks = (seconds * RATE / BLOCK as f64) as usize;
+    let source = audio::noisy_speech(RATE, 20.0, CHANNELS, 11);
+    let mut buffer = vec![vec![0.0_f32; BLOCK]; CHANNELS];
+    let mut micros = Vec::with_capacity(blocks);
+    let load = Load::on_other_cores();
+    let mut report = Report { subject: subject.to_owned(), load: load.threads(), ..Report::default() };
+    report.realtime = request_realtime();
+    let mut allocated = 0;
+    let mut pacer = Pacer::new(Duration::from_secs_f64(BLOCK as f64 / RATE));
+    for index in 0..blocks {
+        let at = index * BLOCK % (source[0].len() - BLOCK);
+        for (channel, from) in buffer.iter_mut().zip(&source) {
+            channel.copy_from_slice(&from[at..at + BLOCK]);
+        }
+        let deadline = pacer.wait();
+        let mut block: [&mut [f32]; CHANNELS] = {
+            let [left, right] = buffer.as_mut_slice() else { unreachable!("two channels") };
+            [left.as_mut_slice(), right.as_mut_slice()]
+        };
+        let start = Instant::now();
+        let calls = step(&mut block, index % CHANGE_EVERY == 0);
+        let end = Instant::now();
+        if index >= WARM_UP {
+            allocated += calls;
+        }
+        micros.push((end - start).as_secs_f64() * 1e6);
+        report.missed += usize::from(end > deadline);
+        report.not_finite += buffer.iter().flatten().filter(|x| !x.is_finite()).count();
+    }
+    report.blocks = blocks;
+    report.micros = [0.5, 0.99, 0.999, 1.0].map(|share| measure::quantile(&mut micros, share));
+    (report, allocated)
+}
+
+/// Random settings of the denoiser, now and then bypassed or in another mode.
+pub fn random_settings(random: &mut Random) -> Settings {
+    let mut values = [0.0_f32; 32];
+    for (value, param) in values.iter_mut().zip(Settings::PARAMS) {
+        let (low, high) = param.range();
+        // The ends are where mistakes are.
+        *value = match random.below(4) {
+            0 => low,
+            1 => high,
+            2 => param.default_value(),
+            _ => random.between(low, high),
+        };
+    }
+    Settings::from_values(&values[..Settings::PARAMS.len()])
+}
+
+/// Soaks the engine itself. Allocations are seen where [`allocations::Counting`] is installed.
+pub fn denoise_engine(seconds: f64, seed: u64) -> Report {
+    let mut random = Random::new(seed);
+    let mut engine = engine::denoiser(RATE, CHANNELS);
+    engine.set_realtime(true);
+    let mut settings = Settings::default();
+    let (report, allocated) = paced("denoise engine", seconds, |block, change| {
+        if change {
+            settings = random_settings(&mut random);
+        }
+        allocations::count(|| engine.process(block, &settings, &mut ()))
+    });
+    Report { late_frames: Some(engine.late_frames()), allocations: Some(allocated), ..report }
+}
+
+/// Soaks the bundled CLAP plugin, driven as a host does.
+pub fn denoise_plugin(seconds: f64, seed: u64) -> Report {
+    let mut random = Random::new(seed);
+    let bundle = Bundle::denoise();
+    let mut plugin = Plugin::new(&bundle);
+    plugin.set_offline(false);
+    plugin.activate(RATE, BLOCK as u32);
+    plugin.wait_until_ready(CHANNELS);
+    let params = plugin.params();
+    let mut values: Vec<(ClapId, f64)> = Vec::with_capacity(params.len());
+    paced("denoise CLAP", seconds, |block, change| {
+        values.clear();
+        if change {
+            values.extend(params.iter().map(|p| {
+                let value = p.min + (p.max - p.min) * f64::from(random.unit());
+                (p.id, if p.stepped { value.round() } else { value })
+            }));
+        }
+        plugin.process(block, &values);
+        plugin.idle();
+        0
+    })
+    .0
+}

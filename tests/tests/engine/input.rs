@@ -1,0 +1,134 @@
+//! Input that no microphone gives: not-a-number, infinity, silence, denormals, clipping.
+
+use dsp_core::engines::denoise::Settings;
+use dsp_core::processor::Processor;
+use plainsong_tests::audio::{noisy_speech, scaled, speech, white};
+use plainsong_tests::engine::{Blocks, denoiser, mode, run, run_fresh};
+use plainsong_tests::measure::{level_db, null_db, peak};
+use plainsong_tests::random::Random;
+use std::time::{Duration, Instant};
+
+/// After bad samples the output is finite at once and, one window later, sounds as if they had been
+/// silence. The window is as long as the latency.
+#[test]
+fn bad_samples_are_gone_within_one_window() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
+        for low_latency in [false, true] {
+            let settings = mode(low_latency);
+            let clean = noisy_speech(48_000.0, 1.5, 2, 41);
+            let mut engine = denoiser(48_000.0, 2);
+            let expected = run_fresh(&mut engine, &clean, &settings, Blocks::Of(128));
+            let mut broken = clean.clone();
+            let range = 30_000..30_200;
+            broken[0][range.clone()].fill(bad);
+            let out = run_fresh(&mut engine, &broken, &settings, Blocks::Of(128));
+            assert!(out.iter().flatten().all(|x| x.is_finite()), "{bad}: the output is not finite");
+            let after = range.end + 2 * engine.latency(&settings);
+            assert!(peak(&[out[0][after..].to_vec()]) > 0.01, "{bad}: silent afterwards");
+            // The net remembers that something happened, but what it takes stays near.
+            let difference = level_db(&out[0][after..].iter().zip(&expected[0][after..]).map(|(a, b)| a - b).collect::<Vec<_>>());
+            let signal = level_db(&expected[0][after..]);
+            assert!(difference < signal - 6.0, "{bad}, low latency {low_latency}: off by {difference:.1} dBFS at {signal:.1} dBFS");
+        }
+    }
+}
+
+/// A whole signal of not-a-number, then sound: nothing sticks.
+#[test]
+fn a_second_of_nothing_but_bad_samples_does_no_lasting_harm() {
+    let settings = Settings::default();
+    let mut engine = denoiser(48_000.0, 1);
+    let out = run_fresh(&mut engine, &[vec![f32::NAN; 48_000]], &settings, Blocks::Of(512));
+    assert!(out[0].iter().all(|x| x.is_finite()));
+    let sound = noisy_speech(48_000.0, 1.0, 1, 9);
+    let out = run(&mut engine, &sound, &settings, Blocks::Of(512));
+    assert!(out[0].iter().all(|x| x.is_finite()) && level_db(&out[0]) > level_db(&sound[0]) - 12.0);
+}
+
+#[test]
+fn silence_stays_silence() {
+    for low_latency in [false, true] {
+        for rate in [44_100.0, 48_000.0] {
+            let mut engine = denoiser(rate, 2);
+            let out = run_fresh(&mut engine, &vec![vec![0.0; 48_000]; 2], &mode(low_latency), Blocks::Of(333));
+            assert_eq!(peak(&out), 0.0, "{rate} Hz: silence in, sound out");
+            // After sound the tail dies within two windows, to digital silence.
+            run(&mut engine, &noisy_speech(rate, 0.5, 2, 1), &mode(low_latency), Blocks::Of(333));
+            let out = run(&mut engine, &vec![vec![0.0; 48_000]; 2], &mode(low_latency), Blocks::Of(333));
+            let tail = 2 * engine.latency(&mode(low_latency)) + 333;
+            let after: Vec<Vec<f32>> = out.iter().map(|channel| channel[tail..].to_vec()).collect();
+            assert_eq!(peak(&after), 0.0, "{rate} Hz, low latency {low_latency}: the tail does not end");
+        }
+    }
+}
+
+/// A signal driven 30 dB over full scale and one that clips stay finite and within reason.
+#[test]
+fn clipping_stays_finite() {
+    for gain in [4.0, 32.0, 1e6] {
+        let hot = scaled(&noisy_speech(48_000.0, 1.0, 2, 51), gain);
+        let clipped: Vec<Vec<f32>> = hot.iter().map(|channel| channel.iter().map(|x| x.clamp(-1.0, 1.0)).collect()).collect();
+        for input in [hot, clipped] {
+            for low_latency in [false, true] {
+                let out = run_fresh(&mut denoiser(48_000.0, 2), &input, &mode(low_latency), Blocks::Of(512));
+                // A mask turns parts down; with phases changed the peak can grow a little, not much.
+                assert!(out.iter().flatten().all(|x| x.is_finite()) && peak(&out) < 2.0 * peak(&input), "gain {gain}: {}", peak(&out));
+            }
+        }
+    }
+}
+
+/// Time for a second of audio, best of five.
+fn cost(input: &[Vec<f32>], prepare: &[Vec<f32>]) -> Duration {
+    let settings = Settings::default();
+    let mut engine = denoiser(48_000.0, 2);
+    (0..5)
+        .map(|_| {
+            run_fresh(&mut engine, prepare, &settings, Blocks::Of(512));
+            let start = Instant::now();
+            run(&mut engine, input, &settings, Blocks::Of(512));
+            start.elapsed()
+        })
+        .min()
+        .unwrap_or_default()
+}
+
+/// Denormals: silence after sound, and a signal at the edge of silence, cost no more than sound.
+#[test]
+fn quiet_input_costs_no_more_than_sound() {
+    let sound = noisy_speech(48_000.0, 1.0, 2, 61);
+    let usual = cost(&sound, &sound);
+    let inputs = [
+        ("silence", vec![vec![0.0; 48_000]; 2]),
+        ("denormals", vec![vec![1e-39; 48_000]; 2]),
+        ("noise at -380 dBFS", (0..2).map(|seed| white(48_000, 1e-19, seed)).collect()),
+        ("noise at -760 dBFS", (0..2).map(|seed| white(48_000, 1e-38, seed)).collect()),
+    ];
+    for (name, input) in inputs {
+        let cost = cost(&input, &sound);
+        // Three tenths for the clock's noise; an unflushed denormal costs ten times and more.
+        assert!(cost.as_secs_f64() < 1.3 * usual.as_secs_f64(), "{name}: {cost:?}, sound: {usual:?}");
+    }
+}
+
+/// The engine neither needs nor leaves behind a state of the floating-point unit.
+#[test]
+fn the_host_finds_its_denormals_as_it_left_them() {
+    let small = || std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+    assert!(small() > 0.0);
+    run_fresh(&mut denoiser(48_000.0, 1), &noisy_speech(48_000.0, 0.2, 1, 1), &Settings::default(), Blocks::Of(64));
+    assert!(small() > 0.0, "process left denormals flushed on the host's thread");
+}
+
+/// Clean speech, bad input on one channel: the other keeps its sound.
+#[test]
+fn a_dead_channel_does_not_kill_its_neighbour() {
+    let voice = speech(48_000.0, 1.0, 5);
+    let mut random = Random::new(77);
+    let dead: Vec<f32> = (0..voice.len()).map(|_| if random.unit() < 0.5 { f32::NAN } else { f32::INFINITY }).collect();
+    let mut engine = denoiser(48_000.0, 2);
+    let both = run_fresh(&mut engine, &[voice.clone(), dead], &Settings::default(), Blocks::Of(512));
+    let with_silence = run_fresh(&mut engine, &[voice.clone(), vec![0.0; voice.len()]], &Settings::default(), Blocks::Of(512));
+    let null = null_db(&both, &with_silence, 0);
+    assert!(null < -120.0, "bad samples must count as silence; {null:.1} dBFS apart");
+}
