@@ -24,7 +24,7 @@ class Weights:
 
     complex_share: float = 0.3
     too_much: float = 1.0
-    half_power: float = 0.5
+    half_power: float = 1.0
     snr_per_db: float = 0.001
     snr_floor_db: float = -30.0
     fricative: float = 4.0

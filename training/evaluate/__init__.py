@@ -1,0 +1,1 @@
+"""Scores noise removers on held-out mixtures: `python -m training.evaluate --help`."""
