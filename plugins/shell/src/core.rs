@@ -1,0 +1,246 @@
+//! What runs on the audio thread: an engine, its models and its latency, free of any plugin format.
+
+use crate::engine::Engine;
+use crate::live::{Live, Tap};
+use crate::loader::{Handoff, Loader};
+use crate::pace::Pace;
+use crate::params::TableParams;
+use crossbeam::queue::ArrayQueue;
+use dsp_core::params::FromValues;
+use dsp_core::processor::{Format, Processor};
+use dsp_core::units::Hz;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Longest wait for models when a live plugin is activated. Loading takes up to about 0.2 s once per
+/// process and a few milliseconds after that, so that the first block is cleaned already and a
+/// session of many instances does not freeze; on a machine that is slower than that the models come
+/// while audio passes dry.
+const WAIT_LIVE: Duration = Duration::from_millis(400);
+/// Longest wait for models in an offline bounce.
+const WAIT_OFFLINE: Duration = Duration::from_secs(30);
+/// The format for which models are loaded before the host has named one, to fill the process-wide
+/// cache.
+const WARM: Format = Format { rate: Hz(48_000.0), channels: 2 };
+
+type Settings<E> = <E as Processor>::Settings;
+
+/// An engine with everything a plugin needs around it.
+pub struct Core<E: Engine> {
+    params: Arc<TableParams>,
+    live: Arc<Live>,
+    loader: Arc<Loader>,
+    engine: E,
+    format: Option<Format>,
+    models: Arc<Handoff<E::Models>>,
+    /// Old models that the audio thread may not drop.
+    trash: Arc<ArrayQueue<Box<E::Models>>>,
+    values: Box<[f32]>,
+    tap: Tap,
+    pace: Pace,
+    offline: bool,
+    ready: bool,
+    latency: usize,
+}
+
+impl<E: Engine> std::fmt::Debug for Core<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("format", &self.format).field("ready", &self.ready).field("latency", &self.latency).finish()
+    }
+}
+
+impl<E: Engine> Default for Core<E> {
+    fn default() -> Self {
+        let loader = Loader::shared();
+        // Fills the process-wide cache while the host still sets up.
+        loader.run(|| drop(E::load(WARM)));
+        let params = TableParams::new(Settings::<E>::PARAMS);
+        Self {
+            values: vec![0.0; params.len()].into(),
+            params,
+            live: Arc::default(),
+            loader,
+            engine: E::new(),
+            format: None,
+            models: Arc::default(),
+            trash: Arc::new(ArrayQueue::new(2)),
+            tap: Tap::new(WARM.rate.0 as f32),
+            pace: Pace::default(),
+            offline: false,
+            ready: false,
+            latency: 0,
+        }
+    }
+}
+
+impl<E: Engine> Core<E> {
+    /// The parameters.
+    pub fn params(&self) -> &Arc<TableParams> {
+        &self.params
+    }
+
+    /// What the editor shows.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Latency in samples with the present settings.
+    pub fn latency(&self) -> usize {
+        self.latency
+    }
+
+    /// True when models are installed.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    fn settings(&mut self) -> Settings<E> {
+        self.params.values(&mut self.values);
+        FromValues::from_values(&self.values)
+    }
+
+    /// Prepares for a sample rate in hertz and a channel count; loads models when they are not there
+    /// for this format. Gives the latency in samples, or nothing when the format is refused. Not for
+    /// the audio thread.
+    pub fn activate(&mut self, rate: f32, channels: usize, offline: bool) -> Option<usize> {
+        while self.trash.pop().is_some() {}
+        self.offline = offline;
+        self.live.rate.store(rate, Ordering::Relaxed);
+        self.live.channels.store(channels as u32, Ordering::Relaxed);
+        let format = match Format::new(Hz(f64::from(rate)), channels) {
+            Ok(format) => format,
+            Err(error) => {
+                *self.live.error.lock() = Some(format!("{error}."));
+                self.format = None;
+                return None;
+            }
+        };
+        if self.format != Some(format) || !self.ready {
+            self.format = None;
+            if let Err(error) = self.engine.prepare(format) {
+                *self.live.error.lock() = Some(format!("{error}."));
+                return None;
+            }
+            self.format = Some(format);
+            self.ready = false;
+            self.load(format);
+            self.models.wait(if offline { WAIT_OFFLINE } else { WAIT_LIVE });
+            if let Some(models) = self.models.take() {
+                drop(self.engine.install(models));
+                self.ready = true;
+            }
+        }
+        self.live.ready.store(self.ready, Ordering::Relaxed);
+        self.tap = Tap::new(rate);
+        let settings = self.settings();
+        self.latency = self.engine.latency(&settings);
+        self.live.latency.store(self.latency as u32, Ordering::Relaxed);
+        Some(self.latency)
+    }
+
+    /// Starts to load models. An older load that still runs delivers into its own hand-off, which
+    /// nobody reads any more.
+    fn load(&mut self, format: Format) {
+        self.models = Arc::default();
+        let (to, live) = (self.models.clone(), self.live.clone());
+        self.loader.run(move || {
+            let models = match E::load(format) {
+                Ok(models) => {
+                    *live.error.lock() = None;
+                    Some(models)
+                }
+                Err(error) => {
+                    *live.error.lock() = Some(format!("The sound passes unchanged: {error}."));
+                    None
+                }
+            };
+            to.deliver(models);
+        });
+    }
+
+    /// Forgets all history. For the audio thread.
+    pub fn reset(&mut self) {
+        if self.format.is_some() {
+            self.engine.reset();
+        }
+        self.pace.reset();
+    }
+
+    /// Processes a block in place, planar. Gives the latency in samples when it changed. For the
+    /// audio thread.
+    pub fn process(&mut self, audio: &mut [&mut [f32]]) -> Option<usize> {
+        let Some(format) = self.format else { return None };
+        if audio.len() != format.channels {
+            return None;
+        }
+        if !self.ready {
+            if self.offline {
+                // A bounce has all the time that it needs, and must not depend on it.
+                self.models.wait(WAIT_OFFLINE);
+            }
+            if let Some(models) = self.models.take() {
+                if let Some(old) = self.engine.install(models)
+                    && let Err(old) = self.trash.push(old)
+                {
+                    // Freeing memory here could make the audio thread wait; a leak cannot.
+                    std::mem::forget(old);
+                }
+                self.ready = true;
+                self.live.ready.store(true, Ordering::Relaxed);
+            }
+        }
+        let samples = audio.first().map_or(0, |channel| channel.len());
+        let live_pace = self.pace.block(samples as f64 / format.rate.0, Instant::now());
+        self.engine.set_realtime(live_pace && !self.offline);
+        let settings = self.settings();
+        let watched = self.tap.block(&self.live, samples);
+        if watched {
+            self.live.input.block(audio);
+        }
+        self.engine.process(audio, &settings, &mut self.tap.observer(&self.live, watched));
+        if watched {
+            self.live.output.block(audio);
+            self.live.late.store(self.engine.late_frames(), Ordering::Relaxed);
+        }
+        let latency = self.engine.latency(&settings);
+        (latency != self.latency).then(|| {
+            self.latency = latency;
+            self.live.latency.store(latency as u32, Ordering::Relaxed);
+            latency
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dsp_core::engines::denoise::Denoise;
+
+    #[test]
+    fn blocks_pass_and_latency_is_told_once() {
+        let mut core = Core::<Denoise>::default();
+        assert_eq!(core.process(&mut [&mut [0.0; 64]]), None, "not activated: nothing happens");
+        let latency = core.activate(48_000.0, 1, true);
+        assert!(latency.is_some_and(|samples| samples > 0));
+        core.reset();
+        assert!(core.is_ready(), "an offline bounce starts with its models");
+        for _ in 0..50 {
+            assert_eq!(core.process(&mut [&mut [0.1; 480]]), None);
+        }
+        assert!(core.activate(1.0, 1, false).is_none(), "a format out of range is refused");
+        assert!(core.live().error.lock().as_ref().is_some_and(|text| text.contains("sample rate")));
+    }
+
+    #[test]
+    fn many_instances_come_and_go() {
+        let start = Instant::now();
+        for _ in 0..20 {
+            let mut core = Core::<Denoise>::default();
+            assert!(core.activate(44_100.0, 2, false).is_some());
+            core.reset();
+            core.process(&mut [&mut [0.1; 100], &mut [0.1; 100]]);
+        }
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,142 @@
+//! Where everything stands in the window.
+
+use super::panel::{Dialog, Panel};
+use super::{dialogs, status, topbar};
+use crate::persist::{MAX_SIZE, MIN_SIZE, ZOOMS};
+use crate::product::Product;
+use crate::theme;
+use crate::widgets::meter::meter;
+use egui::{
+    Align, Align2, Id, Key, KeyboardShortcut, Layout, Modifiers, Rect, Role, Sense, Stroke, Ui, UiBuilder, ViewportCommand, WidgetInfo,
+    pos2, vec2,
+};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Between drawings while something moves: 30 per second.
+const MOVING: Duration = Duration::from_millis(33);
+/// Between drawings while nothing moves.
+const AT_REST: Duration = Duration::from_millis(120);
+/// Height of the controls in points.
+const CONTROLS: f32 = 196.0;
+/// Width of a meter in points.
+const METER: f32 = 58.0;
+/// Between parts, in points.
+const GAP: f32 = 10.0;
+
+/// Draws the whole window once.
+pub(super) fn show<P: Product>(ui: &mut Ui, panel: &mut Panel) {
+    let whole = ui.ctx().content_rect();
+    panel.refresh(ui.input(|input| input.time));
+    keys(ui, panel);
+    ui.painter().rect_filled(whole, 0.0, theme::GROUND);
+
+    let top = Rect::from_min_size(whole.min, vec2(whole.width(), topbar::HEIGHT));
+    let bottom = Rect::from_min_max(pos2(whole.left(), whole.bottom() - status::HEIGHT), whole.max);
+    let middle = Rect::from_min_max(top.left_bottom(), bottom.right_top()).shrink(GAP);
+    let controls = Rect::from_min_max(pos2(middle.left(), middle.bottom() - CONTROLS), middle.max);
+    let pictures = Rect::from_min_max(middle.min, pos2(middle.right(), controls.top() - GAP));
+
+    topbar::show(ui, panel, top);
+    if pictures.height() > 80.0 {
+        show_pictures(ui, panel, pictures);
+    }
+    ui.scope_builder(UiBuilder::new().max_rect(controls).layout(Layout::left_to_right(Align::Min)), |ui| {
+        ui.spacing_mut().item_spacing.x = GAP;
+        P::controls(ui, panel);
+    });
+    status::show(ui, panel, bottom);
+    dialogs::show(ui, panel);
+    corner(ui, whole);
+    ui.ctx().request_repaint_after(if panel.at_rest() { AT_REST } else { MOVING });
+}
+
+fn show_pictures(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
+    let channels = panel.live().channels.load(Ordering::Relaxed) as usize;
+    let left = Rect::from_min_size(rect.min, vec2(METER, rect.height()));
+    let right = Rect::from_min_max(pos2(rect.right() - METER, rect.top()), rect.max);
+    let between = Rect::from_min_max(pos2(left.right() + GAP, rect.top()), pos2(right.left() - GAP, rect.bottom()));
+    meter(ui, &mut panel.input, "In", channels, left, false);
+    meter(ui, &mut panel.output, "Out", channels, right, true);
+    let strip = (between.height() * 0.24).clamp(40.0, 110.0);
+    let main = Rect::from_min_max(between.min, pos2(between.right(), between.bottom() - strip - 8.0));
+    let spectrogram = panel.params().persisted().spectrogram;
+    if spectrogram {
+        panel.spectrogram.show(ui, main);
+    } else {
+        panel.spectrum.show(ui, main);
+    }
+    view(ui, panel, main, spectrogram);
+    panel.history.show(ui, Rect::from_min_max(pos2(between.left(), main.bottom() + 8.0), between.max));
+    if panel.is_bypassed() {
+        let plate = Rect::from_center_size(main.center(), vec2(130.0, 32.0));
+        ui.painter().rect_filled(plate, 6.0, theme::faded(theme::PANEL, 0.92));
+        ui.painter().text(plate.center(), Align2::CENTER_CENTER, "Bypassed", theme::font(16.0), theme::WARM);
+    }
+}
+
+/// The two buttons that choose the picture.
+fn view(ui: &mut Ui, panel: &mut Panel, main: Rect, spectrogram: bool) {
+    let names = [("Spectrum", false), ("Spectrogram", true)];
+    let mut right = main.right() - 40.0;
+    for (name, chosen) in names.into_iter().rev() {
+        let width = if chosen { 88.0 } else { 74.0 };
+        let cell = Rect::from_min_size(pos2(right - width, main.top() + 5.0), vec2(width, 20.0));
+        right = cell.left() - 2.0;
+        let response = ui.interact(cell, Id::unique(("plainsong-view", name)), Sense::click());
+        let on = chosen == spectrogram;
+        response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, on, name));
+        if response.clicked() {
+            panel.params().persist(|state| state.spectrogram = chosen);
+        }
+        let fill = if on || response.hovered() || response.has_focus() { theme::HOVER } else { theme::faded(theme::PANEL, 0.85) };
+        ui.painter().rect_filled(cell, 4.0, fill);
+        ui.painter().text(cell.center(), Align2::CENTER_CENTER, name, theme::font(11.5), if on { theme::TEXT } else { theme::DIM });
+    }
+}
+
+fn keys(ui: &Ui, panel: &mut Panel) {
+    if panel.dialog.is_some() {
+        return;
+    }
+    let consume = |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
+    if consume(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || consume(Modifiers::COMMAND, Key::Y) {
+        panel.step_forth();
+    } else if consume(Modifiers::COMMAND, Key::Z) {
+        panel.step_back();
+    } else if consume(Modifiers::COMMAND, Key::S) {
+        panel.dialog = Some(Dialog::Save(String::new()));
+    }
+    let now = ui.ctx().zoom_factor();
+    if consume(Modifiers::COMMAND, Key::Plus) || consume(Modifiers::COMMAND, Key::Equals) {
+        if let Some(zoom) = ZOOMS.into_iter().find(|zoom| *zoom > now + 0.01) {
+            ui.ctx().set_zoom_factor(zoom);
+        }
+    } else if consume(Modifiers::COMMAND, Key::Minus) {
+        if let Some(zoom) = ZOOMS.into_iter().rev().find(|zoom| *zoom < now - 0.01) {
+            ui.ctx().set_zoom_factor(zoom);
+        }
+    } else if consume(Modifiers::COMMAND, Key::Num0) {
+        ui.ctx().set_zoom_factor(1.0);
+    }
+}
+
+/// The corner by which the window is resized, for hosts that give it no frame.
+fn corner(ui: &Ui, whole: Rect) {
+    let rect = Rect::from_min_max(whole.max - vec2(16.0, 16.0), whole.max);
+    let response = ui.interact(rect, Id::unique("plainsong-corner"), Sense::drag()).on_hover_and_drag_cursor(egui::CursorIcon::ResizeNwSe);
+    let start = Id::unique("plainsong-corner-start");
+    if response.drag_started() {
+        ui.data_mut(|data| data.insert_temp(start, whole.size()));
+    }
+    if response.dragged()
+        && let (Some(size), Some(moved)) = (ui.data(|data| data.get_temp::<egui::Vec2>(start)), response.total_drag_delta())
+    {
+        let size = (size + moved).clamp(vec2(MIN_SIZE.0, MIN_SIZE.1), vec2(MAX_SIZE.0, MAX_SIZE.1));
+        ui.ctx().send_viewport_cmd(ViewportCommand::InnerSize(size));
+    }
+    let color = if response.hovered() { theme::TEXT } else { theme::faded(theme::DIM, 0.6) };
+    for step in [4.0, 8.0, 12.0] {
+        ui.painter().line_segment([whole.max - vec2(step + 1.0, 2.0), whole.max - vec2(2.0, step + 1.0)], Stroke::new(1.0, color));
+    }
+}

@@ -1,0 +1,51 @@
+//! The line at the bottom: help, messages, latency, late frames, models.
+
+use super::panel::{Dialog, Panel};
+use crate::theme;
+use egui::{Align, Layout, Rect, RichText, Stroke, Ui, UiBuilder, vec2};
+use std::sync::atomic::Ordering;
+
+/// Height in points.
+pub(super) const HEIGHT: f32 = 28.0;
+
+pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
+    ui.painter().rect_filled(rect, 0.0, theme::PANEL);
+    ui.painter().hline(rect.x_range(), rect.top() + 0.5, Stroke::new(1.0, theme::LINE));
+    let inside = rect.shrink2(vec2(14.0, 0.0));
+    let mut right = inside.right();
+    ui.scope_builder(UiBuilder::new().max_rect(inside).layout(Layout::right_to_left(Align::Center)), |ui| {
+        ui.spacing_mut().item_spacing.x = 14.0;
+        for (i, card) in panel.cards.iter().enumerate() {
+            let link = ui.link(RichText::new(card.name).size(11.5)).on_hover_text("The model's card: data, licence, figures and limits");
+            if link.clicked() {
+                panel.dialog = Some(Dialog::Card(i));
+            }
+        }
+        let late = panel.live().late.load(Ordering::Relaxed);
+        let color = if late > 0 { theme::ALERT } else { theme::DIM };
+        ui.label(RichText::new(format!("{late} late")).size(11.5).color(color)).on_hover_text(
+            "Frames that passed uncleaned because the computer was too slow. At 0 all is well; else raise the host's buffer.",
+        );
+        match panel.latency() {
+            Some((ms, samples)) => ui
+                .label(RichText::new(format!("{ms:.1} ms, {samples} samples")).size(11.5).color(theme::DIM))
+                .on_hover_text("Latency, which the host makes up for"),
+            None => ui.label(RichText::new("not running").size(11.5).color(theme::DIM)),
+        };
+        right = ui.min_rect().left();
+    });
+    let rest = Rect::from_min_max(inside.min, egui::pos2(right - 16.0, inside.bottom()));
+    let error = panel.live().error.lock().clone();
+    let (text, color) = match (error, panel.message(), panel.hint()) {
+        (Some(error), _, _) => (error, theme::ALERT),
+        (None, Some(message), _) => (message.to_owned(), theme::WARM),
+        (None, None, Some(param)) => (format!("{}: {}", param.name, param.help), theme::TEXT),
+        _ if panel.latency().is_some() && !panel.live().ready.load(Ordering::Relaxed) => {
+            ("Loading the model; the sound passes unchanged.".to_owned(), theme::WARM)
+        }
+        _ => ("Double-click resets, right-click or Enter types, Shift is finer.".to_owned(), theme::faded(theme::DIM, 0.8)),
+    };
+    ui.scope_builder(UiBuilder::new().max_rect(rest).layout(Layout::left_to_right(Align::Center)), |ui| {
+        ui.add(egui::Label::new(RichText::new(text).size(11.5).color(color)).truncate());
+    });
+}

@@ -1,0 +1,241 @@
+//! What the audio thread shows to the editor, without locks: meters, frames and a few numbers.
+
+use atomic_float::AtomicF32;
+use crossbeam::queue::ArrayQueue;
+use dsp_core::processor::{Frame, Observer};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// Channels that have a meter.
+pub const METERS: usize = 2;
+/// Bins of a display frame.
+pub const BINS: usize = 512;
+/// Highest frequency shown, in hertz.
+pub const TOP_HZ: f32 = 24_000.0;
+/// Frames that wait for the editor; more are dropped.
+const QUEUE: usize = 64;
+/// Audio for which frames are made after the editor last asked, in seconds. nice-plug 0.4.2 never
+/// says that an editor was closed (its defect 8), so asking must be repeated.
+const WATCH: f32 = 0.5;
+
+/// One frame as the editor shows it: at most [`BINS`] bins up to [`TOP_HZ`].
+#[derive(Clone, Copy, Debug)]
+pub struct DisplayFrame {
+    /// Mean power over the channels, `[bin]`, of the loudest of the engine's bins that share one.
+    pub input: [f32; BINS],
+    /// The same after the engine's gain.
+    pub output: [f32; BINS],
+    /// Bins in use.
+    pub bins: usize,
+    /// Distance of two bins in hertz.
+    pub bin_hz: f32,
+    /// Duration of a frame in seconds, measured.
+    pub seconds: f32,
+    /// Power of the whole input frame.
+    pub input_power: f32,
+    /// Power of the whole output frame.
+    pub output_power: f32,
+    /// The frame passed dry because the model's step was late.
+    pub late: bool,
+}
+
+/// Peak levels since the editor last looked, linear, `[channel]`.
+#[derive(Debug, Default)]
+pub struct Meters {
+    peaks: [AtomicF32; METERS],
+}
+
+impl Meters {
+    /// Counts a block, planar. For the audio thread.
+    pub fn block(&self, audio: &[&mut [f32]]) {
+        for (peak, channel) in self.peaks.iter().zip(audio) {
+            let block = channel.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+            // `max` above passes over not-a-number, so no rubbish sticks in a meter.
+            peak.fetch_max(block, Ordering::Relaxed);
+        }
+    }
+
+    /// The peaks since the last call, linear.
+    pub fn take(&self) -> [f32; METERS] {
+        std::array::from_fn(|channel| self.peaks[channel].swap(0.0, Ordering::Relaxed))
+    }
+}
+
+/// What both threads share.
+#[derive(Debug)]
+pub struct Live {
+    /// Before the engine.
+    pub input: Meters,
+    /// After the engine.
+    pub output: Meters,
+    /// Frames for the pictures, oldest first.
+    pub frames: ArrayQueue<DisplayFrame>,
+    /// Sample rate in hertz; 0 before activation.
+    pub rate: AtomicF32,
+    /// Channels in use.
+    pub channels: AtomicU32,
+    /// Latency in samples.
+    pub latency: AtomicU32,
+    /// Frames that passed dry because a step was late.
+    pub late: AtomicU64,
+    /// The models are installed.
+    pub ready: AtomicBool,
+    /// Why models are missing, for the user. Never touched on the audio thread.
+    pub error: Mutex<Option<String>>,
+    asked: AtomicBool,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            input: Meters::default(),
+            output: Meters::default(),
+            frames: ArrayQueue::new(QUEUE),
+            rate: AtomicF32::new(0.0),
+            channels: AtomicU32::new(0),
+            latency: AtomicU32::new(0),
+            late: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
+            error: Mutex::new(None),
+            asked: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Live {
+    /// The editor is there and wants meters and frames for a while.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The audio thread's end: makes display frames while the editor asks for them.
+#[derive(Debug)]
+pub struct Tap {
+    frame: Box<DisplayFrame>,
+    watched: f32,
+    rate: f32,
+    samples: u64,
+    frames: u64,
+    seconds: f32,
+}
+
+impl Tap {
+    /// A tap for a sample rate in hertz. Allocates.
+    pub fn new(rate: f32) -> Self {
+        let frame = DisplayFrame {
+            input: [0.0; BINS],
+            output: [0.0; BINS],
+            bins: 0,
+            bin_hz: 0.0,
+            seconds: 0.01,
+            input_power: 0.0,
+            output_power: 0.0,
+            late: false,
+        };
+        Self { frame: Box::new(frame), watched: 0.0, rate, samples: 0, frames: 0, seconds: 0.01 }
+    }
+
+    /// Starts a block. True when the editor looks.
+    pub fn block(&mut self, live: &Live, samples: usize) -> bool {
+        if live.asked.swap(false, Ordering::Relaxed) {
+            self.watched = WATCH;
+        } else {
+            self.watched -= samples as f32 / self.rate.max(1.0);
+        }
+        self.samples += samples as u64;
+        // The engine's frames carry no duration: count them against the samples, over about two seconds.
+        if self.frames >= 200 {
+            self.seconds = self.samples as f32 / self.frames as f32 / self.rate.max(1.0);
+            (self.samples, self.frames) = (0, 0);
+        }
+        self.watched > 0.0
+    }
+
+    /// The observer of one block; looks only while the editor does.
+    pub fn observer<'a>(&'a mut self, live: &'a Live, watched: bool) -> TapObserver<'a> {
+        TapObserver { tap: self, live, watched }
+    }
+}
+
+/// See [`Tap::observer`].
+#[derive(Debug)]
+pub struct TapObserver<'a> {
+    tap: &'a mut Tap,
+    live: &'a Live,
+    watched: bool,
+}
+
+impl Observer for TapObserver<'_> {
+    fn frame(&mut self, frame: &Frame<'_>) {
+        self.tap.frames += 1;
+        if !self.watched || self.live.frames.is_full() {
+            return;
+        }
+        let show = &mut *self.tap.frame;
+        reduce(frame, show);
+        show.seconds = self.tap.seconds;
+        // Full is not an error: the editor misses a frame.
+        let _ = self.live.frames.push(*show);
+    }
+}
+
+/// Makes a display frame: bins above [`TOP_HZ`] are left out of the picture, and where there are
+/// more than [`BINS`] neighbours share one.
+fn reduce(frame: &Frame<'_>, show: &mut DisplayFrame) {
+    let all = frame.input_power.len().min(frame.gain.len());
+    let wanted = if frame.bin_hz > 0.0 { ((TOP_HZ / frame.bin_hz) as usize + 1).min(all) } else { all };
+    let per = wanted.div_ceil(BINS).max(1);
+    show.bins = (wanted / per).min(BINS);
+    show.bin_hz = frame.bin_hz * per as f32;
+    show.late = frame.late;
+    (show.input_power, show.output_power) = (0.0, 0.0);
+    for (power, gain) in frame.input_power.iter().zip(frame.gain) {
+        show.input_power += power;
+        show.output_power += power * gain * gain;
+    }
+    for (bin, (input, output)) in show.input.iter_mut().zip(&mut show.output).take(show.bins).enumerate() {
+        (*input, *output) = (0.0, 0.0);
+        let shared = bin * per..((bin + 1) * per).min(all);
+        for (power, gain) in frame.input_power[shared.clone()].iter().zip(&frame.gain[shared]) {
+            *input = input.max(*power);
+            *output = output.max(power * gain * gain);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meters_hold_the_peak_until_it_is_taken() {
+        let meters = Meters::default();
+        let (mut left, mut right) = ([0.1, -0.5, f32::NAN], [0.2, 0.0, 0.0]);
+        meters.block(&[&mut left, &mut right]);
+        meters.block(&[&mut [0.3], &mut [0.0]]);
+        assert_eq!(meters.take(), [0.5, 0.2]);
+        assert_eq!(meters.take(), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn frames_come_while_they_are_asked_for_and_the_queue_stays_bounded() {
+        let (power, gain) = (vec![0.5; 1921], vec![0.5; 1921]);
+        let frame = Frame { input_power: &power, gain: &gain, bin_hz: 50.0, late: false };
+        let (live, mut tap) = (Live::default(), Tap::new(192_000.0));
+        let watched = tap.block(&live, 1920);
+        assert!(!watched);
+        tap.observer(&live, watched).frame(&frame);
+        assert_eq!(live.frames.len(), 0);
+        live.ask();
+        let watched = tap.block(&live, 1920);
+        for _ in 0..2 * QUEUE {
+            tap.observer(&live, watched).frame(&frame);
+        }
+        assert_eq!(live.frames.len(), QUEUE);
+        let shown = live.frames.pop().unwrap();
+        assert_eq!((shown.bins, shown.bin_hz), (481, 50.0));
+        assert_eq!((shown.input[480], shown.output[480]), (0.5, 0.125));
+        assert!(!(0..100).any(|_| tap.block(&live, 192_000)), "nobody asked again");
+    }
+}

@@ -1,0 +1,124 @@
+//! One thread per process that loads models for all instances.
+//!
+//! nice-plug's own background worker is shared and drops tasks when it is full (its defect 8), so
+//! models have their own. The thread ends with the last instance: a host may unload the library
+//! after that, and code that still ran would be gone from under it.
+
+use crossbeam::queue::ArrayQueue;
+use parking_lot::{Condvar, Mutex};
+use std::sync::{Arc, Weak, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+static SHARED: Mutex<Weak<Loader>> = Mutex::new(Weak::new());
+
+/// The loader thread. Held by every instance.
+#[derive(Debug)]
+pub struct Loader {
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Loader {
+    /// The process's loader, started when there is none. Not for the audio thread.
+    pub fn shared() -> Arc<Self> {
+        let mut shared = SHARED.lock();
+        if let Some(loader) = shared.upgrade() {
+            return loader;
+        }
+        let (sender, receiver) = mpsc::channel::<Job>();
+        let thread = std::thread::Builder::new().name("plainsong-loader".into()).spawn(move || {
+            for job in receiver {
+                // A model that panics must cost its own instance only.
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+            }
+        });
+        let loader = Arc::new(Self { jobs: Mutex::new(thread.is_ok().then_some(sender)), thread: Mutex::new(thread.ok()) });
+        *shared = Arc::downgrade(&loader);
+        loader
+    }
+
+    /// Runs a job after those that wait. Where no thread could be started it runs here and now. Not
+    /// for the audio thread.
+    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
+        match &*self.jobs.lock() {
+            Some(jobs) => {
+                if let Err(mpsc::SendError(job)) = jobs.send(Box::new(job)) {
+                    job();
+                }
+            }
+            None => job(),
+        }
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        *self.jobs.lock() = None;
+        if let Some(thread) = self.thread.lock().take() {
+            // A job may hold the last reference; a thread cannot join itself.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// Hands one boxed value from the loader to the audio thread without locks on that side.
+#[derive(Debug)]
+pub struct Handoff<T> {
+    value: ArrayQueue<Box<T>>,
+    done: Mutex<bool>,
+    signal: Condvar,
+}
+
+impl<T> Default for Handoff<T> {
+    fn default() -> Self {
+        Self { value: ArrayQueue::new(1), done: Mutex::new(false), signal: Condvar::new() }
+    }
+}
+
+impl<T> Handoff<T> {
+    /// Delivers the value, or nothing when it could not be made, and wakes who waits.
+    pub fn deliver(&self, value: Option<Box<T>>) {
+        if let Some(value) = value {
+            // A second value for one hand-off cannot be: each activation has its own.
+            let _ = self.value.push(value);
+        }
+        *self.done.lock() = true;
+        self.signal.notify_all();
+    }
+
+    /// The value, once it is there. Wait-free, for the audio thread.
+    pub fn take(&self) -> Option<Box<T>> {
+        self.value.pop()
+    }
+
+    /// Waits until the value is delivered or `timeout` is over. Not for live sound.
+    pub fn wait(&self, timeout: Duration) {
+        let mut done = self.done.lock();
+        if !*done {
+            self.signal.wait_while_for(&mut done, |done| !*done, timeout);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_arrive_and_a_job_that_panics_harms_no_other() {
+        let handoff = Arc::new(Handoff::default());
+        let loader = Loader::shared();
+        let to = handoff.clone();
+        loader.run(|| panic!("a job that fails"));
+        loader.run(move || to.deliver(Some(Box::new(7))));
+        handoff.wait(Duration::from_secs(10));
+        assert_eq!(handoff.take(), Some(Box::new(7)));
+        assert_eq!(handoff.take(), None);
+        assert!(Arc::ptr_eq(&loader, &Loader::shared()));
+    }
+}

@@ -1,0 +1,114 @@
+//! The plugin as nice-plug sees it: a thin layer over [`Core`].
+
+use crate::core::Core;
+use crate::editor::ShellEditor;
+use crate::product::Product;
+use crate::state;
+use nice_plug::prelude::*;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+/// Vendor that hosts show.
+pub const VENDOR: &str = "Plainsong";
+/// Seconds for which an engine may still sound after its latency: the longest release.
+const TAIL_SECONDS: f32 = 0.5;
+
+/// Stereo and mono, and nothing beside the main buses: with auxiliary buses nice-plug 0.4.2 loses
+/// sound or crashes in VST3 (its defects 2 to 4). The inputs have no name of their own, because it
+/// would also become the output's (defect 1).
+const LAYOUTS: &[AudioIOLayout] = &[layout(2), layout(1)];
+
+const fn layout(channels: u32) -> AudioIOLayout {
+    AudioIOLayout {
+        main_input_channels: NonZeroU32::new(channels),
+        main_output_channels: NonZeroU32::new(channels),
+        ..AudioIOLayout::const_default()
+    }
+}
+
+/// A [`Product`] as a plugin.
+pub struct Shell<P: Product> {
+    core: Core<P::Engine>,
+    rate: f32,
+}
+
+impl<P: Product> Default for Shell<P> {
+    fn default() -> Self {
+        Self { core: Core::default(), rate: 0.0 }
+    }
+}
+
+impl<P: Product> std::fmt::Debug for Shell<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct(P::NAME).field("core", &self.core).finish()
+    }
+}
+
+impl<P: Product> Plugin for Shell<P> {
+    const NAME: &'static str = P::NAME;
+    const VENDOR: &'static str = VENDOR;
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = P::VERSION;
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = LAYOUTS;
+    // Frames are longer than most blocks: cutting blocks at automation points would cost and gain nothing.
+    const SAMPLE_ACCURATE_AUTOMATION: bool = false;
+
+    type Editor = ShellEditor<P>;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.core.params().clone()
+    }
+
+    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<ShellEditor<P>> {
+        Some(ShellEditor::new(self.core.params().clone(), self.core.live().clone()))
+    }
+
+    fn filter_state(state: &mut PluginState) {
+        P::migrate(state);
+        state::sanitize(<<P::Engine as dsp_core::processor::Processor>::Settings as dsp_core::params::FromValues>::PARAMS, state);
+    }
+
+    fn activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, context: &mut impl ActivateContext<Self>) -> bool {
+        let channels = layout.main_output_channels.map_or(0, NonZeroU32::get) as usize;
+        self.rate = config.sample_rate;
+        // What VST3 says here is one change old (defect 5 of nice-plug 0.4.2): it decides only whether to
+        // wait long or short for models, and `Pace` finds out the rest.
+        let offline = config.process_mode == ProcessMode::Offline;
+        match self.core.activate(config.sample_rate, channels, offline) {
+            Some(latency) => {
+                context.set_latency_samples(latency as u32);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn reset(&mut self) {
+        self.core.reset();
+    }
+
+    fn process(&mut self, buffer: &mut Buffer, _: &mut AuxiliaryBuffers, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
+        if let Some(latency) = self.core.process(buffer.as_slice()) {
+            // Only when the user changes to another mode: the wrapper puts a task into a bounded queue and
+            // the host restarts the plugin.
+            context.set_latency_samples(latency as u32);
+        }
+        ProcessStatus::Tail(self.core.latency() as u32 + (TAIL_SECONDS * self.rate) as u32)
+    }
+}
+
+impl<P: Product> ClapPlugin for Shell<P> {
+    const CLAP_ID: &'static str = P::CLAP_ID;
+    const CLAP_DESCRIPTION: Option<&'static str> = Some(P::DESCRIPTION);
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] = P::CLAP_FEATURES;
+}
+
+impl<P: Product> Vst3Plugin for Shell<P> {
+    const VST3_CLASS_ID: [u8; 16] = P::VST3_CLASS_ID;
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = P::VST3_SUBCATEGORIES;
+}
