@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 mod render;
+mod test;
+mod validate;
 
 /// What is read from the command line.
 #[derive(Parser)]
@@ -23,10 +25,19 @@ struct Cli {
 enum Command {
     /// Process audio files with an engine, exactly as the plugin would
     Render(render::Args),
+    /// Run everything that proves the suite; ends with `N passed, N failed`
+    Test(test::Args),
+    /// Put the bundles in front of validators and in our own hosts
+    Validate(validate::Args),
+    /// Play for minutes or hours in real time under load and count what goes wrong
+    Soak(test::SoakArgs),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Render(args) => render::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Validate(args) => validate::run(args),
+        Command::Soak(args) => test::soak(args),
     }
 }
