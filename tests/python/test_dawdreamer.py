@@ -1,0 +1,113 @@
+"""The VST3 in DawDreamer: an offline host that leaves the latency in.
+
+Every test makes its own engine, as sessions do.
+"""
+
+import time
+
+import dawdreamer
+import numpy as np
+import pytest
+from common import PARAMETERS, apart, bundle, render, sound
+
+# The models are loaded behind the host's back.
+READY = 1.5
+
+
+class Session:
+    """An engine with a player and the plugin behind it."""
+
+    def __init__(self, audio: np.ndarray, rate: int, block: int = 512):
+        self.seconds = audio.shape[1] / rate
+        self.engine = dawdreamer.RenderEngine(rate, block)
+        self.player = self.engine.make_playback_processor("player", audio)
+        self.plugin = self.engine.make_plugin_processor("denoise", bundle())
+        self.engine.load_graph([(self.player, []), (self.plugin, ["player"])])
+
+    def set(self, name: str, value: float) -> None:
+        """Sets a parameter by name, from 0 to 1."""
+        names = [entry["name"] for entry in self.plugin.get_parameters_description()]
+        self.plugin.set_parameter(names.index(name), value)
+
+    def play(self) -> np.ndarray:
+        """Renders from the start."""
+        self.engine.render(self.seconds)
+        return np.asarray(self.engine.get_audio(), dtype=np.float32)
+
+    def play_ready(self) -> np.ndarray:
+        """Renders once to have the models loaded, waits, and renders again."""
+        self.play()
+        time.sleep(READY)
+        return self.play()
+
+
+def late(audio: np.ndarray, delay: int) -> np.ndarray:
+    """The same sound later, as long as before."""
+    return np.pad(audio, ((0, 0), (delay, 0)))[:, : audio.shape[1]]
+
+
+def test_parameters_by_name():
+    session = Session(sound(48000, 0.2), 48000)
+    names = [entry["name"] for entry in session.plugin.get_parameters_description()]
+    assert set(PARAMETERS) <= set(names)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_it_nulls_with_the_renderer(rate, tmp_path):
+    audio = sound(rate, 2.0)
+    session = Session(audio, rate)
+    out = session.play_ready()
+    delay = session.plugin.get_latency_samples()
+    assert delay > 0
+    expected = late(render(audio, rate, tmp_path), delay)
+    length = min(out.shape[1], expected.shape[1])
+    assert length > rate
+    # What the second pass still holds of the first lies within the first window or two; the state of
+    # the host's second pass starts anew.
+    assert apart(out[:, :length], expected[:, :length]) == -np.inf
+
+
+@pytest.mark.parametrize("block", [1, 64, 480, 512, 2048, 8192])
+def test_the_output_does_not_depend_on_the_block(block):
+    audio = sound(48000, 1.0)
+    whole = Session(audio, 48000, 1024).play_ready()
+    cut = Session(audio, 48000, block).play_ready()
+    length = min(whole.shape[1], cut.shape[1])
+    assert length >= 40000
+    assert apart(whole[:, :length], cut[:, :length]) == -np.inf
+
+
+def test_the_latency_reported_is_the_latency():
+    impulse = np.zeros((2, 48000), np.float32)
+    impulse[:, 5000] = 1
+    session = Session(impulse, 48000)
+    session.set("Bypass", 1)
+    out = session.play_ready()
+    delay = session.plugin.get_latency_samples()
+    assert apart(out, late(impulse, delay)[:, : out.shape[1]]) == -np.inf
+
+
+def test_state_goes_round(tmp_path):
+    session = Session(sound(48000, 0.2), 48000)
+    session.set("Amount", 0.3)
+    session.set("Listen", 1)
+    session.play()
+    file = str(tmp_path / "state")
+    session.plugin.save_state(file)
+    other = Session(sound(48000, 0.2), 48000)
+    other.plugin.load_state(file)
+    other.play()
+    for index, name in enumerate(entry["name"] for entry in session.plugin.get_parameters_description()):
+        if name in PARAMETERS:
+            assert other.plugin.get_parameter(index) == pytest.approx(session.plugin.get_parameter(index), abs=1e-6), name
+
+
+def test_automation_stays_finite():
+    audio = sound(48000, 2.0)
+    session = Session(audio, 48000, 256)
+    random = np.random.default_rng(3)
+    for index, entry in enumerate(session.plugin.get_parameters_description()):
+        if entry["name"] in PARAMETERS:
+            session.plugin.set_automation(index, random.random(96).astype(np.float32), ppqn=960)
+    out = session.play_ready()
+    assert np.isfinite(out).all() and np.abs(out).max() < 30

@@ -1,0 +1,128 @@
+"""The VST3 in pedalboard: parameters, blocks, latency, state, and the same samples as the renderer.
+
+pedalboard takes the reported latency off, so its output lines up with the input when the report is
+right.
+"""
+
+import time
+
+import numpy as np
+import pytest
+from common import NAME, PARAMETERS, apart, bundle, render, sound
+from pedalboard import load_plugin
+
+# The models are loaded behind the host's back; pedalboard plays in real-time mode and does not wait.
+READY = 1.5
+
+
+@pytest.fixture
+def plugin():
+    """A fresh instance with its models."""
+    made = load_plugin(bundle(), plugin_name=NAME)
+    made.process(sound(48000, 0.1), 48000)
+    time.sleep(READY)
+    return made
+
+
+def key(name: str) -> str:
+    """pedalboard's name for a parameter."""
+    return name.lower().replace(" ", "_")
+
+
+def ready(plugin, rate: int, channels: int = 2) -> None:
+    """Lets the plugin load its models for this format."""
+    plugin.process(sound(rate, 0.1, channels), rate)
+    time.sleep(READY)
+
+
+def test_it_loads_as_an_effect(plugin):
+    assert plugin.is_effect and not plugin.is_instrument
+    assert plugin.name == NAME
+
+
+def test_parameters_by_name(plugin):
+    assert {key(name) for name in PARAMETERS} <= set(plugin.parameters)
+    assert str(plugin.parameters["amount"].string_value).startswith("100")
+    plugin.amount = 50
+    assert plugin.parameters["amount"].string_value.startswith("50")
+
+
+@pytest.mark.parametrize("block", [1, 17, 64, 480, 512, 8192])
+def test_the_output_does_not_depend_on_the_block(plugin, block):
+    audio = sound(48000, 1.0)
+    whole = plugin.process(audio, 48000, buffer_size=1024)
+    assert np.abs(whole).max() > 0.01
+    assert apart(plugin.process(audio, 48000, buffer_size=block), whole) == -np.inf
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000, 88200, 96000, 192000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_it_nulls_with_the_renderer(plugin, rate, channels, tmp_path):
+    audio = sound(rate, 1.0, channels)
+    ready(plugin, rate, channels)
+    assert apart(plugin.process(audio, rate), render(audio, rate, tmp_path)) == -np.inf
+
+
+def test_it_nulls_with_the_renderer_with_parameters_set(plugin, tmp_path):
+    audio = sound(48000, 1.5)
+    plugin.amount, plugin.output = 60, -6
+    plugin.release = 100
+    plugin.listen = "Removed"
+    plugin.process(audio, 48000)
+    expected = render(audio, 48000, tmp_path, "amount=60", "output=-6", "release=100", "listen=removed")
+    # Set values may glide from the instance's old ones for a moment.
+    assert apart(plugin.process(audio, 48000)[:, 12000:], expected[:, 12000:]) < -120
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+@pytest.mark.parametrize("how", ["bypass", "amount"])
+def test_the_latency_reported_is_the_latency(plugin, rate, how):
+    if how == "bypass":
+        plugin.bypass = True
+    else:
+        plugin.amount = 0
+    ready(plugin, rate)
+    impulse = np.zeros((2, rate), np.float32)
+    impulse[:, 5000] = 1
+    out = plugin.process(impulse, rate)
+    assert plugin.reported_latency_samples > 0
+    assert np.abs(out[0]).argmax() == 5000
+    assert out[0, 5000] == pytest.approx(1, abs=1e-4)
+
+
+def test_low_latency_reports_its_own_latency(plugin):
+    before = plugin.reported_latency_samples
+    plugin.low_latency = True
+    audio = sound(48000, 0.5)
+    plugin.process(audio, 48000)
+    plugin.process(audio, 48000)
+    assert 0 < plugin.reported_latency_samples < before
+    plugin.bypass = True
+    plugin.process(audio, 48000)
+    assert apart(plugin.process(audio, 48000), audio) == -np.inf
+
+
+def test_state_goes_round(plugin, tmp_path):
+    plugin.amount, plugin.limit, plugin.high = 73, 12.5, 20
+    plugin.low_latency = True
+    state = plugin.raw_state
+    other = load_plugin(bundle(), plugin_name=NAME)
+    other.raw_state = state
+    for name in PARAMETERS:
+        assert other.parameters[key(name)].string_value == plugin.parameters[key(name)].string_value, name
+
+
+def test_bad_samples_do_no_lasting_harm(plugin):
+    audio = sound(48000, 1.0)
+    audio[0, 10000:10200] = np.nan
+    audio[1, 20000] = np.inf
+    out = plugin.process(audio, 48000)
+    assert np.isfinite(out).all()
+    assert np.abs(out[:, 30000:]).max() > 0.01
+
+
+def test_reset_forgets(plugin):
+    audio = sound(48000, 0.7)
+    first = plugin.process(audio, 48000)
+    plugin.process(sound(48000, 0.7, seed=9), 48000)
+    assert apart(plugin.process(audio, 48000, reset=True), first) == -np.inf
