@@ -102,9 +102,7 @@ pub fn run(args: Args) -> ExitCode {
     }
     table.step("licences and sources", deny);
     table.step("tests", || Run::cargo(&["test", "--release", "--workspace", "--no-fail-fast"]).tests());
-    table.step("documentation", || {
-        Run::cargo(&["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").one()
-    });
+    table.step("documentation", || Run::cargo(&["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").one());
     table.step("bundle", bundle);
     table.step("CLAP host", clap_host);
     table.step("editor", editor);

@@ -70,13 +70,7 @@ struct Validator {
 
 /// The validators. None is in a package registry; each is built from its public source.
 const VALIDATORS: &[Validator] = &[
-    Validator {
-        name: "clap-validator",
-        variable: "CLAP_VALIDATOR",
-        program: "clap-validator",
-        extension: "clap",
-        run: clap_validator,
-    },
+    Validator { name: "clap-validator", variable: "CLAP_VALIDATOR", program: "clap-validator", extension: "clap", run: clap_validator },
     Validator { name: "pluginval", variable: "PLUGINVAL", program: "pluginval", extension: "vst3", run: pluginval },
     Validator { name: "VST3 validator", variable: "VST3_VALIDATOR", program: "validator", extension: "vst3", run: vst3_validator },
 ];

@@ -131,7 +131,8 @@ fn make_environment() {
     }
     let pip = folder.join("bin/python");
     let list = requirements().to_string_lossy().into_owned();
-    if Run::new(&pip).args(&["-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", "-r", &list]).succeeds() {
+    if Run::new(&pip).args(&["-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", "-r", &list]).succeeds()
+    {
         // The stamp comes last: an environment that was not finished is made again.
         if let Err(error) = std::fs::copy(requirements(), folder.join("requirements.txt")) {
             println!("   {}: {error}", folder.display());
