@@ -7,7 +7,10 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod bundle;
+mod install;
 mod render;
+mod screenshots;
 mod test;
 mod validate;
 
@@ -27,6 +30,12 @@ enum Command {
     Render(render::Args),
     /// Run everything that proves the suite; ends with `N passed, N failed`
     Test(test::Args),
+    /// Build plugins and pack them as CLAP and VST3 into target/bundled
+    Bundle(bundle::Args),
+    /// Copy the bundles to where hosts look
+    Install(install::Args),
+    /// Take the guide's pictures of the editors
+    Screenshots(screenshots::Args),
     /// Put the bundles in front of validators and in our own hosts
     Validate(validate::Args),
     /// Play for minutes or hours in real time under load and count what goes wrong
@@ -36,6 +45,9 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Render(args) => render::run(args),
+        Command::Bundle(args) => bundle::run(args),
+        Command::Install(args) => install::run(args),
+        Command::Screenshots(args) => screenshots::run(args),
         Command::Test(args) => test::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Soak(args) => test::soak(args),

@@ -1,0 +1,116 @@
+//! The real editor in a real window, with the real engine fed from a WAV file in real time: what
+//! `cargo xtask screenshots` takes pictures of.
+//!
+//! `editor-shot FILE.wav [PARAMETER=VALUE ...]`, 16-bit PCM or 32-bit float at 48 kHz, looped.
+
+use dsp_core::params::{FromValues, index_of};
+use dsp_core::processor::Processor;
+use plainsong_shell::ShellEditor;
+use plainsong_shell::core::Core;
+use plainsong_shell::nice_plug::prelude::*;
+use plainsong_shell::product::Product;
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock};
+
+type Engine = <denoise::DenoiseProduct as Product>::Engine;
+type Settings = <Engine as Processor>::Settings;
+
+static SOUND: OnceLock<Vec<f32>> = OnceLock::new();
+static VALUES: OnceLock<Vec<(usize, f32)>> = OnceLock::new();
+
+/// The plugin with a file in place of its input.
+#[derive(Default)]
+struct Fed {
+    core: Core<Engine>,
+    at: usize,
+}
+
+impl Plugin for Fed {
+    const NAME: &'static str = denoise::DenoiseProduct::NAME;
+    const VENDOR: &'static str = "Plainsong";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = denoise::DenoiseProduct::VERSION;
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[AudioIOLayout {
+        main_input_channels: NonZeroU32::new(2),
+        main_output_channels: NonZeroU32::new(2),
+        ..AudioIOLayout::const_default()
+    }];
+
+    type Editor = ShellEditor<denoise::DenoiseProduct>;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.core.params().clone()
+    }
+
+    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        Some(ShellEditor::new(self.core.params().clone(), self.core.live().clone()))
+    }
+
+    fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
+        let params = self.core.params().clone();
+        let map: Vec<ParamPtr> = params.param_map().into_iter().map(|(_, pointer, _)| pointer).collect();
+        for (index, value) in VALUES.get().into_iter().flatten() {
+            let pointer = map[*index];
+            // SAFETY: `params` lives, and nothing else sets values before the first block.
+            unsafe { pointer._internal_set_normalized_value(params.normalized(*index, *value)) };
+        }
+        self.core.activate(config.sample_rate, 2, false).is_some()
+    }
+
+    fn process(&mut self, buffer: &mut Buffer, _: &mut AuxiliaryBuffers, _: &mut impl ProcessContext<Self>) -> ProcessStatus {
+        let sound = SOUND.get().map_or(&[][..], Vec::as_slice);
+        let audio = buffer.as_slice();
+        let length = audio.first().map_or(0, |channel| channel.len());
+        for i in 0..length {
+            let sample = sound.get((self.at + i) % sound.len().max(1)).copied().unwrap_or(0.0);
+            for (channel, gain) in audio.iter_mut().zip([1.0, 0.86]) {
+                channel[i] = sample * gain;
+            }
+        }
+        self.at += length;
+        self.core.process(audio);
+        ProcessStatus::Normal
+    }
+}
+
+/// First channel of a RIFF file of 16-bit integers or 32-bit floats.
+fn wav(path: &str) -> Result<Vec<f32>, String> {
+    let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
+    let number = |at: usize, length: usize| bytes[at..at + length].iter().rev().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
+    let (mut at, mut channels, mut bits) = (12, 1, 16);
+    while at + 8 <= bytes.len() {
+        let length = number(at + 4, 4);
+        match &bytes[at..at + 4] {
+            b"fmt " => (channels, bits) = (number(at + 10, 2), number(at + 22, 2)),
+            b"data" => {
+                let data = &bytes[at + 8..(at + 8 + length).min(bytes.len())];
+                let frame = data.chunks_exact(channels * bits / 8);
+                return Ok(match bits {
+                    32 => frame.map(|f| f32::from_le_bytes([f[0], f[1], f[2], f[3]])).collect(),
+                    _ => frame.map(|f| f32::from(i16::from_le_bytes([f[0], f[1]])) / 32768.0).collect(),
+                });
+            }
+            _ => {}
+        }
+        at += 8 + length + length % 2;
+    }
+    Err(format!("{path}: no sound in it"))
+}
+
+fn main() -> Result<(), String> {
+    let mut arguments = std::env::args().skip(1);
+    let file = arguments.next().ok_or("usage: editor-shot FILE.wav [PARAMETER=VALUE ...]")?;
+    let sound = wav(&file)?;
+    let mut values = Vec::new();
+    for pair in arguments {
+        let (id, text) = pair.split_once('=').ok_or_else(|| format!("{pair}: not PARAMETER=VALUE"))?;
+        let index = index_of(Settings::PARAMS, id).map_err(|e| e.to_string())?;
+        values.push((index, Settings::PARAMS[index].parse(text).map_err(|e| e.to_string())?));
+    }
+    let _ = (SOUND.set(sound), VALUES.set(values));
+    let ran = nice_export_standalone_with_args::<Fed, _>(["editor-shot", "--backend", "dummy"].map(String::from));
+    if ran { Ok(()) } else { Err("the editor did not open".into()) }
+}
