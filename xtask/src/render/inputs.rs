@@ -1,0 +1,229 @@
+//! From what was named on the command line to files and where they go.
+
+use super::failure::Failure;
+use super::job::Task;
+use super::sink::FileFormat;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// Files of a folder that are taken for sound.
+const EXTENSIONS: [&str; 16] =
+    ["wav", "wave", "bwf", "rf64", "bw64", "flac", "mp3", "ogg", "oga", "opus", "m4a", "m4b", "mp4", "aac", "aif", "aiff"];
+/// More of them, less common.
+const MORE_EXTENSIONS: [&str; 2] = ["aifc", "caf"];
+/// Deepest folder that is looked into.
+const MAX_DEPTH: usize = 64;
+
+/// What is to be rendered.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Files to render.
+    pub tasks: Vec<Task>,
+    /// Files that cannot be rendered, and why.
+    pub failures: Vec<(PathBuf, Failure)>,
+    /// The output is a folder, the report a list.
+    pub batch: bool,
+}
+
+/// A file and its place below the output folder.
+type Found = (PathBuf, PathBuf);
+
+fn is_sound(path: &Path) -> bool {
+    let Some(extension) = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase) else { return false };
+    EXTENSIONS.iter().chain(&MORE_EXTENSIONS).any(|known| *known == extension)
+}
+
+fn hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// Files below a folder, in order. Links to folders are not followed, hidden files are left out, and so is
+/// the folder that is written to.
+fn walk(folder: &Path, below: &Path, output: Option<&Path>, depth: usize, found: &mut Vec<Found>, failures: &mut Vec<(PathBuf, Failure)>) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            failures.push((folder.to_owned(), super::failure::reading(error)));
+            return;
+        }
+    };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| !hidden(path)).collect();
+    paths.sort();
+    for path in paths {
+        let place = below.join(path.file_name().unwrap_or_default());
+        let link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        if path.is_dir() {
+            if !link && depth < MAX_DEPTH && output.is_none_or(|output| path.canonicalize().ok().as_deref() != Some(output)) {
+                walk(&path, &place, output, depth + 1, found, failures);
+            }
+        } else if is_sound(&path) {
+            found.push((path, place));
+        }
+    }
+}
+
+/// The folders of a pattern before its first special letter.
+fn fixed_part(pattern: &str) -> PathBuf {
+    let special = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
+    Path::new(pattern).components().take_while(|part| !special(part)).collect()
+}
+
+/// What tells that two paths lead to one file.
+#[derive(Default)]
+struct Known {
+    paths: HashSet<PathBuf>,
+    #[cfg(unix)]
+    nodes: HashSet<(u64, u64)>,
+}
+
+impl Known {
+    fn add(&mut self, path: &Path) {
+        self.paths.extend(path.canonicalize());
+        #[cfg(unix)]
+        if let Ok(metadata) = fs::metadata(path) {
+            use std::os::unix::fs::MetadataExt;
+            self.nodes.insert((metadata.dev(), metadata.ino()));
+        }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        #[cfg(unix)]
+        if let Ok(metadata) = fs::metadata(path) {
+            use std::os::unix::fs::MetadataExt;
+            if self.nodes.contains(&(metadata.dev(), metadata.ino())) {
+                return true;
+            }
+        }
+        path.canonicalize().is_ok_and(|path| self.paths.contains(&path))
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    let mut known = Known::default();
+    known.add(a);
+    known.has(b)
+}
+
+/// Finds the files and plans their outputs.
+///
+/// # Errors
+/// One line when the command line makes no sense.
+pub fn plan(
+    inputs: &[PathBuf],
+    output: &Path,
+    format: Option<FileFormat>,
+    picture: Option<&Path>,
+    report: Option<&Path>,
+) -> Result<Plan, Failure> {
+    let mut plan = Plan { batch: inputs.len() > 1, ..Plan::default() };
+    let mut found: Vec<Found> = Vec::new();
+    let output_folder = output.canonicalize().ok();
+    for input in inputs {
+        let pattern = input.to_string_lossy();
+        if input.is_dir() {
+            plan.batch = true;
+            let before = found.len() + plan.failures.len();
+            walk(input, Path::new(""), output_folder.as_deref(), 0, &mut found, &mut plan.failures);
+            if found.len() + plan.failures.len() == before {
+                return Err(Failure::new("holds no sound files").about(input));
+            }
+        } else if input.symlink_metadata().is_err() && pattern.contains(['*', '?', '[']) {
+            plan.batch = true;
+            let matches = glob::glob(&pattern).map_err(|error| Failure::new(format!("is no pattern: {error}")).about(input))?;
+            let base = fixed_part(&pattern);
+            let before = found.len();
+            for path in matches.flatten().filter(|path| path.is_file() && !hidden(path)) {
+                let place = path.strip_prefix(&base).unwrap_or(&path).to_owned();
+                found.push((path, place));
+            }
+            if found.len() == before {
+                return Err(Failure::new("matches no file").about(input));
+            }
+        } else {
+            found.push((input.clone(), input.file_name().unwrap_or_default().into()));
+        }
+    }
+    let mut seen = HashSet::new();
+    found.retain(|(path, _)| seen.insert(path.clone()));
+    let mut known = Known::default();
+    found.iter().for_each(|(path, _)| known.add(path));
+
+    let named = FileFormat::of(output);
+    let into_folder = plan.batch || output.is_dir() || output.to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]);
+    if into_folder && output.exists() && !output.is_dir() {
+        return Err(Failure::new("is a file, and several files need a folder; name a folder with -o").about(output));
+    }
+    if plan.batch && named.is_some() && !output.is_dir() {
+        return Err(Failure::new("is a file's name, and several files need a folder; name a folder with -o").about(output));
+    }
+    if !into_folder {
+        let Some(named) = named else {
+            return Err(Failure::new("has no ending that can be written; use .wav or .flac").about(output));
+        };
+        if format.is_some_and(|format| format != named) {
+            return Err(Failure::new("has another ending than --format says; leave one of them out").about(output));
+        }
+    }
+    if let Some(picture) = picture {
+        let png = picture.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+        if !plan.batch && !png && !picture.is_dir() {
+            return Err(Failure::new("has no ending that can be drawn; use .png").about(picture));
+        }
+        if plan.batch && (png || picture.is_file()) {
+            return Err(
+                Failure::new("is a file, and several files need a folder for their pictures; name a folder with --picture").about(picture)
+            );
+        }
+    }
+    if let Some(report) = report
+        && (known.has(report) || report == output)
+    {
+        return Err(Failure::new("is an input or output already; choose another name for the report").about(report));
+    }
+    let format_of_folder = format.unwrap_or(FileFormat::Wav);
+    let mut taken: HashMap<PathBuf, PathBuf> = HashMap::new();
+    for (input, place) in found {
+        let (target, format) = if into_folder {
+            (output.join(&place).with_extension(format_of_folder.extension()), format_of_folder)
+        } else {
+            (output.to_owned(), named.unwrap_or(FileFormat::Wav))
+        };
+        let drawn = picture
+            .map(|picture| if plan.batch || picture.is_dir() { picture.join(&place).with_extension("png") } else { picture.to_owned() });
+        let refusal = if same(&input, &target) {
+            Some(Failure::new("is input and output at once; choose another output with -o"))
+        } else if known.has(&target) {
+            Some(Failure::new("would be overwritten, though it is an input too; choose another folder with -o").about(&target))
+        } else if drawn.as_deref().is_some_and(|drawn| known.has(drawn)) {
+            Some(Failure::new("has a picture's name that is an input; choose another with --picture"))
+        } else {
+            taken.insert(target.clone(), input.clone()).map(|first| {
+                Failure::new(format!("would be written to {}, as {} is; rename one of them", target.display(), first.display()))
+            })
+        };
+        match refusal {
+            Some(failure) => plan.failures.push((input, failure)),
+            None => plan.tasks.push(Task { input, output: target, picture: drawn, format }),
+        }
+    }
+    Ok(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fixed_part_of_a_pattern_ends_before_a_star() {
+        assert_eq!(fixed_part("a/b/*/c*.wav"), Path::new("a/b"));
+        assert_eq!(fixed_part("*.wav"), Path::new(""));
+        assert_eq!(fixed_part("/a/b.wav"), Path::new("/a/b.wav"));
+    }
+
+    #[test]
+    fn sound_is_known_by_its_ending() {
+        assert!(is_sound(Path::new("A.WAV")) && is_sound(Path::new("b.caf")));
+        assert!(!is_sound(Path::new("wav")) && !is_sound(Path::new("c.txt")));
+    }
+}

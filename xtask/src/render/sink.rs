@@ -1,0 +1,346 @@
+//! Where sound goes: a WAV or FLAC file.
+
+use super::failure::{Failure, writing};
+use super::quantise::Quantiser;
+use super::source::{Depth, Info};
+use super::tags;
+use super::wave::Chunk;
+use flac_codec::encode::{FlacSampleWriter, Options};
+use flac_codec::metadata::{Block, VorbisComment};
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// A file format that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum FileFormat {
+    /// WAV, or RF64 beyond 4 GiB.
+    Wav,
+    /// FLAC.
+    Flac,
+}
+
+impl FileFormat {
+    /// Of a file's name; none when the extension is another or missing.
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "wav" | "wave" | "bwf" | "rf64" => Some(Self::Wav),
+            "flac" => Some(Self::Flac),
+            _ => None,
+        }
+    }
+
+    /// The usual extension.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Flac => "flac",
+        }
+    }
+}
+
+/// A file being written.
+pub enum Sink {
+    /// WAV.
+    Wav(WavSink),
+    /// FLAC.
+    Flac(Box<FlacSink>),
+}
+
+impl Sink {
+    /// Begins a file with what is known of its source, whose chunks are copied from `original`.
+    ///
+    /// # Errors
+    /// When the format does not hold such sound, or the disk does not take it.
+    pub fn new(file: File, format: FileFormat, depth: Depth, info: &Info, original: &Path) -> Result<Self, Failure> {
+        Ok(match format {
+            FileFormat::Wav => Self::Wav(WavSink::new(file, depth, info, original, RIFF_MOST)?),
+            FileFormat::Flac => Self::Flac(Box::new(FlacSink::new(file, depth, info)?)),
+        })
+    }
+
+    /// Adds a block, `block[channel][sample]`.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn write(&mut self, block: &[&[f32]]) -> Result<(), Failure> {
+        match self {
+            Self::Wav(sink) => sink.write(block),
+            Self::Flac(sink) => sink.write(block),
+        }
+    }
+
+    /// Completes the file, and returns how many samples were limited to full scale.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn finish(self) -> Result<u64, Failure> {
+        match self {
+            Self::Wav(sink) => sink.finish(),
+            Self::Flac(sink) => sink.finish(),
+        }
+    }
+}
+
+/// Most bytes that a RIFF file's 32-bit sizes can tell, with some room for the last chunk's pad byte.
+const RIFF_MOST: u64 = u32::MAX as u64 - 16;
+/// Length of the body of a `ds64` chunk without a table.
+const DS64: u32 = 28;
+
+/// A WAV file being written.
+pub struct WavSink {
+    file: BufWriter<File>,
+    depth: Depth,
+    quantiser: Quantiser,
+    frame: u64,
+    /// Where the body of the data chunk begins, and of `fact` if there is one.
+    data_at: u64,
+    fact_at: Option<u64>,
+    written: u64,
+    /// Beyond so many bytes the file becomes RF64.
+    most: u64,
+    after: Vec<Chunk>,
+    original: Option<File>,
+    integers: Vec<i32>,
+    bytes: Vec<u8>,
+}
+
+fn chunk(file: &mut impl Write, id: &[u8; 4], body: &[u8]) -> Result<(), Failure> {
+    let length = u32::try_from(body.len()).map_err(|_| Failure::new("has a chunk that is too long; remove it first"))?;
+    file.write_all(id).map_err(writing)?;
+    file.write_all(&length.to_le_bytes()).map_err(writing)?;
+    file.write_all(body).map_err(writing)?;
+    if body.len() % 2 == 1 { file.write_all(&[0]).map_err(writing) } else { Ok(()) }
+}
+
+fn copy(original: &mut Option<File>, from: &Chunk, to: &mut impl Write) -> Result<(), Failure> {
+    let Some(original) = original else { return Ok(()) };
+    let length = u32::try_from(from.length).map_err(|_| Failure::new("has a chunk of more than 4 GiB; remove it first"))?;
+    to.write_all(&from.id).map_err(writing)?;
+    to.write_all(&length.to_le_bytes()).map_err(writing)?;
+    original.seek(SeekFrom::Start(from.offset)).map_err(super::failure::reading)?;
+    // A copy cannot tell whether reading or writing failed; the source was read before.
+    let copied = std::io::copy(&mut original.take(from.length), to).map_err(writing)?;
+    if copied < from.length {
+        return Err(Failure::new("changed while it was read; try again when nothing writes to it"));
+    }
+    if copied % 2 == 1 { to.write_all(&[0]).map_err(writing) } else { Ok(()) }
+}
+
+impl WavSink {
+    fn new(file: File, depth: Depth, info: &Info, original: &Path, most: u64) -> Result<Self, Failure> {
+        let channels = u16::try_from(info.channels).map_err(|_| Failure::new("has too many channels for WAV"))?;
+        let float = depth == Depth::F32;
+        let bytes = depth.bits() / 8;
+        let frame = bytes * channels;
+        let tag: u16 = if float { 3 } else { 1 };
+        let extensible = channels > 2;
+        let mut format = Vec::with_capacity(40);
+        format.extend_from_slice(&if extensible { 0xFFFE } else { tag }.to_le_bytes());
+        format.extend_from_slice(&channels.to_le_bytes());
+        format.extend_from_slice(&info.rate.to_le_bytes());
+        format.extend_from_slice(&(info.rate.saturating_mul(u32::from(frame))).to_le_bytes());
+        format.extend_from_slice(&frame.to_le_bytes());
+        format.extend_from_slice(&depth.bits().to_le_bytes());
+        if extensible {
+            format.extend_from_slice(&22_u16.to_le_bytes());
+            format.extend_from_slice(&depth.bits().to_le_bytes());
+            format.extend_from_slice(&info.mask.unwrap_or(0).to_le_bytes());
+            format.extend_from_slice(&tag.to_le_bytes());
+            // The rest of the GUIDs KSDATAFORMAT_SUBTYPE_PCM and _IEEE_FLOAT.
+            format.extend_from_slice(&[0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71]);
+        } else if float {
+            format.extend_from_slice(&0_u16.to_le_bytes());
+        }
+        let mut file = BufWriter::with_capacity(1 << 16, file);
+        file.write_all(b"RIFF\0\0\0\0WAVE").map_err(writing)?;
+        let (before, after) = info.chunks.clone().unwrap_or_default();
+        // Room for ds64, unless the file is sure to stay small (EBU Tech 3306, section 3.2).
+        let extra: u64 = before.iter().chain(&after).map(|chunk| chunk.length + 9).sum();
+        let expected = info.frames.map(|frames| frames.saturating_mul(u64::from(frame)).saturating_add(extra + 1024));
+        if expected.is_none_or(|bytes| bytes > most) {
+            chunk(&mut file, b"JUNK", &[0; DS64 as usize])?;
+        }
+        chunk(&mut file, b"fmt ", &format)?;
+        let mut fact_at = None;
+        if float || extensible {
+            fact_at = Some(file.stream_position().map_err(writing)? + 8);
+            chunk(&mut file, b"fact", &[0; 4])?;
+        }
+        let mut original = if info.chunks.is_some() { Some(File::open(original).map_err(super::failure::reading)?) } else { None };
+        for from in &before {
+            copy(&mut original, from, &mut file)?;
+        }
+        if info.chunks.is_none()
+            && let Some(list) = tags::to_list(&info.tags)
+        {
+            chunk(&mut file, b"LIST", &list)?;
+        }
+        file.write_all(b"data\0\0\0\0").map_err(writing)?;
+        let data_at = file.stream_position().map_err(writing)?;
+        let quantiser = Quantiser::new(depth, info.channels);
+        let frame = u64::from(frame);
+        Ok(Self {
+            file,
+            depth,
+            quantiser,
+            frame,
+            data_at,
+            fact_at,
+            written: 0,
+            most,
+            after,
+            original,
+            integers: Vec::new(),
+            bytes: Vec::new(),
+        })
+    }
+
+    fn write(&mut self, block: &[&[f32]]) -> Result<(), Failure> {
+        self.bytes.clear();
+        match self.depth {
+            Depth::F32 => {
+                for frame in 0..block.first().map_or(0, |samples| samples.len()) {
+                    block.iter().for_each(|samples| self.bytes.extend_from_slice(&samples[frame].to_le_bytes()));
+                }
+            }
+            Depth::I16 | Depth::I24 => {
+                let bytes = usize::from(self.depth.bits() / 8);
+                self.quantiser.integers(block, &mut self.integers);
+                self.integers.iter().for_each(|sample| self.bytes.extend_from_slice(&sample.to_le_bytes()[..bytes]));
+            }
+        }
+        self.written += self.bytes.len() as u64;
+        self.file.write_all(&self.bytes).map_err(writing)
+    }
+
+    fn finish(mut self) -> Result<u64, Failure> {
+        if self.written % 2 == 1 {
+            self.file.write_all(&[0]).map_err(writing)?;
+        }
+        for from in std::mem::take(&mut self.after) {
+            copy(&mut self.original, &from, &mut self.file)?;
+        }
+        let end = self.file.stream_position().map_err(writing)?;
+        let frames = self.written / self.frame;
+        let large = end - 8 > self.most;
+        let low = |size: u64| if large { u32::MAX } else { size as u32 }.to_le_bytes();
+        let mut put = |at: u64, bytes: &[u8]| self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.write_all(bytes)).map_err(writing);
+        if large {
+            let mut sizes = b"ds64".to_vec();
+            sizes.extend_from_slice(&DS64.to_le_bytes());
+            for size in [end - 8, self.written, frames] {
+                sizes.extend_from_slice(&size.to_le_bytes());
+            }
+            sizes.extend_from_slice(&0_u32.to_le_bytes());
+            put(0, b"RF64")?;
+            put(12, &sizes)?;
+        }
+        put(4, &low(end - 8))?;
+        put(self.data_at - 4, &low(self.written))?;
+        if let Some(at) = self.fact_at {
+            put(at, &low(frames))?;
+        }
+        self.file.flush().map_err(writing)?;
+        Ok(self.quantiser.clipped())
+    }
+}
+
+/// A FLAC file being written.
+pub struct FlacSink {
+    writer: FlacSampleWriter<BufWriter<File>>,
+    quantiser: Quantiser,
+    integers: Vec<i32>,
+}
+
+fn flac(error: flac_codec::Error) -> Failure {
+    match error {
+        flac_codec::Error::Io(error) => writing(error),
+        error => Failure::new(format!("does not fit into FLAC ({error}); write WAV instead")),
+    }
+}
+
+impl FlacSink {
+    fn new(file: File, depth: Depth, info: &Info) -> Result<Self, Failure> {
+        // RFC 9639: at most 8 channels, rates below 2^20 Hz; floats have no place.
+        let channels = u8::try_from(info.channels).ok().filter(|&channels| channels <= 8);
+        let channels = channels.ok_or_else(|| {
+            Failure::new(format!(
+                "has {} channels and FLAC holds 8 at most; write WAV instead (-o NAME.wav or --format wav)",
+                info.channels
+            ))
+        })?;
+        let depth = if depth == Depth::F32 { Depth::I24 } else { depth };
+        let mut options = Options::default();
+        for block in info.flac_blocks.iter().cloned() {
+            match block {
+                Block::VorbisComment(comment) => options = options.comment(comment),
+                Block::Picture(picture) => options = options.picture(picture),
+                Block::Application(application) => options = options.application(application),
+                Block::Cuesheet(cuesheet) => options = options.cuesheet(cuesheet),
+                _ => {}
+            }
+        }
+        if info.flac_blocks.is_empty() && !info.tags.is_empty() {
+            let fields = info.tags.iter().map(|(name, text)| format!("{name}={text}")).collect();
+            options = options.comment(VorbisComment { vendor_string: concat!("Plainsong ", env!("CARGO_PKG_VERSION")).to_owned(), fields });
+        }
+        let file = BufWriter::with_capacity(1 << 16, file);
+        let writer = FlacSampleWriter::new(file, options, info.rate, u32::from(depth.bits()), channels, None).map_err(flac)?;
+        Ok(Self { writer, quantiser: Quantiser::new(depth, info.channels), integers: Vec::new() })
+    }
+
+    fn write(&mut self, block: &[&[f32]]) -> Result<(), Failure> {
+        self.quantiser.integers(block, &mut self.integers);
+        self.writer.write(&self.integers).map_err(flac)
+    }
+
+    fn finish(self) -> Result<u64, Failure> {
+        let clipped = self.quantiser.clipped();
+        self.writer.finalize().map_err(flac)?;
+        Ok(clipped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::Source;
+    use super::super::wave::Wave;
+    use super::*;
+
+    /// The file becomes RF64 when it outgrows RIFF, known beforehand or not, and reads back.
+    #[test]
+    fn large_files_become_rf64() {
+        let folder = std::env::temp_dir().join(format!("plainsong-rf64-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("a.wav");
+        for frames in [None, Some(5000)] {
+            let info = Info {
+                rate: 48_000,
+                channels: 1,
+                frames,
+                depth: Depth::I16,
+                container: "wav",
+                mask: None,
+                chunks: None,
+                flac_blocks: Vec::new(),
+                tags: vec![("TITLE".into(), "Long".into())],
+                warning: None,
+            };
+            let mut sink = WavSink::new(File::create(&path).unwrap(), Depth::I16, &info, &path, 4_000).unwrap();
+            let samples: Vec<f32> = (0..5000).map(|n| n as f32 / 32_768.0).collect();
+            sink.write(&[&samples]).unwrap();
+            sink.finish().unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            assert_eq!(&bytes[..8], b"RF64\xff\xff\xff\xff");
+            assert_eq!(&bytes[12..16], b"ds64");
+            let mut wave = Wave::open(&path, false).unwrap().unwrap();
+            assert_eq!(wave.info().frames, Some(5000));
+            assert_eq!(wave.info().tags.len(), 1);
+            let mut block = vec![Vec::new()];
+            assert_eq!(wave.read(&mut block, 8000).unwrap(), 5000);
+            assert_eq!(block[0], samples);
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
