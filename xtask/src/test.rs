@@ -5,6 +5,7 @@
 //! advisories, which must be fetched.
 
 pub mod command;
+mod features;
 pub mod setup;
 
 use crate::validate;
@@ -100,6 +101,7 @@ pub fn run(args: Args) -> ExitCode {
         table.step("engine unit tests", || Run::cargo(&["test", "--release", "-p", "dsp-core", "--lib"]).tests());
         return table.close();
     }
+    table.step("one set of features", features::check);
     table.step("licences and sources", deny);
     table.step("tests", || Run::cargo(&["test", "--release", "--workspace", "--no-fail-fast"]).tests());
     table.step("documentation", || Run::cargo(&["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").one());
