@@ -11,6 +11,7 @@ mod failure;
 mod inputs;
 mod job;
 mod levels;
+mod mp4;
 mod packets;
 mod picture;
 mod place;
@@ -134,7 +135,7 @@ impl FromArgMatches for EngineArgs {
 impl Subcommand for EngineArgs {
     fn augment_subcommands(command: Command) -> Command {
         let engines = ENGINES.iter().map(|entry| {
-            RenderArgs::augment_args(Command::new(entry.name).about(entry.about)).after_help(format!(
+            RenderArgs::augment_args(Command::new(entry.name)).about(entry.about).long_about(None).after_help(format!(
                 "{}\nExit status: {DONE} all files are done, {FAILED} some failed (one line each on standard error), {USAGE} the command \
                  line makes no sense, {STOPPED} stopped.\nFailed and stopped files leave nothing behind.",
                 table(entry)

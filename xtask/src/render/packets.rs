@@ -2,6 +2,7 @@
 //! for Opus.
 
 use super::failure::{Failure, reading};
+use super::mp4;
 use super::source::{Depth, Info, Source};
 use super::tags::{self, Tags};
 use flac_codec::metadata::Block;
@@ -45,6 +46,9 @@ pub struct Packets {
     pending: Vec<Vec<f32>>,
     taken: usize,
     given: u64,
+    /// Samples that are still dropped, and the most that are given, by an MP4 file's edit list.
+    skip: u64,
+    most: u64,
     damaged: u32,
     in_a_row: u32,
     ended: bool,
@@ -141,6 +145,8 @@ impl Packets {
             pending: Vec::new(),
             taken: 0,
             given: 0,
+            skip: 0,
+            most: u64::MAX,
             damaged: 0,
             in_a_row: 0,
             ended: false,
@@ -150,6 +156,11 @@ impl Packets {
         packets.decode_next()?;
         if packets.info.channels == 0 || packets.info.rate == 0 {
             return Err(silent());
+        }
+        if container == "m4a"
+            && let Some(edit) = mp4::read(path, packets.info.rate)
+        {
+            (packets.skip, packets.most, packets.info.frames) = (edit.skip, edit.frames, Some(edit.frames));
         }
         Ok(packets)
     }
@@ -267,11 +278,16 @@ impl Source for Packets {
     }
 
     fn read(&mut self, block: &mut [Vec<f32>], most: usize) -> Result<usize, Failure> {
-        if self.pending.first().is_none_or(|samples| samples.len() <= self.taken) {
+        let there = loop {
+            let there = self.pending.first().map_or(0, Vec::len) - self.taken;
+            let skip = usize::try_from(self.skip).unwrap_or(there).min(there);
+            (self.taken, self.skip) = (self.taken + skip, self.skip - skip as u64);
+            if there > skip || self.ended {
+                break there - skip;
+            }
             self.decode_next()?;
-        }
-        let there = self.pending.first().map_or(0, Vec::len) - self.taken;
-        let frames = there.min(most);
+        };
+        let frames = there.min(most).min(usize::try_from(self.most - self.given).unwrap_or(usize::MAX));
         for (samples, pending) in block.iter_mut().zip(&self.pending) {
             samples.clear();
             samples.extend_from_slice(&pending[self.taken..self.taken + frames]);

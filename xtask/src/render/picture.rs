@@ -17,7 +17,7 @@ const TOP: usize = 96;
 const PANEL: usize = 320;
 const GAP: usize = 40;
 /// Levels shown, in dB where a full-scale sine has 0.
-const LEVELS: (f32, f32) = (-100.0, -10.0);
+const LEVELS: (f32, f32) = (-100.0, -20.0);
 /// Gains shown, in dB.
 const GAINS: (f32, f32) = (-40.0, 0.0);
 
@@ -261,7 +261,7 @@ fn panel(canvas: &mut Canvas, contents: &Contents<'_>, look: &Look, db: impl Fn(
     }
     canvas.frame(bar, top, 18, PANEL);
     canvas.text(unit, bar, top - 16, Style::Small, SOFT);
-    let marks = 5;
+    let marks = 4;
     for mark in 0..=marks {
         let value = range.0 + (range.1 - range.0) * mark as f32 / marks as f32;
         let y = top + ((1.0 - scaled(value)) * (PANEL - 1) as f32) as usize;
