@@ -256,6 +256,7 @@ pub struct FlacSink {
 fn flac(error: flac_codec::Error) -> Failure {
     match error {
         flac_codec::Error::Io(error) => writing(error),
+        flac_codec::Error::NoSamples => Failure::new("would have no samples, which FLAC cannot tell; write WAV instead"),
         error => Failure::new(format!("does not fit into FLAC ({error}); write WAV instead")),
     }
 }
