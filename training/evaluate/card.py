@@ -43,7 +43,7 @@ def write_card(folder: Path, mode: Mode, name: str, scores: dict, pairs, report)
     part = counts()
     lines = [f"| {r['id']} | {r['what']} | {r['source']} {r['version']} | {r['licence']} |" for r in sources]
     talkers = ", ".join(k.removeprefix("gc ") for k in part["speech"]["test"])
-    worst = sorted((v["si_sdr"] - data["noisy"][g]["si_sdr"], g) for g, v in data[name].items()
+    worst = sorted((round(v["si_sdr"] - data["noisy"][g]["si_sdr"], 2), g) for g, v in data[name].items()
                    if isinstance(v, dict) and "si_sdr" in v and g in data["noisy"] and g != "clean in")[:3]
     fails = "; ".join(f"{g}: SI-SDR {d:+.1f} dB" for d, g in worst)
     delay = mode.synthesis_ms

@@ -78,16 +78,17 @@ def details(target: np.ndarray, output: np.ndarray, mixture: np.ndarray) -> dict
     return out
 
 
-def score(target: np.ndarray, output: np.ndarray, mixture: np.ndarray) -> dict:
-    """All scores of an output `[samples]` at 48 kHz."""
+def score(target: np.ndarray, output: np.ndarray, mixture: np.ndarray, mos: bool = True) -> dict:
+    """All scores of an output `[samples]` at 48 kHz; DNSMOS, the slowest by far, if `mos`."""
     t, y = (soxr.resample(v, RATE, 16000, "HQ") for v in (target, output))
     n = min(len(t), len(y))
     t, y = t[:n], y[:n]
     scale = 0.7 / max(np.abs(t).max(), 1e-6)  # PESQ and DNSMOS read levels; all get the same one
-    sig, bak, ovrl = dnsmos(np.clip(y * scale, -1, 1))
     try:
         p = float(pesq(16000, np.clip(t * scale, -1, 1), np.clip(y * scale, -1, 1), "wb"))
     except Exception:  # no utterance found in a silent output
         p = 1.0
-    return {"pesq": p, "stoi": float(stoi(t, y, 16000)), "si_sdr": si_sdr(t, y),
-            "sig": sig, "bak": bak, "ovrl": ovrl} | details(target, output, mixture)
+    out = {"pesq": p, "stoi": float(stoi(t, y, 16000)), "si_sdr": si_sdr(t, y)}
+    if mos:
+        out |= dict(zip(("sig", "bak", "ovrl"), dnsmos(np.clip(y * scale, -1, 1))))
+    return out | details(target, output, mixture)
