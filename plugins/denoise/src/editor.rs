@@ -6,16 +6,18 @@ use plainsong_shell::{Panel, egui};
 const LARGE: f32 = 124.0;
 /// Diameter of the other knobs, in points.
 const SMALL: f32 = 58.0;
+/// Width of such a knob with its name, in points.
+const KNOB: f32 = plainsong_shell::widgets::knob::WIDTH;
 /// Narrowest plate of three knobs, in points.
-const TRIO: f32 = 268.0;
+const TRIO: f32 = 228.0;
 
 /// Draws the controls in the space that is left.
 pub fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
     let gap = ui.spacing().item_spacing.x;
-    let listen = 196.0;
-    let amount = 166.0;
-    let output = 104.0;
-    let trio = ((ui.available_width() - listen - amount - output - 4.0 * gap) / 2.0).max(TRIO - 40.0);
+    let listen = 184.0;
+    let amount = 156.0;
+    let output = 96.0;
+    let trio = ((ui.available_width() - listen - amount - output - 4.0 * gap) / 2.0).max(TRIO);
     panel.group(ui, "", amount, |ui, panel| {
         ui.vertical_centered(|ui| {
             ui.add_space(6.0);
@@ -45,7 +47,7 @@ pub fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
 /// Three knobs, evenly on a plate.
 fn trio_of(ui: &mut egui::Ui, panel: &mut Panel, title: &str, width: f32, ids: [&str; 3]) {
     panel.group(ui, title, width, |ui, panel| {
-        let spare = (ui.available_width() - 3.0 * 78.0) / 4.0;
+        let spare = (ui.available_width() - 3.0 * KNOB) / 4.0;
         ui.spacing_mut().item_spacing.x = 0.0;
         for id in ids {
             ui.add_space(spare.max(0.0));

@@ -54,7 +54,7 @@ impl<E: Engine> Default for Core<E> {
     fn default() -> Self {
         let loader = Loader::shared();
         // Fills the process-wide cache while the host still sets up.
-        loader.run(|| drop(E::load(WARM)));
+        loader.warm::<E>(|| drop(E::load(WARM)));
         let params = TableParams::new(Settings::<E>::PARAMS);
         Self {
             values: vec![0.0; params.len()].into(),
@@ -118,6 +118,8 @@ impl<E: Engine> Core<E> {
         };
         if self.format != Some(format) || !self.ready {
             self.format = None;
+            // A new engine has no models of another format.
+            self.engine = E::new();
             if let Err(error) = self.engine.prepare(format) {
                 *self.live.error.lock() = Some(format!("{error}."));
                 return None;

@@ -6,6 +6,8 @@
 
 use crossbeam::queue::ArrayQueue;
 use parking_lot::{Condvar, Mutex};
+use std::any::TypeId;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,6 +21,8 @@ static SHARED: Mutex<Weak<Loader>> = Mutex::new(Weak::new());
 pub struct Loader {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    stop: Arc<AtomicBool>,
+    warmed: Mutex<Vec<TypeId>>,
 }
 
 impl Loader {
@@ -29,15 +33,29 @@ impl Loader {
             return loader;
         }
         let (sender, receiver) = mpsc::channel::<Job>();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
         let thread = std::thread::Builder::new().name("plainsong-loader".into()).spawn(move || {
-            for job in receiver {
+            // What still waits when the last instance goes is wanted by nobody.
+            for job in receiver.into_iter().take_while(|_| !stopped.load(Ordering::Acquire)) {
                 // A model that panics must cost its own instance only.
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
             }
         });
-        let loader = Arc::new(Self { jobs: Mutex::new(thread.is_ok().then_some(sender)), thread: Mutex::new(thread.ok()) });
+        let jobs = Mutex::new(thread.is_ok().then_some(sender));
+        let loader = Arc::new(Self { jobs, thread: Mutex::new(thread.ok()), stop, warmed: Mutex::default() });
         *shared = Arc::downgrade(&loader);
         loader
+    }
+
+    /// Runs a job once per type, to fill a cache of that type. Not for the audio thread.
+    pub fn warm<T: 'static>(&self, job: impl FnOnce() + Send + 'static) {
+        let mut warmed = self.warmed.lock();
+        if !warmed.contains(&TypeId::of::<T>()) {
+            warmed.push(TypeId::of::<T>());
+            drop(warmed);
+            self.run(job);
+        }
     }
 
     /// Runs a job after those that wait. Where no thread could be started it runs here and now. Not
@@ -56,6 +74,7 @@ impl Loader {
 
 impl Drop for Loader {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
         *self.jobs.lock() = None;
         if let Some(thread) = self.thread.lock().take() {
             // A job may hold the last reference; a thread cannot join itself.

@@ -4,9 +4,9 @@ use dsp_core::params::Param;
 use serde::{Deserialize, Serialize};
 
 /// Smallest window in points, at 100 % zoom.
-pub const MIN_SIZE: (f32, f32) = (800.0, 520.0);
+pub const MIN_SIZE: (f32, f32) = (960.0, 560.0);
 /// Window of a new instance in points, at 100 % zoom.
-pub const DEFAULT_SIZE: (f32, f32) = (980.0, 640.0);
+pub const DEFAULT_SIZE: (f32, f32) = (1020.0, 660.0);
 /// Largest window in points.
 pub const MAX_SIZE: (f32, f32) = (4000.0, 2600.0);
 /// The zoom steps offered, as factors.

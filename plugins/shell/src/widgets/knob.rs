@@ -12,13 +12,15 @@ const START: f32 = 0.125;
 const SWEEP: f32 = 0.75;
 /// Height of a line of text beside a knob, in points.
 const LINE: f32 = 17.0;
+/// Narrowest knob with its name and value, in points.
+pub const WIDTH: f32 = 68.0;
 /// Diameter in points from which the value stands in the middle.
 const LARGE: f32 = 90.0;
 
 /// Draws the parameter `index` as a knob of a diameter in points.
 pub fn knob(ui: &mut Ui, panel: &mut Panel, index: usize, diameter: f32) -> Response {
     let large = diameter >= LARGE;
-    let width = (diameter + 12.0).max(78.0);
+    let width = (diameter + 10.0).max(WIDTH);
     let height = LINE + 4.0 + diameter + if large { 0.0 } else { LINE - 4.0 };
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::click_and_drag());
     panel.handle(ui, index, &response);
