@@ -363,7 +363,7 @@ fn silence_costs_no_more_than_sound() {
     };
     let (loud, quiet) = (time(&sound), time(&silence));
     println!("2 s of sound {loud:?}, of silence {quiet:?}");
-    assert!(quiet.as_secs_f64() < 1.3 * loud.as_secs_f64(), "silence {quiet:?}, sound {loud:?}");
+    assert!(quiet.as_secs_f64() < 1.5 * loud.as_secs_f64(), "silence {quiet:?}, sound {loud:?}");
 }
 
 /// Loaded, used and dropped a hundred times: no crash and no thread left behind.

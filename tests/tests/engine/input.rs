@@ -8,8 +8,14 @@ use plainsong_tests::measure::{level_db, null_db, peak};
 use plainsong_tests::random::Random;
 use std::time::{Duration, Instant};
 
-/// After bad samples the output is finite at once and, one window later, sounds as if they had been
-/// silence. The window is as long as the latency.
+/// Samples for which an input sample can be heard: the window of 20 ms that holds it, and the delay
+/// with which that window comes out.
+fn tail(rate: f64, latency: usize) -> usize {
+    (0.02 * rate).ceil() as usize + latency
+}
+
+/// Bad samples never make the output bad, and when the last window with them is out, it sounds as if
+/// they had been silence.
 #[test]
 fn bad_samples_are_gone_within_one_window() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
@@ -23,7 +29,7 @@ fn bad_samples_are_gone_within_one_window() {
             broken[0][range.clone()].fill(bad);
             let out = run_fresh(&mut engine, &broken, &settings, Blocks::Of(128));
             assert!(out.iter().flatten().all(|x| x.is_finite()), "{bad}: the output is not finite");
-            let after = range.end + 2 * engine.latency(&settings);
+            let after = range.end + tail(48_000.0, engine.latency(&settings));
             assert!(peak(&[out[0][after..].to_vec()]) > 0.01, "{bad}: silent afterwards");
             // The net remembers that something happened, but what it takes stays near.
             let difference = level_db(&out[0][after..].iter().zip(&expected[0][after..]).map(|(a, b)| a - b).collect::<Vec<_>>());
@@ -52,10 +58,10 @@ fn silence_stays_silence() {
             let mut engine = denoiser(rate, 2);
             let out = run_fresh(&mut engine, &vec![vec![0.0; 48_000]; 2], &mode(low_latency), Blocks::Of(333));
             assert_eq!(peak(&out), 0.0, "{rate} Hz: silence in, sound out");
-            // After sound the tail dies within two windows, to digital silence.
+            // After sound the tail ends with the last window, in digital silence.
             run(&mut engine, &noisy_speech(rate, 0.5, 2, 1), &mode(low_latency), Blocks::Of(333));
             let out = run(&mut engine, &vec![vec![0.0; 48_000]; 2], &mode(low_latency), Blocks::Of(333));
-            let tail = 2 * engine.latency(&mode(low_latency)) + 333;
+            let tail = tail(rate, engine.latency(&mode(low_latency))) + 1;
             let after: Vec<Vec<f32>> = out.iter().map(|channel| channel[tail..].to_vec()).collect();
             assert_eq!(peak(&after), 0.0, "{rate} Hz, low latency {low_latency}: the tail does not end");
         }
@@ -106,8 +112,8 @@ fn quiet_input_costs_no_more_than_sound() {
     ];
     for (name, input) in inputs {
         let cost = cost(&input, &sound);
-        // Three tenths for the clock's noise; an unflushed denormal costs ten times and more.
-        assert!(cost.as_secs_f64() < 1.3 * usual.as_secs_f64(), "{name}: {cost:?}, sound: {usual:?}");
+        // Half as much again for a machine that does other things; denormals cost ten times and more.
+        assert!(cost.as_secs_f64() < 1.5 * usual.as_secs_f64(), "{name}: {cost:?}, sound: {usual:?}");
     }
 }
 

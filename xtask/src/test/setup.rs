@@ -28,8 +28,8 @@ const PACKAGES: &[Package] = &[
     package("libx11-xcb1", None, "the editor's window"),
     package("libxcursor1", None, "the editor's mouse pointer"),
     package("libxkbcommon-x11-0", None, "the editor's keyboard"),
-    package("libfreetype6", None, "DawDreamer and pedalboard draw with it"),
-    package("libasound2", None, "DawDreamer links to it"),
+    package("libatomic1", None, "pedalboard links to it"),
+    package("libstdc++6", None, "the Python hosts link to it"),
 ];
 
 /// Names of the packages that are missing, with the reason for each.
