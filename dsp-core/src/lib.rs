@@ -11,7 +11,11 @@
 //! so that a full-scale sine has magnitude 1 in its bin. Units have types ([`units`]).
 
 pub mod engines;
+pub mod framing;
+pub mod mask;
+pub mod model;
 pub mod params;
 pub mod preset;
 pub mod processor;
+pub mod realtime;
 pub mod units;

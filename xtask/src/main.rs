@@ -7,12 +7,17 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod bench;
 mod bundle;
 mod install;
 mod render;
 mod screenshots;
 mod test;
 mod validate;
+
+/// Model steps take their memory from a pool, as in the plugins.
+#[global_allocator]
+static ALLOCATOR: dsp_core::realtime::PoolAllocator = dsp_core::realtime::PoolAllocator::system();
 
 /// What is read from the command line.
 #[derive(Parser)]
@@ -28,6 +33,8 @@ struct Cli {
 enum Command {
     /// Process audio files with an engine, exactly as the plugin would
     Render(render::Args),
+    /// Measure what an engine costs
+    Bench(bench::Args),
     /// Run everything that proves the suite; ends with `N passed, N failed`
     Test(test::Args),
     /// Build plugins and pack them as CLAP and VST3 into target/bundled
@@ -45,6 +52,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Render(args) => render::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Bundle(args) => bundle::run(args),
         Command::Install(args) => install::run(args),
         Command::Screenshots(args) => screenshots::run(args),

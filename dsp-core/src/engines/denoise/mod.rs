@@ -1,32 +1,48 @@
 //! The denoiser: spectrum, model, mask, synthesis.
 
+mod core;
+mod linking;
+mod models;
 mod settings;
 
+pub use models::Models;
 pub use settings::{Link, Listen, Settings};
 
+use crate::framing::Shape;
 use crate::processor::{Error, Format, Observer, Processor};
+use crate::realtime::{FlushDenormals, Scope};
+use core::Core;
+use std::time::Duration;
 
-/// The models of one instance, loaded off the audio thread.
-pub struct Models;
-
-impl Models {
-    /// Loads (or takes from the process-wide cache) the built-in models for a format. Takes up to
-    /// 0.2 s the first time in a process; never call it on the audio thread.
-    ///
-    /// # Errors
-    /// [`Error::Model`] when a model does not load.
-    pub fn load(_format: Format) -> Result<Box<Self>, Error> {
-        Ok(Box::new(Self))
-    }
-}
+/// Time over which the old path fades out when the latency mode changes; the new path fills
+/// meanwhile and fades in over its next hop.
+const SWITCH_MS: f64 = 20.0;
 
 /// The denoise engine. Until models are installed the delayed input passes.
-pub struct Denoise {}
+#[derive(Debug, Default)]
+pub struct Denoise {
+    models: Option<Box<Models>>,
+    /// Standard and low-latency path; none before `prepare`.
+    paths: Option<[Core; 2]>,
+    active: usize,
+    /// Samples of fade-out left, when the mode changes.
+    switching: Option<usize>,
+    switch_length: usize,
+    /// True until the first block, which takes the mode it finds without a fade.
+    fresh: bool,
+    realtime: bool,
+    late: u64,
+    /// Where the input of the path that fills goes, `[channel][sample]`.
+    spare: Vec<Vec<f32>>,
+}
+
+/// Samples at a time while the mode changes.
+const SWITCH_CHUNK: usize = 32;
 
 impl Denoise {
     /// An engine without models, to be prepared.
     pub fn new() -> Self {
-        Self {}
+        Self::default()
     }
 
     /// An engine with its built-in models, prepared: what offline callers want.
@@ -40,39 +56,117 @@ impl Denoise {
         Ok(engine)
     }
 
-    /// Installs models on the audio thread (no allocation, nothing is dropped) and gives the old
-    /// ones back, to be dropped elsewhere.
-    pub fn install(&mut self, _models: Box<Models>) -> Option<Box<Models>> {
-        None
+    /// Installs models made for this engine's format, on the audio thread (no allocation, nothing is
+    /// dropped), and gives the old ones back, to be dropped elsewhere. Models for other channel
+    /// counts are given straight back.
+    pub fn install(&mut self, models: Box<Models>) -> Option<Box<Models>> {
+        let channels = self.paths.as_ref().map_or(0, |paths| paths[0].channels());
+        if models.channels() < channels {
+            return Some(models);
+        }
+        self.models.replace(models)
     }
 
     /// True when models are installed.
     pub fn is_ready(&self) -> bool {
-        true
+        self.models.is_some()
     }
 
     /// In real time a model step that takes longer than a hop is counted as late and the next frame
     /// passes dry. Offline (the default) nothing is ever late.
-    pub fn set_realtime(&mut self, _realtime: bool) {}
+    pub fn set_realtime(&mut self, realtime: bool) {
+        self.realtime = realtime;
+    }
 
     /// Frames that passed dry because a step was late, since `prepare`.
     pub fn late_frames(&self) -> u64 {
-        0
+        self.late
     }
 }
 
 impl Processor for Denoise {
     type Settings = Settings;
 
-    fn prepare(&mut self, _format: Format) -> Result<(), Error> {
+    fn prepare(&mut self, format: Format) -> Result<(), Error> {
+        let format = Format::new(format.rate, format.channels)?;
+        self.paths = Some([Shape::SqrtHann, Shape::Asymmetric].map(|shape| Core::new(shape, format)));
+        self.switch_length = (format.rate.0 * SWITCH_MS / 1000.0) as usize;
+        self.spare = vec![vec![0.0; SWITCH_CHUNK]; format.channels];
+        self.late = 0;
+        self.reset();
         Ok(())
     }
 
-    fn reset(&mut self) {}
-
-    fn process(&mut self, _audio: &mut [&mut [f32]], _settings: &Settings, _observer: &mut dyn Observer) {}
-
-    fn latency(&self, _settings: &Settings) -> usize {
-        960
+    fn reset(&mut self) {
+        let _scope = Scope::enter();
+        if let Some(paths) = &mut self.paths {
+            paths.iter_mut().for_each(Core::reset);
+        }
+        if let Some(models) = &mut self.models {
+            models.reset();
+        }
+        self.switching = None;
+        self.fresh = true;
     }
+
+    fn process(&mut self, audio: &mut [&mut [f32]], settings: &Settings, observer: &mut dyn Observer) {
+        let _flush = FlushDenormals::on();
+        let Some(paths) = &mut self.paths else { return };
+        if audio.len() != paths[0].channels() {
+            return;
+        }
+        let wanted = usize::from(settings.low_latency);
+        if self.fresh {
+            self.active = wanted;
+            self.fresh = false;
+        }
+        if self.switching.is_none() && wanted != self.active {
+            paths[wanted].reset();
+            if let Some(models) = &mut self.models {
+                let _scope = Scope::enter();
+                models.runners(wanted).iter_mut().for_each(crate::model::Runner::reset);
+            }
+            self.switching = Some(self.switch_length);
+        }
+        let length = audio.first().map_or(0, |channel| channel.len());
+        let mut at = 0;
+        while at < length {
+            let Some(left) = self.switching else {
+                let runners = self.models.as_mut().map(|models| models.runners(self.active));
+                self.late += paths[self.active].process(audio, at..length, settings, runners, self.realtime, observer);
+                break;
+            };
+            // The mode changes: the old path plays on and fades, the other one fills unheard.
+            let end = length.min(at + left.min(SWITCH_CHUNK));
+            let other = 1 - self.active;
+            for (spare, channel) in self.spare.iter_mut().zip(audio.iter()) {
+                spare[..end - at].copy_from_slice(&channel[at..end]);
+            }
+            let runners = self.models.as_mut().map(|models| models.runners(self.active));
+            self.late += paths[self.active].process(audio, at..end, settings, runners, self.realtime, observer);
+            let runners = self.models.as_mut().map(|models| models.runners(other));
+            for index in 0..end - at {
+                let gain = (left - index) as f32 / self.switch_length as f32;
+                audio.iter_mut().for_each(|channel| channel[at + index] *= gain);
+            }
+            self.late += paths[other].fill(&mut self.spare, end - at, settings, runners, self.realtime);
+            self.switching = if left == end - at {
+                self.active = other;
+                paths[other].fade_in();
+                None
+            } else {
+                Some(left - (end - at))
+            };
+            at = end;
+        }
+    }
+
+    fn latency(&self, settings: &Settings) -> usize {
+        self.paths.as_ref().map_or(0, |paths| paths[usize::from(settings.low_latency)].latency())
+    }
+}
+
+/// Time that a hop lasts: the deadline of a model step.
+fn hop_time(hop: usize, rate: f64) -> Duration {
+    Duration::from_secs_f64(hop as f64 / rate)
 }

@@ -1,0 +1,242 @@
+//! A streaming short-time Fourier transform with overlap-add, for any block size.
+
+use super::Windows;
+use realfft::num_complex::Complex32;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use std::sync::Arc;
+
+/// Inputs under this magnitude (-300 dBFS) are zero: nothing denormal enters.
+const TINY: f32 = 1e-15;
+/// Inputs are held within this magnitude (+120 dBFS), so that no power overflows.
+const HUGE: f32 = 1e6;
+
+/// What a channel keeps between blocks.
+#[derive(Debug)]
+struct Channel {
+    /// The last samples in, oldest first, `[window]`.
+    history: Vec<f32>,
+    /// Samples of the hop that fills up, `[hop]`.
+    incoming: Vec<f32>,
+    /// Sum of overlapping frames, `[synthesis]`.
+    overlap: Vec<f32>,
+    /// Finished samples of one hop, `[hop]`.
+    outgoing: Vec<f32>,
+    /// Spectrum of the last frame, `[bin]`.
+    spectrum: Vec<Complex32>,
+}
+
+/// Cuts channels into frames, gives their spectra, and puts frames together again.
+///
+/// The output is the input delayed by exactly [`Stft::latency`], whatever the lengths of the blocks.
+pub struct Stft {
+    windows: Windows,
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn ComplexToReal<f32>>,
+    channels: Vec<Channel>,
+    /// Samples of the present hop that are in.
+    filled: usize,
+    time: Vec<f32>,
+    frequency: Vec<Complex32>,
+    scratch: Vec<Complex32>,
+    /// Brings a spectrum to amplitude: a full-scale sine reads 1 in its bin.
+    scale: f32,
+}
+
+impl std::fmt::Debug for Stft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stft").field("windows", &self.windows).field("channels", &self.channels.len()).finish_non_exhaustive()
+    }
+}
+
+impl Stft {
+    /// For a number of channels.
+    pub fn new(windows: Windows, channels: usize) -> Self {
+        let mut planner = RealFftPlanner::new();
+        let length = windows.analysis.len();
+        let forward = planner.plan_fft_forward(length);
+        let inverse = planner.plan_fft_inverse(length);
+        let bins = length / 2 + 1;
+        let channel = || Channel {
+            history: vec![0.0; length],
+            incoming: vec![0.0; windows.hop],
+            overlap: vec![0.0; windows.synthesis.len()],
+            outgoing: vec![0.0; windows.hop],
+            spectrum: vec![Complex32::default(); bins],
+        };
+        Self {
+            channels: (0..channels).map(|_| channel()).collect(),
+            filled: 0,
+            time: vec![0.0; length],
+            frequency: vec![Complex32::default(); bins],
+            scratch: vec![Complex32::default(); forward.get_scratch_len().max(inverse.get_scratch_len())],
+            scale: 2.0 / windows.analysis.iter().sum::<f32>(),
+            windows,
+            forward,
+            inverse,
+        }
+    }
+
+    /// Number of bins of a spectrum.
+    pub fn bins(&self) -> usize {
+        self.frequency.len()
+    }
+
+    /// Samples from one frame to the next.
+    pub fn hop(&self) -> usize {
+        self.windows.hop
+    }
+
+    /// Delay from input to output in samples.
+    pub fn latency(&self) -> usize {
+        self.windows.latency()
+    }
+
+    /// Zeroes all history.
+    pub fn reset(&mut self) {
+        self.filled = 0;
+        for channel in &mut self.channels {
+            channel.history.fill(0.0);
+            channel.overlap.fill(0.0);
+            channel.outgoing.fill(0.0);
+        }
+    }
+
+    /// Samples that can still be exchanged before a frame is due.
+    pub fn until_frame(&self) -> usize {
+        self.windows.hop - self.filled
+    }
+
+    /// Takes `range` of a block in and, if `write`, puts finished samples in its place. At most
+    /// [`Stft::until_frame`] samples. Input that is not a number is taken as silence. True when a
+    /// frame is due: call [`Stft::analyse`], then [`Stft::synthesise`] for every channel.
+    pub fn exchange<'a>(&mut self, audio: impl Iterator<Item = &'a mut [f32]>, range: std::ops::Range<usize>, write: bool) -> bool {
+        let filled = self.filled;
+        for (channel, samples) in self.channels.iter_mut().zip(audio) {
+            let samples = &mut samples[range.clone()];
+            let slots = filled..filled + samples.len();
+            for (kept, &sample) in channel.incoming[slots.clone()].iter_mut().zip(samples.iter()) {
+                let usable = sample.is_finite() && sample.abs() >= TINY;
+                *kept = if usable { sample.clamp(-HUGE, HUGE) } else { 0.0 };
+            }
+            if write {
+                samples.copy_from_slice(&channel.outgoing[slots]);
+            }
+        }
+        self.filled += range.len();
+        if self.filled < self.windows.hop {
+            return false;
+        }
+        self.filled = 0;
+        true
+    }
+
+    /// Moves every channel's history on by one hop and computes its spectrum.
+    pub fn analyse(&mut self) {
+        let hop = self.windows.hop;
+        for channel in &mut self.channels {
+            let kept = channel.history.len() - hop;
+            channel.history.copy_within(hop.., 0);
+            channel.history[kept..].copy_from_slice(&channel.incoming);
+            for ((out, &sample), &weight) in self.time.iter_mut().zip(&channel.history).zip(&self.windows.analysis) {
+                *out = sample * weight * self.scale;
+            }
+            // Lengths fit by construction, which is all that can fail.
+            let _ = self.forward.process_with_scratch(&mut self.time, &mut channel.spectrum, &mut self.scratch);
+        }
+    }
+
+    /// Spectrum of a channel's last frame, `[bin]`, amplitude: a full-scale sine reads 1.
+    pub fn spectrum(&self, channel: usize) -> &[Complex32] {
+        &self.channels[channel].spectrum
+    }
+
+    /// The samples that a finished hop of this channel would be with nothing done, `[hop]`: the
+    /// input, delayed.
+    pub fn dry(&self, channel: usize) -> &[f32] {
+        let history = &self.channels[channel].history;
+        let start = history.len() - self.windows.latency();
+        &history[start..start + self.windows.hop]
+    }
+
+    /// Multiplies a channel's spectrum by a mask, `[bin]`, adds the frame to the output, and gives
+    /// the finished hop for what comes after.
+    pub fn synthesise(&mut self, channel: usize, mask: &[Complex32]) -> (&mut [f32], &[f32]) {
+        let hop = self.windows.hop;
+        let channel = &mut self.channels[channel];
+        for ((out, &bin), &gain) in self.frequency.iter_mut().zip(&channel.spectrum).zip(mask) {
+            *out = bin * gain;
+        }
+        // The lowest and highest bin of a real signal's spectrum are real.
+        self.frequency[0].im = 0.0;
+        if let Some(last) = self.frequency.last_mut() {
+            last.im = 0.0;
+        }
+        let _ = self.inverse.process_with_scratch(&mut self.frequency, &mut self.time, &mut self.scratch);
+        let length = self.time.len();
+        let scale = 1.0 / (self.scale * length as f32);
+        let start = length - channel.overlap.len();
+        for ((sum, &sample), &weight) in channel.overlap.iter_mut().zip(&self.time[start..]).zip(&self.windows.synthesis) {
+            *sum += sample * weight * scale;
+        }
+        channel.outgoing.copy_from_slice(&channel.overlap[..hop]);
+        channel.overlap.copy_within(hop.., 0);
+        let kept = channel.overlap.len() - hop;
+        channel.overlap[kept..].fill(0.0);
+        let start = channel.history.len() - self.windows.synthesis.len();
+        (&mut channel.outgoing, &channel.history[start..start + hop])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::Shape;
+    use crate::units::Hz;
+
+    fn noise(length: usize) -> Vec<f32> {
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn a_mask_of_ones_gives_the_input_back_late() {
+        for shape in [Shape::SqrtHann, Shape::Asymmetric] {
+            for rate in [16_000.0, 22_050.0, 44_100.0, 48_000.0] {
+                let mut stft = Stft::new(Windows::new(shape, Hz(rate)), 1);
+                let mask = vec![Complex32::new(1.0, 0.0); stft.bins()];
+                let input = noise(5_000);
+                let mut output = input.clone();
+                let mut at = 0;
+                while at < output.len() {
+                    let end = output.len().min(at + stft.until_frame().min(177));
+                    if stft.exchange([&mut output[..]].into_iter(), at..end, true) {
+                        stft.analyse();
+                        stft.synthesise(0, &mask);
+                    }
+                    at = end;
+                }
+                let latency = stft.latency();
+                // Rounding of the transform reaches over the whole window.
+                assert!(output[..latency].iter().all(|x| x.abs() < 1e-6));
+                for (late, sample) in output[latency..].iter().zip(&input) {
+                    assert!((late - sample).abs() < 1e-6, "{late} {sample}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_scale_sine_reads_one() {
+        let mut stft = Stft::new(Windows::new(Shape::SqrtHann, Hz(48_000.0)), 1);
+        let mut sine: Vec<f32> = (0..960).map(|n| (std::f32::consts::TAU * 1000.0 * n as f32 / 48_000.0).sin()).collect();
+        for at in [0, 480] {
+            assert!(stft.exchange([&mut sine[..]].into_iter(), at..at + 480, false));
+            stft.analyse();
+        }
+        assert!((stft.spectrum(0)[20].norm() - 1.0).abs() < 0.01);
+    }
+}
