@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::job::{Options, Outcome, Task, Worker};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,8 +41,8 @@ impl Console {
     fn line(&self, text: &str) {
         match &self.bar {
             _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
         }
     }
 
@@ -53,6 +53,11 @@ impl Console {
             None => eprintln!("{text}"),
         }
     }
+}
+
+/// A line on standard output. That nobody reads it (`| head`) is no reason to stop.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Renders the tasks on `jobs` threads.

@@ -315,7 +315,7 @@ fn finish(plan: &inputs::Plan, outcomes: batch::Outcomes, args: &RenderArgs) -> 
         }
     }
     if plan.batch && !args.quiet {
-        println!("{} of {total} files done", total - failed);
+        batch::say(&format!("{} of {total} files done", total - failed));
     }
     for (path, failure) in &failures {
         complain(Some(path), failure);

@@ -104,7 +104,7 @@ impl Packets {
         let mut file_tags = Tags::new();
         let mut flac_blocks = Vec::new();
         if container == "flac" {
-            for block in flac_codec::metadata::blocks(path).map_err(reading)?.flatten() {
+            for block in flac_codec::metadata::blocks(path).map_err(reading)?.map_while(Result::ok) {
                 match block {
                     Block::VorbisComment(comment) => {
                         file_tags = tags::from_comments(&comment.fields);
@@ -182,6 +182,11 @@ impl Packets {
                 Err(error) if self.allow_truncated => {
                     self.cut = Some(format!("is damaged ({error})"));
                     self.ended = true;
+                }
+                Err(error @ Error::DecodeError(_)) => {
+                    return Err(Failure::new(format!(
+                        "is damaged ({error}); get a whole copy of it, or take what is there with --allow-truncated"
+                    )));
                 }
                 Err(error) => return Err(broken(&error)),
             }

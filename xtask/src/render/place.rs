@@ -31,9 +31,11 @@ impl Draft {
             // Names are limited to 255 bytes on most file systems.
             let short: String = name.chars().take(60).collect();
             let draft = place.with_file_name(format!(".{short}.{}-{number}.part", std::process::id()));
+            // Locked meanwhile, so that a stop finds every file that was made.
+            let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
             match OpenOptions::new().read(true).write(true).create_new(true).open(&draft) {
                 Ok(file) => {
-                    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(draft.clone());
+                    unfinished.push(draft.clone());
                     return Ok((Self { draft, place: place.to_owned(), published: false }, file));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
