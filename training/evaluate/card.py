@@ -26,7 +26,9 @@ def seen(mode: Mode) -> str:
     if not log.exists():
         return ""
     rows = [json.loads(line) for line in log.read_text().splitlines()]
-    cpu = max((r.get("cpu_s", 0) for r in rows), default=0)
+    if not rows:
+        return ""
+    cpu = max(r.get("cpu_s", 0) for r in rows)
     last = rows[-1]
     return f"The run saw {last['hours']:.0f} hours of mixtures in {cpu:,} core-seconds of one CPU core."
 
