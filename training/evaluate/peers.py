@@ -42,7 +42,7 @@ class Engine:
 
     def __init__(self, path: Path, mode: Mode):
         self.command = [str(path), "render", "denoise"]
-        self.extra = [] if mode.name == "standard" else ["--set", "mode=low"]
+        self.extra = [] if mode.name == "standard" else ["--set", "low-latency=1"]
 
     def __call__(self, x):
         with tempfile.TemporaryDirectory() as folder:
