@@ -189,9 +189,9 @@ fn read(path: &Path) -> (u32, u16, Vec<Vec<f32>>) {
     let size = usize::from(bits / 8);
     let mut sound = vec![Vec::new(); channels];
     for (index, bytes) in data.chunks_exact(size).enumerate() {
-        sound[index % channels].push(match bytes {
-            &[a, b] => f32::from(i16::from_le_bytes([a, b])) / 32_768.0,
-            &[a, b, c] => (i32::from_le_bytes([0, a, b, c]) >> 8) as f32 / 8_388_608.0,
+        sound[index % channels].push(match *bytes {
+            [a, b] => f32::from(i16::from_le_bytes([a, b])) / 32_768.0,
+            [a, b, c] => (i32::from_le_bytes([0, a, b, c]) >> 8) as f32 / 8_388_608.0,
             _ => f32::from_le_bytes(bytes.try_into().unwrap()),
         });
     }
@@ -324,8 +324,9 @@ fn compressed_files_are_decoded_in_place() {
         let (rate, bits, got) = read(&out);
         assert_eq!((rate, bits, got.len(), got[0].len()), (48_000, 24, 1, 24_000), "{name}");
         let (mut error, mut power) = (0.0, 0.0);
-        for n in 500..23_500 {
-            error += (f64::from(got[0][n]) - chirp(n)).powi(2);
+        // The ends hold the encoders' own transients.
+        for (n, sample) in got[0].iter().enumerate().take(23_500).skip(500) {
+            error += (f64::from(*sample) - chirp(n)).powi(2);
             power += chirp(n).powi(2);
         }
         let ratio = 10.0 * (power / error).log10();
