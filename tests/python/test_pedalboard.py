@@ -66,7 +66,7 @@ def test_it_nulls_with_the_renderer(plugin, rate, channels, tmp_path):
 def test_it_nulls_with_the_renderer_with_parameters_set(plugin, tmp_path):
     audio = sound(48000, 1.5)
     plugin.amount, plugin.output = 60, -6
-    plugin.release = 100
+    plugin.release = "100 ms"
     plugin.listen = "Removed"
     plugin.process(audio, 48000)
     expected = render(audio, 48000, tmp_path, "amount=60", "output=-6", "release=100", "listen=removed")
@@ -103,7 +103,7 @@ def test_low_latency_reports_its_own_latency(plugin):
 
 
 def test_state_goes_round(plugin, tmp_path):
-    plugin.amount, plugin.limit, plugin.high = 73, 12.5, 20
+    plugin.amount, plugin.limit, plugin.high = 73, "12.5 dB", 20
     plugin.low_latency = True
     state = plugin.raw_state
     other = load_plugin(bundle(), plugin_name=NAME)

@@ -46,7 +46,8 @@ fn parameters_are_the_engines() {
         let shown = plugin.text(param.id, param.default);
         let read = declared.parse(&shown).unwrap_or_else(|e| panic!("{}: {e}", param.name));
         assert_eq!(read, declared.default_value(), "{} shows {shown:?}", param.name);
-        for share in [0.0, 0.31, 1.0] {
+        // A hundred steps: some round to an end of the range that has a word of its own.
+        for share in (0..=99).map(|step| f64::from(step) / 99.0) {
             let value = param.min + (param.max - param.min) * share;
             let value = if param.stepped { value.round() } else { value };
             let shown = plugin.text(param.id, value);

@@ -6,6 +6,7 @@ use clack_extensions::gui::{GuiApiType, GuiConfiguration, GuiSize, Window};
 use plainsong_tests::audio::noisy_speech;
 use plainsong_tests::clap::{Bundle, Plugin};
 use plainsong_tests::engine::Blocks;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{ConnectionExt, CreateWindowAux, ImageFormat, WindowClass};
@@ -13,6 +14,13 @@ use x11rb::rust_connection::RustConnection;
 
 /// What an editor takes to paint its first frame on a software renderer, at most.
 const FIRST_FRAME: Duration = Duration::from_secs(10);
+
+/// Keeps one connection open for the whole run, as a host has: a bare X server starts anew when its
+/// last client leaves, and refuses the next one meanwhile.
+fn stay_connected() {
+    static KEPT: OnceLock<Option<RustConnection>> = OnceLock::new();
+    KEPT.get_or_init(|| x11rb::connect(None).ok().map(|(connection, _)| connection));
+}
 
 /// A parent window, as a host makes one.
 struct Parent {
@@ -22,6 +30,7 @@ struct Parent {
 
 impl Parent {
     fn new() -> Self {
+        stay_connected();
         let (connection, screen) = x11rb::connect(None).expect("an X server: run under `xvfb-run -a`, or set DISPLAY (package xvfb)");
         let root = connection.setup().roots[screen].root;
         let window = connection.generate_id().expect("a window id");

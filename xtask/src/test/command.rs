@@ -106,6 +106,12 @@ impl Run {
         self
     }
 
+    /// Takes a variable away.
+    pub fn without(mut self, key: &str) -> Self {
+        self.command.env_remove(key);
+        self
+    }
+
     /// Shows nothing.
     pub fn quiet(mut self) -> Self {
         self.quiet = true;
