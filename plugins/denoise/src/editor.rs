@@ -24,8 +24,8 @@ pub fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
             panel.knob(ui, "amount", LARGE);
         });
     });
-    trio_of(ui, panel, "How it works", trio, ["limit", "strength", "release"]);
-    trio_of(ui, panel, "Share of the amount by band", trio, ["low", "mid", "high"]);
+    trio_of(ui, panel, "Depth and speed", trio, ["limit", "strength", "release"]);
+    trio_of(ui, panel, "Share of the amount, by band", trio, ["low", "mid", "high"]);
     panel.group(ui, "After", output, |ui, panel| {
         ui.vertical_centered(|ui| {
             ui.add_space((ui.available_height() - 92.0) / 2.0);

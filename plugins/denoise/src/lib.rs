@@ -3,11 +3,13 @@
 mod editor;
 
 use dsp_core::engines::denoise::Denoise as Engine;
+use dsp_core::realtime::PoolAllocator;
 use plainsong_shell::nice_plug::prelude::*;
 use plainsong_shell::{Card, Panel, Product, Shell, egui};
 
-/// The model's card, as shown by the editor.
-const CARD: &str = "# Denoise\n\nThe card comes with the trained model.";
+/// Model steps take their memory from a pool: the system's allocator may wait.
+#[global_allocator]
+static ALLOCATOR: PoolAllocator = PoolAllocator::system();
 
 /// What the plugin says about itself.
 #[derive(Debug)]
@@ -24,7 +26,10 @@ impl Product for DenoiseProduct {
         &[ClapFeature::AudioEffect, ClapFeature::Restoration, ClapFeature::Mono, ClapFeature::Stereo];
     const VST3_CLASS_ID: [u8; 16] = *b"PlainsongDenoise";
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Restoration];
-    const CARDS: &'static [Card] = &[Card { name: "Denoise model", text: CARD }];
+    const CARDS: &'static [Card] = &[
+        Card { name: "Model", text: include_str!("../../../models/denoise/CARD.md") },
+        Card { name: "Low-latency model", text: include_str!("../../../models/denoise-low/CARD.md") },
+    ];
 
     fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
         editor::controls(ui, panel);

@@ -49,7 +49,8 @@ pub(super) fn show(ui: &Ui, panel: &mut Panel) {
                 });
             });
             ui.separator();
-            ScrollArea::vertical().max_height(area.height() - 200.0).auto_shrink([false, true]).show(ui, |ui| {
+            let height = area.height() - 200.0;
+            ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(ui, |ui| {
                 card::show(ui, shown.text);
             });
         }

@@ -253,10 +253,10 @@ impl Panel {
             inside.min.y += 20.0;
         }
         let builder = egui::UiBuilder::new().max_rect(inside).layout(egui::Layout::left_to_right(egui::Align::Center));
-        ui.scope_builder(builder, |ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
-            controls(ui, self);
-        });
+        // A child of its own: what stands inside must not move what stands beside.
+        let mut child = ui.new_child(builder);
+        child.spacing_mut().item_spacing.x = 4.0;
+        controls(&mut child, self);
     }
 
     /// Says something in the status line for a while.

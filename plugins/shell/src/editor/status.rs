@@ -15,8 +15,10 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     let mut right = inside.right();
     ui.scope_builder(UiBuilder::new().max_rect(inside).layout(Layout::right_to_left(Align::Center)), |ui| {
         ui.spacing_mut().item_spacing.x = 14.0;
-        for (i, card) in panel.cards.iter().enumerate() {
-            let link = ui.link(RichText::new(card.name).size(11.5)).on_hover_text("The model's card: data, licence, figures and limits");
+        for (i, card) in panel.cards.iter().enumerate().rev() {
+            let link = ui
+                .link(RichText::new(card.name).size(11.5).color(theme::COOL))
+                .on_hover_text("The model's card: data, licence, figures and limits");
             if link.clicked() {
                 panel.dialog = Some(Dialog::Card(i));
             }

@@ -22,6 +22,8 @@ const TILT: f32 = 3.0;
 const RELEASE: f32 = 0.16;
 /// Share of the way that a line rises per frame.
 const ATTACK: f32 = 0.55;
+/// Lines at these levels, in dB.
+const LEVELS: [f32; 6] = [-90.0, -75.0, -60.0, -45.0, -30.0, -15.0];
 /// Lines at these frequencies, in hertz.
 const GRID_HZ: [(f32, &str); 9] = [
     (50.0, "50"),
@@ -134,8 +136,8 @@ impl Spectrum {
             painter.text(pos2(at + shift, rect.bottom() - 9.0), Align2::CENTER_CENTER, label, theme::font(10.5), theme::DIM);
         }
         painter.text(pos2(rect.left() + 6.0, rect.bottom() - 9.0), Align2::LEFT_CENTER, "Hz", theme::font(10.5), theme::DIM);
-        for db in [-90, -75, -60, -45, -30, -15] {
-            painter.hline(plot.x_range(), y(db as f32), Stroke::new(1.0, theme::faded(theme::LINE, 0.55)));
+        for db in LEVELS {
+            painter.hline(plot.x_range(), y(db), Stroke::new(1.0, theme::faded(theme::LINE, 0.55)));
             painter.text(
                 pos2(plot.right() - 5.0, y(db as f32) - 7.0),
                 Align2::RIGHT_CENTER,
@@ -151,11 +153,16 @@ impl Spectrum {
         };
         let (input, output) = (place(&self.input), place(&self.output));
         let floor: Vec<Pos2> = output.iter().map(|p| pos2(p.x, plot.bottom())).collect();
-        painter.add(between(&output, &floor, theme::faded(theme::WARM, 0.30), theme::faded(theme::WARM, 0.03)));
-        painter.add(between(&input, &output, theme::faded(theme::COOL, 0.42), theme::faded(theme::COOL, 0.20)));
+        // The shade follows the height in the picture, not the column's own, or columns would stand out.
+        let warm = |p: &Pos2| theme::faded(theme::WARM, 0.03 + 0.36 * (plot.bottom() - p.y) / plot.height());
+        painter.add(between(&output, &floor, warm, warm));
+        painter.add(between(&input, &output, |_| theme::faded(theme::COOL, 0.38), |_| theme::faded(theme::COOL, 0.26)));
         painter.add(Shape::line(input, Stroke::new(1.2, theme::COOL)));
         painter.add(Shape::line(output, Stroke::new(1.8, theme::WARM)));
 
+        for db in LEVELS {
+            painter.text(pos2(plot.right() - 5.0, y(db) - 7.0), Align2::RIGHT_CENTER, format!("{db:.0}"), theme::font(10.0), theme::DIM);
+        }
         let mut legend = pos2(plot.left() + 12.0, plot.top() + 14.0);
         for (color, text, filled) in [(theme::COOL, "Input", false), (theme::WARM, "Output", false), (theme::COOL, "Removed", true)] {
             let swatch = Rect::from_center_size(pos2(legend.x + 7.0, legend.y), vec2(14.0, if filled { 10.0 } else { 2.0 }));
@@ -189,12 +196,12 @@ impl Spectrum {
 }
 
 /// The area between two lines, with a colour at each.
-fn between(upper: &[Pos2], lower: &[Pos2], top: Color32, bottom: Color32) -> Shape {
+fn between(upper: &[Pos2], lower: &[Pos2], top: impl Fn(&Pos2) -> Color32, bottom: impl Fn(&Pos2) -> Color32) -> Shape {
     let mut mesh = Mesh::default();
     mesh.vertices.reserve(upper.len() * 2);
     for (a, b) in upper.iter().zip(lower) {
         let n = mesh.vertices.len() as u32;
-        for (pos, color) in [(*a, top), (*b, bottom)] {
+        for (pos, color) in [(*a, top(a)), (*b, bottom(b))] {
             mesh.vertices.push(Vertex { pos, uv: egui::epaint::WHITE_UV, color });
         }
         if n >= 2 {
