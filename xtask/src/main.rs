@@ -15,9 +15,8 @@ mod screenshots;
 mod test;
 mod validate;
 
-/// Model steps take their memory from a pool, as in the plugins.
-#[global_allocator]
-static ALLOCATOR: dsp_core::realtime::PoolAllocator = dsp_core::realtime::PoolAllocator::system();
+// No pool allocator here, unlike in the plugins: nothing is real-time, and threads that render side by
+// side would wait for each other at the pool's free lists.
 
 /// What is read from the command line.
 #[derive(Parser)]
