@@ -55,7 +55,20 @@ pub fn run(args: Args) -> ExitCode {
 #[derive(Default)]
 struct Verdict {
     passed: usize,
-    failures: Vec<String>,
+    failures: Vec<Failure>,
+}
+
+/// A test that failed, and what the validator said of it, where it says something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Failure {
+    test: String,
+    details: String,
+}
+
+impl Failure {
+    fn new(test: impl Into<String>) -> Self {
+        Self { test: test.into(), details: String::new() }
+    }
 }
 
 /// A program that validates.
@@ -124,12 +137,20 @@ pub fn external(format: Format, strictness: u8) -> Counts {
     counts
 }
 
-/// A failure that is not the plugin's: which validator, which test, why.
+/// A failure that is not the plugin's: which validator, which test, words that its message must have
+/// (any message when empty), and why.
 #[derive(Debug, PartialEq, Eq)]
 struct Known {
     validator: String,
     test: String,
+    says: String,
     reason: String,
+}
+
+impl Known {
+    fn is(&self, failure: &Failure) -> bool {
+        self.test == failure.test && failure.details.contains(&self.says)
+    }
 }
 
 /// The list of failures known to come from elsewhere.
@@ -146,7 +167,7 @@ fn known_failures() -> Result<Vec<Known>, String> {
             let (Some(validator), Some(test), Some(reason)) = all else {
                 return Err(format!("{}: each entry has \"validator\", \"test\" and \"reason\"", path.display()));
             };
-            Ok(Known { validator, test, reason })
+            Ok(Known { validator, test, reason, says: field(entry, "says").unwrap_or_default() })
         })
         .collect()
 }
@@ -157,12 +178,13 @@ fn judge(name: &str, verdict: Verdict, known: &[Known]) -> Counts {
     let mut counts = Counts { passed: verdict.passed, failed: 0, notes: vec![format!("{name}: {} of {total} passed", verdict.passed)] };
     let of_this = || known.iter().filter(|k| k.validator == name);
     for failure in &verdict.failures {
-        match of_this().find(|k| k.test == *failure) {
-            Some(k) => counts.notes.push(format!("{name}: {failure} fails as is known ({})", k.reason)),
-            None => counts += Counts::failed(format!("{name}: {failure} FAILED")),
+        let test = &failure.test;
+        match of_this().find(|k| k.is(failure)) {
+            Some(k) => counts.notes.push(format!("{name}: {test} fails as is known ({})", k.reason)),
+            None => counts += Counts::failed(format!("{name}: {test} FAILED {}", failure.details.replace('\n', ": "))),
         }
     }
-    for gone in of_this().filter(|k| !verdict.failures.contains(&k.test)) {
+    for gone in of_this().filter(|k| !verdict.failures.iter().any(|f| k.is(f))) {
         counts.notes.push(format!("{name}: {} no longer fails; take it out of tests/known-failures.json", gone.test));
     }
     counts
@@ -175,7 +197,7 @@ fn clap_validator(program: &Path, bundle: &Path, _: u8) -> Option<Verdict> {
     let mut verdict = Verdict::default();
     collect_clap_results(&serde_json::from_str(&text).ok()?, &mut verdict);
     for failure in &verdict.failures {
-        println!("   failed: {failure}");
+        println!("   failed: {}: {}", failure.test, failure.details);
     }
     (verdict.passed > 0).then_some(verdict)
 }
@@ -187,7 +209,10 @@ fn collect_clap_results(value: &Value, verdict: &mut Verdict) {
         Value::Object(map) => {
             let code = map.get("status").and_then(|s| s.get("code")).and_then(Value::as_str);
             match code {
-                Some("failed" | "crashed") => verdict.failures.push(test_name(value)),
+                Some("failed" | "crashed") => {
+                    let details = value.pointer("/status/details").and_then(Value::as_str).unwrap_or_default();
+                    verdict.failures.push(Failure { test: test_name(value), details: details.to_owned() });
+                }
                 Some(_) => verdict.passed += 1,
                 None => map.values().for_each(|item| collect_clap_results(item, verdict)),
             }
@@ -221,14 +246,14 @@ fn pluginval(program: &Path, bundle: &Path, strictness: u8) -> Option<Verdict> {
     for line in text.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix("Starting tests in: ") {
             group = name.trim_end_matches('.').to_owned();
-        } else if line.starts_with("Completed tests in ") && !verdict.failures.contains(&group) {
+        } else if line.starts_with("Completed tests in ") && verdict.failures.last().is_none_or(|f| f.test != group) {
             verdict.passed += 1;
-        } else if line.starts_with("!!!") && !verdict.failures.contains(&group) {
-            verdict.failures.push(group.clone());
+        } else if line.starts_with("!!!") && verdict.failures.last().is_none_or(|f| f.test != group) {
+            verdict.failures.push(Failure { test: group.clone(), details: line.to_owned() });
         }
     }
     if status != Some(0) && verdict.failures.is_empty() {
-        verdict.failures.push(if group.is_empty() { "start".into() } else { group });
+        verdict.failures.push(Failure::new(if group.is_empty() { "start" } else { &group }));
     }
     (verdict.passed > 0 || !verdict.failures.is_empty()).then_some(verdict)
 }
@@ -242,21 +267,24 @@ fn vst3_validator(program: &Path, bundle: &Path, _: u8) -> Option<Verdict> {
         rest[..rest.find(word)?].trim_end().rsplit(' ').next()?.parse().ok()
     };
     let mut verdict = Verdict { passed: number("tests passed")?, failures: Vec::new() };
-    let mut test = "";
+    let (mut test, mut said) = ("", String::new());
     for line in text.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             match name {
                 "Succeeded" => {}
-                name if name.ends_with("Failed") => verdict.failures.push(test.to_owned()),
-                name => test = name,
+                name if name.ends_with("Failed") => {
+                    verdict.failures.push(Failure { test: test.to_owned(), details: std::mem::take(&mut said) })
+                }
+                name => (test, said) = (name, String::new()),
             }
         }
         if line.starts_with("ERROR") {
             println!("   {test}: {line}");
+            said = line.to_owned();
         }
     }
     if status != Some(0) && verdict.failures.is_empty() {
-        verdict.failures.push(test.to_owned());
+        verdict.failures.push(Failure::new(test));
     }
     Some(verdict)
 }
@@ -266,14 +294,15 @@ mod tests {
     use super::*;
 
     fn known(test: &str) -> Known {
-        Known { validator: "v".into(), test: test.into(), reason: "upstream".into() }
+        Known { validator: "v".into(), test: test.into(), says: "late".into(), reason: "upstream".into() }
     }
 
     #[test]
     fn known_failures_do_not_fail_and_new_ones_do() {
-        let verdict = Verdict { passed: 3, failures: vec!["old".into(), "new".into()] };
-        let counts = judge("v", verdict, &[known("old"), known("gone")]);
-        assert_eq!((counts.passed, counts.failed), (3, 1));
+        let failure = |test: &str, details: &str| Failure { test: test.into(), details: details.into() };
+        let failures = vec![failure("old", "called late"), failure("new", ""), failure("other", "crashed")];
+        let counts = judge("v", Verdict { passed: 3, failures }, &[known("old"), known("gone"), known("other")]);
+        assert_eq!((counts.passed, counts.failed), (3, 2), "a known test that fails in another way is a new failure");
         assert!(counts.notes.iter().any(|n| n.contains("old fails as is known (upstream)")));
         assert!(counts.notes.iter().any(|n| n.contains("gone no longer fails")));
         assert!(counts.notes.iter().any(|n| n.contains("new FAILED")));
