@@ -3,3 +3,9 @@
 mod shaping;
 
 pub use shaping::{Shaping, ShapingSettings};
+
+/// Magnitude of a gain or a bin. Faster than `norm`, whose care for overflow values in range do not
+/// need.
+pub fn magnitude(value: realfft::num_complex::Complex32) -> f32 {
+    value.norm_sqr().sqrt()
+}

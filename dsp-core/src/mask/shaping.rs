@@ -90,7 +90,7 @@ impl Shaping {
         let strength = settings.strength;
         let one = Complex32::new(1.0, 0.0);
         for ((gain, &amount), held) in mask.iter_mut().zip(&self.amounts).zip(&mut self.held) {
-            let magnitude = gain.norm();
+            let magnitude = super::magnitude(*gain);
             let mut wanted = if strength == 1.0 { magnitude } else { magnitude.powf(strength) };
             wanted = wanted.max(*held * self.decay);
             *held = wanted;
@@ -99,7 +99,7 @@ impl Shaping {
             let depth = amount * (1.0 - self.floor);
             let mixed = one + (wet - one) * depth;
             let low = 1.0 - amount * (1.0 - self.floor);
-            let norm = mixed.norm();
+            let norm = super::magnitude(mixed);
             // A gain with a phase of its own can come out below the limit.
             *gain = if norm >= low {
                 mixed

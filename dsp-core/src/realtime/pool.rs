@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 const MIN_SHIFT: u32 = 6;
 /// Largest block is `1 << MAX_SHIFT` bytes.
 const MAX_SHIFT: u32 = 18;
+/// Sets of free lists. A thread uses its own first, so that instances on several threads do not meet.
+const SHARDS: usize = 8;
 /// Number of block sizes.
 const CLASSES: usize = (MAX_SHIFT - MIN_SHIFT + 1) as usize;
 /// Bytes of a chunk, and its alignment: an address tells its chunk by its high bits.
@@ -42,9 +44,13 @@ struct Chunk {
     links: AtomicPtr<AtomicU32>,
 }
 
+/// Free list by class: counter in the high half, block number + 1 in the low half. On cache lines of
+/// its own.
+#[repr(align(128))]
+struct Shard([AtomicU64; CLASSES]);
+
 struct Pool {
-    /// Free list by class: counter in the high half, block number + 1 in the low half.
-    heads: [AtomicU64; CLASSES],
+    shards: [Shard; SHARDS],
     chunks: [Chunk; MAX_CHUNKS],
     /// Chunk address | chunk index + 1, found by open addressing; 0 is empty. Only ever grows.
     table: [AtomicUsize; TABLE],
@@ -64,7 +70,7 @@ struct Grower {
 }
 
 static POOL: Pool = Pool {
-    heads: [const { AtomicU64::new(0) }; CLASSES],
+    shards: [const { Shard([const { AtomicU64::new(0) }; CLASSES]) }; SHARDS],
     chunks: [const { Chunk { base: AtomicUsize::new(0), class: AtomicUsize::new(0), links: AtomicPtr::new(null_mut()) } }; MAX_CHUNKS],
     table: [const { AtomicUsize::new(0) }; TABLE],
     misses: AtomicU64::new(0),
@@ -81,6 +87,20 @@ struct Usage {
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static METER: Cell<*mut Usage> = const { Cell::new(null_mut()) };
+    /// This thread's shard + 1; 0 before the first use.
+    static SHARD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The shard that this thread uses first.
+fn own_shard() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let known = SHARD.try_with(Cell::get).unwrap_or(1);
+    if known > 0 {
+        return known - 1;
+    }
+    let shard = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
+    let _ = SHARD.try_with(|own| own.set(shard + 1));
+    shard
 }
 
 /// Class of a layout, if the pool has blocks that large.
@@ -121,8 +141,13 @@ impl Pool {
         unsafe { &*links.add((block & ((1 << BLOCK_BITS) - 1)) as usize) }
     }
 
+    /// A free block, from this thread's shard if it has one.
     fn pop(&self, class: usize) -> Option<*mut u8> {
-        let head = &self.heads[class];
+        let own = own_shard();
+        (0..SHARDS).find_map(|step| self.pop_from(&self.shards[(own + step) % SHARDS].0[class], class))
+    }
+
+    fn pop_from(&self, head: &AtomicU64, class: usize) -> Option<*mut u8> {
         let mut old = head.load(Ordering::Acquire);
         loop {
             let block = (old as u32).checked_sub(1)?;
@@ -140,7 +165,7 @@ impl Pool {
     }
 
     fn push(&self, class: usize, block: u32) {
-        let head = &self.heads[class];
+        let head = &self.shards[own_shard()].0[class];
         let mut old = head.load(Ordering::Acquire);
         loop {
             self.link(block).store(old as u32, Ordering::Relaxed);

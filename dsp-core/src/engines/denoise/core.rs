@@ -3,7 +3,7 @@
 use super::settings::{Link, Listen, Settings};
 use super::{hop_time, linking};
 use crate::framing::{Shape, Stft, Windows};
-use crate::mask::{Shaping, ShapingSettings};
+use crate::mask::{Shaping, ShapingSettings, magnitude};
 use crate::model::Runner;
 use crate::processor::{Format, Frame, Observer};
 use crate::realtime::Scope;
@@ -196,7 +196,7 @@ impl Core {
             }
             for (sum, gain) in self.gains.iter_mut().zip(&self.mask) {
                 let applied = if settings.listen == Listen::Removed { ONE - *gain } else { *gain };
-                *sum += applied.norm() / channels as f32;
+                *sum += magnitude(applied) / channels as f32;
             }
             let (out, dry) = self.stft.synthesise(channel, &self.mask);
             mix(out, dry, starts, targets);
@@ -237,7 +237,7 @@ fn extend(proposed: &[Complex32], mask: &mut [Complex32]) {
     let shared = proposed.len().min(mask.len());
     mask[..shared].copy_from_slice(&proposed[..shared]);
     if mask.len() > shared {
-        let top = proposed[shared - TOP_BINS..].iter().map(|gain| gain.norm()).sum::<f32>() / TOP_BINS as f32;
+        let top = proposed[shared - TOP_BINS..].iter().map(|gain| magnitude(*gain)).sum::<f32>() / TOP_BINS as f32;
         mask[shared..].fill(Complex32::new(top, 0.0));
     }
 }

@@ -1,5 +1,6 @@
 //! One spectrum that stands for several channels.
 
+use crate::mask::magnitude;
 use realfft::num_complex::Complex32;
 
 /// Joins the channels' spectra into `joined`, all `[bin]`: the magnitude is the root of the mean
@@ -26,9 +27,9 @@ pub fn join<'a>(spectrum: impl Fn(usize) -> &'a [Complex32], channels: usize, jo
             let same_side = value.re * reference.re + value.im * reference.im >= 0.0;
             sum += if same_side { value } else { -value };
         }
-        let magnitude = (power / channels as f32).sqrt();
-        let norm = sum.norm();
-        *out = if norm > f32::MIN_POSITIVE { sum * (magnitude / norm) } else { Complex32::new(magnitude, 0.0) };
+        let wanted = (power / channels as f32).sqrt();
+        let norm = magnitude(sum);
+        *out = if norm > f32::MIN_POSITIVE { sum * (wanted / norm) } else { Complex32::new(wanted, 0.0) };
     }
 }
 
