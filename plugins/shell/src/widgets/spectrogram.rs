@@ -114,13 +114,11 @@ impl Spectrogram {
         for (hz, label) in [(100.0, "100"), (300.0, "300"), (1_000.0, "1k"), (3_000.0, "3k"), (10_000.0, "10k")] {
             let y = plot.bottom() - plot.height() * position(hz);
             painter.hline(plot.x_range(), y, Stroke::new(1.0, theme::faded(theme::LINE, 0.5)));
-            painter.text(
-                pos2(plot.right() - 5.0, y - 7.0),
-                Align2::RIGHT_CENTER,
-                label,
-                theme::font(10.0),
-                theme::faded(theme::TEXT, 0.75),
-            );
+            // On a plate: the picture behind may be as bright as the text.
+            let text = painter.layout_no_wrap(label.to_owned(), theme::font(10.0), theme::TEXT);
+            let plate = Rect::from_min_size(pos2(plot.right() - text.size().x - 10.0, y - 7.5), text.size() + egui::vec2(6.0, 2.0));
+            painter.rect_filled(plate, 3.0, theme::faded(theme::WELL, 0.75));
+            painter.galley(plate.min + egui::vec2(3.0, 1.0), text, theme::TEXT);
         }
         let seconds = COLUMNS as f32 * COLUMN_SECONDS;
         for back in [0.0, 2.0, 4.0, 6.0, 8.0] {

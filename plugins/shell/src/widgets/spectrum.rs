@@ -70,7 +70,7 @@ pub fn resample<const N: usize>(power: &[f32], bin_hz: f32, into: &mut [f32; N])
         let (low, mid, high) = (edge(-0.5), edge(0.0), edge(0.5));
         *level = if mid > last as f32 {
             -160.0
-        } else if high - low < 1.5 {
+        } else if high - low < 1.0 {
             let (bin, t) = (mid.floor() as isize, mid.fract());
             let (a, b, c, d) = (at(bin - 1), at(bin), at(bin + 1), at(bin + 2));
             // Catmull-Rom: passes through the bins without corners.
