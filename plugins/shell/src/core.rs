@@ -172,7 +172,7 @@ impl<E: Engine> Core<E> {
     /// Processes a block in place, planar. Gives the latency in samples when it changed. For the
     /// audio thread.
     pub fn process(&mut self, audio: &mut [&mut [f32]]) -> Option<usize> {
-        let Some(format) = self.format else { return None };
+        let format = self.format?;
         if audio.len() != format.channels {
             return None;
         }

@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn text_and_value_go_round() {
         let params = TableParams::new(TABLE);
-        for i in 0..TABLE.len() {
+        for (i, param) in TABLE.iter().enumerate() {
             for step in 0..=20 {
                 let normalized = step as f32 / 20.0;
                 // SAFETY: `params` lives.
@@ -214,8 +214,8 @@ mod tests {
                     let text = params.pointer(i).normalized_value_to_string(normalized, true);
                     (text.clone(), params.pointer(i).string_to_normalized_value(&text))
                 };
-                let again = TABLE[i].format(params.plain(i, back.unwrap_or(f32::NAN)));
-                assert_eq!(text, again, "{} at {normalized}", TABLE[i].id);
+                let again = param.format(params.plain(i, back.unwrap_or(f32::NAN)));
+                assert_eq!(text, again, "{} at {normalized}", param.id);
             }
         }
     }

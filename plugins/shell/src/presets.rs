@@ -11,6 +11,9 @@ const LONGEST: usize = 80;
 /// Largest file that is read as a preset, in bytes.
 const LARGEST: u64 = 1 << 20;
 
+/// A preset's name and its values in the table's order.
+pub type NamedValues = (String, Vec<f32>);
+
 /// How the presets of one engine are read and written, free of the engine's type.
 #[derive(Clone, Copy, Debug)]
 pub struct Format {
@@ -23,7 +26,7 @@ pub struct Format {
     /// Text of a preset.
     pub write: fn(&str, &[f32]) -> String,
     /// Name and values from a preset's text.
-    pub read: fn(&str) -> Result<(String, Vec<f32>), dsp_core::processor::Error>,
+    pub read: fn(&str) -> Result<NamedValues, dsp_core::processor::Error>,
 }
 
 impl Format {

@@ -138,13 +138,6 @@ impl Spectrum {
         painter.text(pos2(rect.left() + 6.0, rect.bottom() - 9.0), Align2::LEFT_CENTER, "Hz", theme::font(10.5), theme::DIM);
         for db in LEVELS {
             painter.hline(plot.x_range(), y(db), Stroke::new(1.0, theme::faded(theme::LINE, 0.55)));
-            painter.text(
-                pos2(plot.right() - 5.0, y(db as f32) - 7.0),
-                Align2::RIGHT_CENTER,
-                db.to_string(),
-                theme::font(10.0),
-                theme::faded(theme::DIM, 0.8),
-            );
         }
 
         let tilt = |i: usize| TILT * (hertz(i as f32 / (POINTS - 1) as f32) / 1000.0).log2();
