@@ -12,7 +12,7 @@ pub struct Args {
     /// Taken for habit: bundles are always release builds, others are too slow for live sound
     #[arg(long)]
     release: bool,
-    /// Build the stand-alone programs too; on Linux they need ALSA's headers
+    /// Build the stand-alone programs too; on Linux they need the headers of ALSA and JACK
     #[arg(long)]
     standalone: bool,
     /// Build for another platform, by Rust's name for it
@@ -68,7 +68,7 @@ fn pack(args: &Args) -> Result<(), String> {
     }
     // The programs first: they build the same library with more in it, and the plugin must not have that.
     if args.standalone && !Run::cargo(&standalone).succeeds() {
-        return Err("the stand-alone programs do not build; on Debian they need libasound2-dev".into());
+        return Err("the stand-alone programs do not build; on Debian they need libasound2-dev and libjack-jackd2-dev".into());
     }
     if !Run::cargo(&build).succeeds() {
         return Err("the plugins do not build; see above".into());

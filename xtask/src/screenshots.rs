@@ -42,23 +42,23 @@ const SHOTS: &[Shot] = &[
         name: "denoise-spectrogram",
         parameters: &["limit=24", "release=30", "high=80"],
         seconds: 11,
-        actions: &["mousemove --window {w} 835 74 click 1"],
+        actions: &["mousemove --window {w} 858 72 click 1"],
         zoomed: false,
     },
-    Shot { name: "denoise-presets", parameters: &[], seconds: 5, actions: &["mousemove --window {w} 490 23 click 1"], zoomed: false },
-    Shot { name: "denoise-card", parameters: &[], seconds: 4, actions: &["mousemove --window {w} 925 626 click 1"], zoomed: false },
+    Shot { name: "denoise-presets", parameters: &[], seconds: 5, actions: &["mousemove --window {w} 460 23 click 1"], zoomed: false },
+    Shot { name: "denoise-card", parameters: &[], seconds: 4, actions: &["mousemove --window {w} 875 647 click 1"], zoomed: false },
     Shot {
         name: "denoise-typing",
         parameters: &["limit=18"],
         seconds: 5,
-        actions: &["mousemove --window {w} 225 500 click 3", "type --delay 80 21.5"],
+        actions: &["mousemove --window {w} 230 533 click 3", "type --delay 80 21.5"],
         zoomed: false,
     },
     Shot {
         name: "denoise-zoom",
         parameters: &["bypass=off", "listen=removed"],
         seconds: 6,
-        actions: &["key ctrl+plus", "key ctrl+plus"],
+        actions: &["key ctrl+Page_Up", "key ctrl+Page_Up"],
         zoomed: true,
     },
 ];
@@ -118,7 +118,7 @@ fn take(args: &Args) -> Result<(), String> {
         return Err(format!("{} is missing; name another file with --sound", sound.display()));
     }
     if !Run::cargo(&["build", "--release", "-p", "denoise", "--features", "standalone", "--example", "editor-shot"]).succeeds() {
-        return Err("the editor does not build; on Debian it needs libasound2-dev".into());
+        return Err("the editor does not build; on Debian it needs libasound2-dev and libjack-jackd2-dev".into());
     }
     let program = release_folder().join("examples/editor-shot");
     let folder = root().join("docs/screenshots");
@@ -135,12 +135,18 @@ fn take(args: &Args) -> Result<(), String> {
         let window = read("timeout", &[&["30", "xdotool"], &search[..]].concat()).ok_or("the editor did not open")?;
         let window = window.lines().last().unwrap_or_default().to_owned();
         let _ = read("xdotool", &["windowactivate", "--sync", &window]);
+        // Where the pointer shows no tooltip.
+        let _ = read("xdotool", &["mousemove", "--window", &window, "725", "480"]);
         pause(shot.seconds * 1000);
         for action in shot.actions {
             let action = action.replace("{w}", &window);
             let words: Vec<&str> = action.split(' ').collect();
             let _ = read("xdotool", &words);
             pause(900);
+            if action.starts_with("mousemove") && !action.contains("click 3") {
+                let _ = read("xdotool", &["mousemove", "--window", &window, "725", "480"]);
+                pause(600);
+            }
         }
         if shot.zoomed {
             pause(2500);

@@ -108,11 +108,12 @@ fn keys(ui: &Ui, panel: &mut Panel) {
         panel.dialog = Some(Dialog::Save(String::new()));
     }
     let now = ui.ctx().zoom_factor();
-    if consume(Modifiers::COMMAND, Key::Plus) || consume(Modifiers::COMMAND, Key::Equals) {
+    // egui-baseview 0.9 passes on neither plus nor minus, nor capital letters: so pages zoom, and Ctrl+Y redoes.
+    if [Key::PageUp, Key::Plus, Key::Equals].into_iter().any(|key| consume(Modifiers::COMMAND, key)) {
         if let Some(zoom) = ZOOMS.into_iter().find(|zoom| *zoom > now + 0.01) {
             ui.ctx().set_zoom_factor(zoom);
         }
-    } else if consume(Modifiers::COMMAND, Key::Minus) {
+    } else if [Key::PageDown, Key::Minus].into_iter().any(|key| consume(Modifiers::COMMAND, key)) {
         if let Some(zoom) = ZOOMS.into_iter().rev().find(|zoom| *zoom < now - 0.01) {
             ui.ctx().set_zoom_factor(zoom);
         }

@@ -492,9 +492,10 @@ impl Panel {
             let filter = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..EventFilter::default() };
             ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
             let pressed = |key| ui.input(|input| input.key_pressed(key));
-            steps += f32::from(u8::from(pressed(Key::ArrowUp) || pressed(Key::ArrowRight)));
-            steps -= f32::from(u8::from(pressed(Key::ArrowDown) || pressed(Key::ArrowLeft)));
-            steps += 5.0 * (f32::from(u8::from(pressed(Key::PageUp))) - f32::from(u8::from(pressed(Key::PageDown))));
+            // Quick presses may come in one drawing.
+            let times = |key| ui.input(|input| input.num_presses(key)) as f32;
+            steps += times(Key::ArrowUp) + times(Key::ArrowRight) - times(Key::ArrowDown) - times(Key::ArrowLeft);
+            steps += 5.0 * (times(Key::PageUp) - times(Key::PageDown));
             if pressed(Key::Home) {
                 self.change(index, param.range().0);
             }

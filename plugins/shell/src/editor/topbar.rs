@@ -28,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
         if icon_button(ui, Icon::Undo, "Undo (Ctrl+Z)", panel.undo.can_undo(), false).clicked() {
             panel.step_back();
         }
-        if icon_button(ui, Icon::Redo, "Redo (Ctrl+Shift+Z)", panel.undo.can_redo(), false).clicked() {
+        if icon_button(ui, Icon::Redo, "Redo (Ctrl+Y)", panel.undo.can_redo(), false).clicked() {
             panel.step_forth();
         }
     });
@@ -134,7 +134,9 @@ fn entry(ui: &mut Ui, name: &str, chosen: bool) -> bool {
 
 fn zoom(ui: &mut Ui) {
     let now = ui.ctx().zoom_factor();
-    let response = ui.add(Button::new(format!("{:.0} %", now * 100.0)).min_size(vec2(58.0, 26.0))).on_hover_text("Zoom (Ctrl and + or -)");
+    let response = ui
+        .add(Button::new(format!("{:.0} %", now * 100.0)).min_size(vec2(58.0, 26.0)))
+        .on_hover_text("Zoom (Ctrl+Page Up, Ctrl+Page Down)");
     Popup::menu(&response).show(|ui| {
         for zoom in ZOOMS {
             if entry(ui, &format!("{:.0} %", zoom * 100.0), (zoom - now).abs() < 0.01) {

@@ -128,6 +128,8 @@ impl Spectrogram {
             painter.text(pos2(x, rect.bottom() - 9.0), align, text, theme::font(10.5), theme::DIM);
         }
         let mut x = plot.left() + 12.0;
+        let plate = Rect::from_min_size(pos2(plot.left() + 6.0, plot.top() + 4.0), egui::vec2(158.0, 20.0));
+        painter.rect_filled(plate, 4.0, theme::faded(theme::WELL, 0.75));
         for (swatch, text) in [(theme::WARM, "Output"), (theme::COOL, "Removed")] {
             painter.rect_filled(Rect::from_min_size(pos2(x, plot.top() + 9.0), egui::vec2(14.0, 10.0)), 1.0, swatch);
             x = painter.text(pos2(x + 20.0, plot.top() + 14.0), Align2::LEFT_CENTER, text, theme::font(11.5), theme::TEXT).right() + 16.0;
