@@ -143,14 +143,19 @@ impl Param {
     pub fn format(&self, value: f32) -> String {
         let value = self.clamp(value);
         match self.kind {
-            Kind::Float { min, off: Some(Off::AtMin(word)), .. } if value <= min => word.to_owned(),
-            Kind::Float { max, off: Some(Off::AtMax(word)), .. } if value >= max => word.to_owned(),
-            Kind::Float { unit, decimals, .. } => {
-                let mut text = format!("{value:.*}", usize::from(decimals));
-                if text.starts_with('-') && text.trim_start_matches(['-', '0', '.']).is_empty() {
-                    text.remove(0);
+            Kind::Float { min, max, unit, decimals, off, .. } => {
+                let number = |value: f32| {
+                    let text = format!("{value:.*}", usize::from(decimals));
+                    let is_zero = text.trim_start_matches(['-', '0', '.']).is_empty();
+                    if is_zero { text.trim_start_matches('-').to_owned() } else { text }
+                };
+                let text = number(value);
+                // What reads like the end is shown as the end, so that the text reads back as itself.
+                match off {
+                    Some(Off::AtMin(word)) if text == number(min) => word.to_owned(),
+                    Some(Off::AtMax(word)) if text == number(max) => word.to_owned(),
+                    _ => text + unit.suffix(),
                 }
-                text + unit.suffix()
             }
             Kind::Choice { values, .. } => values.get(value as usize).map_or("", |v| v.1).to_owned(),
             Kind::Switch { .. } => if value >= 0.5 { "on" } else { "off" }.to_owned(),
@@ -268,6 +273,8 @@ mod tests {
             assert_eq!(LIMIT.parse(&LIMIT.format(value)), Ok(value));
             assert_eq!(LIMIT.parse(&LIMIT.key(value)), Ok(value));
         }
+        assert_eq!(LIMIT.format(59.96), "no limit");
+        assert_eq!(LIMIT.format(59.94), "59.9 dB");
         assert_eq!(LINK.parse("per CHANNEL"), Ok(1.0));
         assert_eq!(LINK.parse(&LINK.key(1.0)), Ok(1.0));
     }

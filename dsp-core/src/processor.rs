@@ -2,10 +2,10 @@
 
 use crate::units::Hz;
 
-/// Lowest sample rate an engine accepts, in hertz.
-pub const MIN_RATE: f64 = 8_000.0;
+/// Lowest sample rate an engine accepts, in hertz. Hosts' validators go far beyond what sound needs.
+pub const MIN_RATE: f64 = 1_000.0;
 /// Highest sample rate an engine accepts, in hertz.
-pub const MAX_RATE: f64 = 384_000.0;
+pub const MAX_RATE: f64 = 2_000_000.0;
 /// Most channels an engine accepts.
 pub const MAX_CHANNELS: usize = 64;
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 /// Inputs under this magnitude (-300 dBFS) are zero: nothing denormal enters.
 const TINY: f32 = 1e-15;
-/// Inputs are held within this magnitude (+120 dBFS), so that no power overflows.
+/// Inputs over this magnitude (+120 dBFS) are faults and taken as silence: they would stay in the
+/// model's memory of the level.
 const HUGE: f32 = 1e6;
 
 /// What a channel keeps between blocks.
@@ -115,8 +116,9 @@ impl Stft {
             let samples = &mut samples[range.clone()];
             let slots = filled..filled + samples.len();
             for (kept, &sample) in channel.incoming[slots.clone()].iter_mut().zip(samples.iter()) {
-                let usable = sample.is_finite() && sample.abs() >= TINY;
-                *kept = if usable { sample.clamp(-HUGE, HUGE) } else { 0.0 };
+                // False for what is not a number, too.
+                let usable = (TINY..=HUGE).contains(&sample.abs());
+                *kept = if usable { sample } else { 0.0 };
             }
             if write {
                 samples.copy_from_slice(&channel.outgoing[slots]);

@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn overlapped_products_add_up_to_one() {
         for shape in [Shape::SqrtHann, Shape::Asymmetric] {
-            for rate in [8_000.0, 16_000.0, 22_050.0, 44_100.0, 48_000.0, 96_000.0, 192_000.0] {
+            for rate in [1_234.5, 8_000.0, 16_000.0, 22_050.0, 44_100.0, 48_000.0, 96_000.0, 192_000.0, 1_234_567.8] {
                 let windows = Windows::new(shape, Hz(rate));
                 let offset = windows.analysis.len() - windows.synthesis.len();
                 let product: Vec<f32> = windows.synthesis.iter().zip(&windows.analysis[offset..]).map(|(s, a)| s * a).collect();

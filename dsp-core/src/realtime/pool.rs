@@ -415,6 +415,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every block here is allocated, used within its layout and freed once, in plain sight"
+)]
 mod tests {
     use super::*;
 
