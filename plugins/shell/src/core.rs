@@ -198,7 +198,8 @@ impl<E: Engine> Core<E> {
         let settings = self.settings();
         let watched = self.tap.block(&self.live, samples);
         if watched {
-            self.live.input.block(audio);
+            let peak = self.live.input.block(audio);
+            self.live.wake(peak);
         }
         self.engine.process(audio, &settings, &mut self.tap.observer(&self.live, watched));
         if watched {

@@ -3,6 +3,7 @@
 use atomic_float::AtomicF32;
 use crossbeam::queue::ArrayQueue;
 use dsp_core::processor::{Frame, Observer};
+use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -14,9 +15,12 @@ pub const BINS: usize = 512;
 pub const TOP_HZ: f32 = 24_000.0;
 /// Frames that wait for the editor; more are dropped.
 const QUEUE: usize = 64;
-/// Audio for which frames are made after the editor last asked, in seconds. nice-plug 0.4.2 never
-/// says that an editor was closed (its defect 8), so asking must be repeated.
-const WATCH: f32 = 0.5;
+/// Audio for which frames are made after the editor last asked, in seconds; longer than the editor
+/// rests between two drawings. nice-plug 0.4.2 never says that an editor was closed (its defect 8),
+/// so asking must be repeated.
+const WATCH: f32 = 2.5;
+/// Peak from which a resting editor is woken: -80 dBFS.
+const WAKE: f32 = 1e-4;
 
 /// One frame as the editor shows it: at most [`BINS`] bins up to [`TOP_HZ`].
 #[derive(Clone, Copy, Debug)]
@@ -46,13 +50,16 @@ pub struct Meters {
 }
 
 impl Meters {
-    /// Counts a block, planar. For the audio thread.
-    pub fn block(&self, audio: &[&mut [f32]]) {
+    /// Counts a block, planar, and gives its peak. For the audio thread.
+    pub fn block(&self, audio: &[&mut [f32]]) -> f32 {
+        let mut loudest = 0.0_f32;
         for (peak, channel) in self.peaks.iter().zip(audio) {
             let block = channel.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
             // `max` above passes over not-a-number, so no rubbish sticks in a meter.
             peak.fetch_max(block, Ordering::Relaxed);
+            loudest = loudest.max(block);
         }
+        loudest
     }
 
     /// The peaks since the last call, linear.
@@ -82,7 +89,10 @@ pub struct Live {
     pub ready: AtomicBool,
     /// Why models are missing, for the user. Never touched on the audio thread.
     pub error: Mutex<Option<String>>,
+    /// Asks the window to draw.
+    pub repaint: RepaintNotifier,
     asked: AtomicBool,
+    resting: AtomicBool,
 }
 
 impl Default for Live {
@@ -97,7 +107,9 @@ impl Default for Live {
             late: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             error: Mutex::new(None),
+            repaint: RepaintNotifier::new(),
             asked: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
         }
     }
 }
@@ -106,6 +118,18 @@ impl Live {
     /// The editor is there and wants meters and frames for a while.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// The editor draws rarely until there is sound again.
+    pub fn rest(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
+    }
+
+    /// Wakes a resting editor when there is sound. For the audio thread.
+    pub fn wake(&self, peak: f32) {
+        if peak > WAKE && self.resting.swap(false, Ordering::Relaxed) {
+            self.repaint.request_repaint();
+        }
     }
 }
 

@@ -53,7 +53,7 @@ fn values_meters_and_frames_take_no_memory() {
             params.values(&mut values);
             std::hint::black_box(Settings::from_values(&values));
             let watched = tap.block(&live, 512);
-            live.input.block(&[&mut block]);
+            live.wake(live.input.block(&[&mut block]));
             tap.observer(&live, watched).frame(&Frame { input_power: &power, gain: &gain, bin_hz: 50.0, late: false });
         }
     });

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 /// Between drawings while something moves: 30 per second.
 const MOVING: Duration = Duration::from_millis(33);
-/// Between drawings while nothing moves.
-const AT_REST: Duration = Duration::from_millis(120);
+/// Between drawings while nothing moves; sound and the host's changes wake the window at once.
+const AT_REST: Duration = Duration::from_millis(1000);
 /// Height of the controls in points.
 const CONTROLS: f32 = 196.0;
 /// Width of a meter in points.
@@ -48,7 +48,9 @@ pub(super) fn show<P: Product>(ui: &mut Ui, panel: &mut Panel) {
     status::show(ui, panel, bottom);
     dialogs::show(ui, panel);
     corner(ui, whole);
-    ui.ctx().request_repaint_after(if panel.at_rest() { AT_REST } else { MOVING });
+    let resting = panel.at_rest();
+    panel.live().rest(resting);
+    ui.ctx().request_repaint_after(if resting { AT_REST } else { MOVING });
 }
 
 fn show_pictures(ui: &mut Ui, panel: &mut Panel, rect: Rect) {

@@ -12,9 +12,7 @@ use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::{LogicalSize, NativeSize};
 use nice_plug::editor::{Editor, HostMethods, ParentWindowHandle, ResizeHint, SpawnedEditor};
 use nice_plug_egui::baseview::{HandlerError, WindowSize};
-use nice_plug_egui::{
-    EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
-};
+use nice_plug_egui::{EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, create_egui_editor};
 use parking_lot::Mutex;
 use std::error::Error;
 use std::marker::PhantomData;
@@ -30,7 +28,7 @@ use std::sync::atomic::Ordering;
 pub struct ShellEditor<P: Product> {
     params: Arc<TableParams>,
     panel: Arc<Mutex<Panel>>,
-    notifier: RepaintNotifier,
+    live: Arc<Live>,
     /// The screen's scale factor, once a window has told it.
     scale: Arc<AtomicF64>,
     product: PhantomData<fn() -> P>,
@@ -45,8 +43,8 @@ impl<P: Product> std::fmt::Debug for ShellEditor<P> {
 impl<P: Product> ShellEditor<P> {
     /// The editor of an instance.
     pub fn new(params: Arc<TableParams>, live: Arc<Live>) -> Self {
-        let panel = Arc::new(Mutex::new(Panel::new::<P>(params.clone(), live)));
-        Self { params, panel, notifier: RepaintNotifier::new(), scale: Arc::new(AtomicF64::new(1.0)), product: PhantomData }
+        let panel = Arc::new(Mutex::new(Panel::new::<P>(params.clone(), live.clone())));
+        Self { params, panel, live, scale: Arc::new(AtomicF64::new(1.0)), product: PhantomData }
     }
 
     fn window(&self) -> Option<EguiEditor<App<P>>> {
@@ -54,7 +52,7 @@ impl<P: Product> ShellEditor<P> {
         let size = LogicalSize::new(f64::from(state.size.0), f64::from(state.size.1));
         let app = App::<P> { params: self.params.clone(), panel: self.panel.clone(), scale: self.scale.clone(), product: PhantomData };
         let settings = EguiNiceSettings::new().with_tile(P::NAME).with_resize_hint(self.resize_hint());
-        create_egui_editor(EguiEditorState::from_size(size, state.zoom), self.notifier.clone(), settings, app)
+        create_egui_editor(EguiEditorState::from_size(size, state.zoom), self.live.repaint.clone(), settings, app)
     }
 }
 
