@@ -92,9 +92,15 @@ impl<P: Product> Plugin for Shell<P> {
 
     fn process(&mut self, buffer: &mut Buffer, _: &mut AuxiliaryBuffers, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
         if let Some(latency) = self.core.process(buffer.as_slice()) {
-            // Only when the user changes to another mode: the wrapper puts a task into a bounded queue and
-            // the host restarts the plugin.
-            context.set_latency_samples(latency as u32);
+            // Only when the user changes to another mode.
+            if context.plugin_api() == PluginApi::Clap {
+                // A latency set here would reach the host outside of `activate`, which CLAP forbids (defect 6 of
+                // nice-plug 0.4.2). A restart leads to `activate`, which sets it.
+                context.request_restart();
+            } else {
+                // The wrapper puts a task into a bounded queue, and the host asks for the latency again.
+                context.set_latency_samples(latency as u32);
+            }
         }
         ProcessStatus::Tail(self.core.latency() as u32 + (TAIL_SECONDS * self.rate) as u32)
     }
