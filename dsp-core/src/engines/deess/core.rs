@@ -230,7 +230,7 @@ impl Core {
     /// Asks the model and sets the streams' filters. Gives the detection of the strongest stream.
     fn decide(&mut self, settings: &Settings, mut listeners: Option<&mut [Listener]>, streams: usize) -> Detection {
         let listen = if settings.bypass { Listen::Off } else { settings.listen };
-        let changed = std::mem::replace(&mut self.listen, listen) != listen;
+        let changed = std::mem::replace(&mut self.listen, listen) != listen && !self.fresh;
         let mut strongest = Detection::NOTHING;
         for index in 0..streams {
             let power = if streams > 1 { &self.powers[index] } else { &self.mean };
