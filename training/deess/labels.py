@@ -33,7 +33,10 @@ FRICTION_DB = -48.0
 OVER_FLOOR_DB = 9.0
 GROW_FALL_DB = 22.0
 """A run reaches as far as the high part is within this of its loudest frame."""
-PLOSIVE_MS, SHORT_MS, BREATH_MS = 40, 20, 140
+PLOSIVE_MS, SHORT_MS, BREATH_MS = 45, 20, 140
+"""Friction within 8 dB of its peak is a burst up to the first of these after a closure, up to the second anywhere."""
+HUMP_DB = -5.0
+"""2.8 to 4.2 kHz over 4.2 to 8 kHz: above it is sh, below s."""
 CLOSURE_DB = -32.0
 """A closure's whole level over the loud frames."""
 
@@ -95,19 +98,18 @@ def label(x: np.ndarray, band: float = 20_000.0) -> np.ndarray:
 
 def name(m: dict, high, every, a: int, b: int) -> int:
     """The class of the friction in frames a to b."""
-    ms = (b - a) * 5
     before = every[max(0, a - 8) : a]
     closed = a < 2 or len(before) == 0 or before.min() < CLOSURE_DB
     core = slice(a, b)
     loud = high[core] > high[core].max() - 8
-    peak = float(np.mean(high[core][loud]))
+    ms, peak = int(loud.sum()) * 5, float(np.mean(high[core][loud]))
     if ms <= SHORT_MS or (ms <= PLOSIVE_MS and closed):
         return PLOSIVE
     if peak > SIBILANT_DB:
         hump = float(np.mean(m["sh"][core][loud] - m["s"][core][loud]))
-        return SH if hump > 0 else S
+        return SH if hump > HUMP_DB else S
     alone = closed and every[b : b + 8].size and every[b : b + 8].min() < CLOSURE_DB
-    if ms >= BREATH_MS and alone:
+    if (b - a) * 5 >= BREATH_MS and alone:
         return BREATH
     return F
 

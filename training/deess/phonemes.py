@@ -27,10 +27,18 @@ def ipa(name: str) -> tuple[int, bool, str]:
     return _IPA.get(first, NONE), first in _VOWELS, first
 
 
+_EXACT = {"S": SH, "Z": SH, "tS": SH, "dZ": SH, "s~": SH, "z~": SH, "c~": SH, "sch": SH, "ts": S, "dz": S, "ss": S, "zz": S,
+          "tt": PLOSIVE, "kk": PLOSIVE, "pp": PLOSIVE, "ff": F, "h": PLOSIVE, "x": F}
+"""Names of the Italian, Czech, Catalan, Finnish and Russian voices that English lacks or uses otherwise."""
+
+
 def arpa(name: str) -> tuple[int, bool, str]:
-    """The same for the names of flite's and festival's English voices."""
-    plain = name.lower().rstrip("012")
-    return _ARPA.get(plain, NONE), plain in _ARPA_VOWELS, plain
+    """The same for the names of flite's and festival's voices."""
+    if name in _EXACT:
+        return _EXACT[name], False, {"tS": "tʃ", "dZ": "dʒ", "c~": "tʃ"}.get(name, name)
+    plain = name.lower().rstrip("0123:")
+    vowel = plain in _ARPA_VOWELS or plain[:1] in "aeiou@" and len(plain) < 3
+    return _ARPA.get(plain, NONE), vowel, {"hh": "h", "ch": "tʃ", "jh": "dʒ"}.get(plain, plain)
 
 
 PAUSES = {"pau", "#", "_", "h#", "sil", "ssil", "brth", "B_10", "B_100", "B_150", "B_200", "B_250"}
