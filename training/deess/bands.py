@@ -91,3 +91,27 @@ def bands(x: np.ndarray, rate: int = RATE) -> np.ndarray:
     """Band powers `[frames, 40]` of `x` `[samples]`."""
     p = power(spectra(x, rate))
     return p @ matrix(rate).astype(p.dtype)
+
+
+PARITY_RATES = (16_000, 22_050, 44_100, 48_000, 96_000, 192_000)
+
+
+def parity_signal(rate: int) -> np.ndarray:
+    """Four frames' length of two tones and noise of a linear congruential generator, float64."""
+    n = np.arange(4 * samples(WINDOW_MS, rate))
+    state, noise = 1, np.empty(len(n))
+    for i in n:
+        state = (state * 1_664_525 + 1_013_904_223) & 0xFFFFFFFF
+        noise[i] = (state >> 8) / (1 << 23) - 1
+    return 0.3 * np.sin(2 * np.pi * 997 * n / rate) + 0.05 * np.sin(2 * np.pi * 6500 * n / rate) + 0.02 * noise
+
+
+def parity_line(rate: int) -> str:
+    """Rate and the 40 powers of the frame that ends with the signal."""
+    w, x = window(rate), parity_signal(rate)
+    p = power(np.fft.rfft(x[-len(w) :] * w) * (2 / w.sum())) @ matrix(rate)
+    return " ".join([str(rate)] + [f"{v:.9e}" for v in p])
+
+
+if __name__ == "__main__":
+    print("\n".join(parity_line(rate) for rate in PARITY_RATES))

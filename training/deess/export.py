@@ -152,10 +152,9 @@ def write(net: Net, folder: Path, figures: dict | None = None) -> float:
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     x, rows = parity_input(PARITY_FRAMES), []
     for part, mode in ((x[:PARITY_RESET], np.eye(3)[0]), (x[PARITY_RESET:], np.eye(3)[2])):
-        got, _ = run(net, part, mode)
-        rows.append(np.concatenate([got[k] for k in OUTPUTS], 1))
-    x.astype("<f4").tofile(folder / "parity" / "input.f32")
-    np.concatenate(rows).astype("<f4").tofile(folder / "parity" / "output.f32")
+        rows.append({"bands": part, "mode": np.tile(mode, (len(part), 1))} | run(net, part, mode)[0])
+    for name in (*INPUTS, *OUTPUTS):
+        np.concatenate([r[name] for r in rows]).astype("<f4").tofile(folder / "parity" / f"{name}.f32")
     write_manifest(folder, figures)
     return error
 
@@ -174,10 +173,8 @@ def write_manifest(folder: Path, figures: dict | None = None) -> None:
     for kind, named in (("inputs", INPUTS), ("outputs", OUTPUTS), ("states", STATES)):
         for k, s in named.items():
             lines += [f"[[{kind}]]", f'name = "{k}"', f"shape = {s}", ""]
-    lines += ["# parity/input.f32: little-endian f32 [frames, 40]; mode is voice before frame `reset`, mix from it on.",
-              f"# parity/output.f32: little-endian f32 [frames, {sum(s[1] for s in OUTPUTS.values())}], the outputs end to end;",
-              "# all states are set to zero before frame 0 and before frame `reset`. centre is in Hz: compare it",
-              f"# relative to {REDUCTION_LOW_HZ:.0f} Hz, and excess relative to {EXCESS_UNIT:.0f} dB.",
+    lines += ["# parity/NAME.f32 of each input and output: little-endian f32 [frames, ...]; all states are set to zero",
+              "# before frame 0 and before frame `reset`. Compare relative to max(1, the tensor's largest magnitude).",
               "[parity]", f"frames = {PARITY_FRAMES}", f"reset = {PARITY_RESET}", f"tolerance = {TOLERANCE}", ""]
     if figures:
         lines += ["[figures]"] + [f"{k} = {json.dumps(v)}" for k, v in figures.items()] + [""]

@@ -19,6 +19,8 @@ from .net import EXCESS_UNIT, N, WIDTH_MOST
 
 PRESENCE_FROM, PRESENCE_OVER = 0.2, 0.6
 """A sound is there in part from this probability, and wholly this much above."""
+BURST_FROM, BURST_TO = 0.35, 0.5
+"""A burst is spared from the first of these probabilities on, wholly from the second."""
 DEFAULT_WEIGHTS = {S: 1.0, SH: 1.0, F: 0.25, BREATH: 0.0}
 
 
@@ -38,11 +40,13 @@ class Weights:
 
 def weight(p: torch.Tensor, user: dict = DEFAULT_WEIGHTS) -> torch.Tensor:
     """The share `[..., 1]` of the excess that the engine takes, of class probabilities `[..., 6]`:
-    zero until friction that may be reduced is likelier than `PRESENCE_FROM`."""
+    zero until friction that may be reduced is likelier than `PRESENCE_FROM`, and where a burst is likeliest."""
     total = p[..., S] + p[..., SH] + p[..., F] + p[..., BREATH]
     chosen = sum(w * p[..., k] for k, w in user.items())
     presence = ((total - PRESENCE_FROM) / PRESENCE_OVER).clamp(0, 1)
-    return (presence * chosen / total.clamp(min=1e-6))[..., None]
+    burst = ((p[..., PLOSIVE] - BURST_FROM) / (BURST_TO - BURST_FROM)).clamp(0, 1)
+    spared = burst * burst * (3 - 2 * burst)
+    return (presence * (1 - spared) * chosen / total.clamp(min=1e-6))[..., None]
 
 
 def loss_terms(raw: torch.Tensor, batch: dict, weights: Weights = Weights()) -> dict[str, torch.Tensor]:

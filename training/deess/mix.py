@@ -324,9 +324,9 @@ class Mixer:
         if not empty and self.chance(r.clip):
             most = np.abs(x).max() * np.float32(10 ** (-rng.uniform(1, 12) / 20))
             x = np.clip(x, -most, most)
-        v = power(spectra(x))
-        b = None if d is None else power(spectra(d))
-        both = v if b is None else power(spectra(x + d))
+        sx, sd = spectra(x), None if d is None else spectra(d)
+        v = power(sx)
+        b, both = (None, v) if sd is None else (power(sd), power(sx + sd))
         if self.chance(r.band_limit):
             top = rng.choice([3600, 4000, 5500, 7000, 8000, 11_000, 15_000], p=[0.15, 0.15, 0.1, 0.15, 0.25, 0.1, 0.1])
             limit = np.clip((top + 300 - self.hz) / 300, 1e-5, 1).astype(np.float32) ** 2
@@ -375,6 +375,36 @@ class Mixer:
         """`count` segments stacked, by the fields' names."""
         got = [self.segment() for _ in range(count)]
         return {f.name: np.stack([getattr(g, f.name) for g in got]) for f in fields(Segment)}
+
+
+class Pool:
+    """Segments that are used more than once: mixing costs more than a step of the net.
+
+    A batch has one fresh segment; the others come from the last `size`. Each use gets another microphone:
+    a smooth curve over the bands, which moves input and target alike.
+    """
+
+    def __init__(self, mixer: Mixer, size: int = 700):
+        self.mixer, self.size, self.kept, self.next = mixer, size, [], 0
+
+    def batch(self, count: int, fresh: int = 1) -> dict[str, np.ndarray]:
+        rng = self.mixer.rng
+        new = [self.mixer.segment() for _ in range(fresh)]
+        chosen = list(new)
+        for _ in range(count - fresh):
+            chosen.append(self.kept[rng.integers(len(self.kept))] if self.kept else self.mixer.segment())
+        for s in new:
+            if len(self.kept) < self.size:
+                self.kept.append(s)
+            else:
+                self.kept[self.next] = s
+                self.next = (self.next + 1) % self.size
+        out = {f.name: np.stack([getattr(g, f.name) for g in chosen]) for f in fields(Segment)}
+        at = np.linspace(0, 1, out["power"].shape[-1])
+        for i in range(count):
+            db = np.interp(at, np.linspace(0, 1, 6), rng.normal(0, 1.5, 6)) + rng.normal(0, 3) * (at - 0.5)
+            out["power"][i] *= (10 ** (db / 10)).astype(np.float32)
+        return out
 
 
 def _box(x: np.ndarray, n: int) -> np.ndarray:

@@ -20,7 +20,7 @@ import torch
 from ..common.memory import keep_memory
 from .export import load_onnx
 from .loss import figures, loss_terms
-from .mix import Mixer, Store
+from .mix import Mixer, Pool, Store
 from .net import Net, features
 
 RUNS = Path(__file__).parents[1] / "runs"
@@ -79,6 +79,7 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=9.0)
+    parser.add_argument("--pool", type=int, default=700, help="segments kept for further use")
     parser.add_argument("--init", type=Path, help="weights to begin with: a run's .pt or a folder with model.onnx")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save-minutes", type=float, default=3)
@@ -110,7 +111,7 @@ def main():
 
     seed = args.seed * 1_000_003 + step
     rng = np.random.default_rng(seed)
-    mixer = Mixer(Store("train"), args.seconds, seed)
+    mixer = Pool(Mixer(Store("train"), args.seconds, seed), args.pool)
     valid = Store("valid")
     log = open(folder / "log.jsonl", "a")
     params = list(net.named_parameters())
@@ -145,7 +146,7 @@ def main():
             seen.setdefault(k, []).append(float(v.detach()))
         seen.setdefault("norm", []).append(float(norm))
         spent += min(clock() - before, PAUSE)
-        audio += args.batch * args.seconds / 3600
+        audio += args.seconds / 3600
         if step % 50 == 0:
             row = {"step": step, "hours": round(audio, 3), "minutes": round(spent / 60, 2), "rate": round(rate, 6),
                    "train": {k: round(float(np.mean(v)), 5) for k, v in seen.items()}}
