@@ -1,6 +1,6 @@
 """Classes of sound of recorded speech, by signal analysis alone.
 
-    python -m training.deess.labels --check      # against synthetic speech whose phonemes are known
+    python -m training.deess.labels       # checks them against synthetic speech whose phonemes are known
 
 Frames of 5 ms that look at 16 ms around their centre. Friction is found where the density of
 power above the voice's formants stands over that below 2 kHz; runs grow from sure frames to
@@ -31,6 +31,8 @@ SIBILANT_DB = -21.0
 FRICTION_DB = -48.0
 """The same, from which it is friction at all."""
 OVER_FLOOR_DB = 9.0
+SILENCE_DB = -85.0
+"""dBFS; a file that never rises above it holds nothing."""
 GROW_FALL_DB = 22.0
 """A run reaches as far as the high part is within this of its loudest frame."""
 PLOSIVE_MS, SHORT_MS, BREATH_MS = 45, 20, 140
@@ -74,6 +76,8 @@ def label(x: np.ndarray, band: float = 20_000.0) -> np.ndarray:
     n = len(m["all"])
     out = np.full(n, NONE, np.uint8)
     if n < 8:
+        return out
+    if m["all"].max() < SILENCE_DB:
         return out
     loud = m["all"][m["all"] > m["all"].max() - 25].mean() + 3
     high, every = m["high"] - loud, m["all"] - loud
@@ -125,3 +129,32 @@ def by_files(piece: dict, audio: np.ndarray) -> np.ndarray:
         got = label(audio[start + skip : start + length].astype(np.float32) / 32768, piece["band"])
         out[at - first : at - first + len(got)] = got
     return out
+
+
+def check(part: str = "valid") -> None:
+    """Prints what share of synthetic phonemes of known class gets which label, by synthesiser."""
+    import json
+
+    from ..denoise.prepare import CACHE
+
+    audio = np.memmap(CACHE / f"deess-synth-{part}.i16", np.int16, "r")
+    truth = np.fromfile(CACHE / f"deess-synth-{part}.u8", np.uint8)
+    groups, size = {}, len(CLASSES)
+    for p in json.loads((CACHE / f"deess-synth-{part}.json").read_text()):
+        counts = groups.setdefault(p["key"].split()[0], np.zeros((size, size + 1), int))
+        for start, length in p["files"]:
+            got = label(audio[start : start + length].astype(np.float32) / 32768, p["band"])
+            known = truth[start // HOP : start // HOP + len(got)]
+            sure = known != UNSURE
+            np.add.at(counts, (known[sure], np.minimum(got[sure], size)), 1)
+    print("| synthesiser, phoneme | frames | " + " | ".join((*CLASSES, "unsure")) + " |")
+    print("| --- " * (size + 3) + "|")
+    for group, counts in groups.items():
+        for k, row in enumerate(counts):
+            if row.sum():
+                cells = " | ".join(f"{100 * v / row.sum():.1f}" for v in row)
+                print(f"| {group}, {CLASSES[k]} | {row.sum()} | {cells} |")
+
+
+if __name__ == "__main__":
+    check()

@@ -28,10 +28,12 @@ class Recipe:
     mode: tuple = (0.6, 0.18, 0.22)
     synthetic: float = 0.5
     turns: float = 0.14
-    untouched: float = 0.36
-    cut: float = 0.12
+    untouched: float = 0.32
+    cut: float = 0.09
     cut_db: tuple = (-6.0, 0.0)
     boost_db: tuple = (1.0, 15.0)
+    clear_db: tuple = (4.0, 13.0)
+    clear: float = 0.7
     low_hz: tuple = (3200.0, 7200.0)
     high_hz: tuple = (6500.0, 15_000.0)
     open_top: float = 0.2
@@ -194,7 +196,7 @@ class Mixer:
         if u < r.untouched + r.cut:
             gain = self.between(r.cut_db)
         else:
-            gain = self.between(r.boost_db)
+            gain = self.between(r.clear_db if self.chance(r.clear) else r.boost_db)
         if gain > 0 and self.chance(r.whistle):
             mid, half, gain = np.exp(self.between((np.log(4500), np.log(11_000)))), self.between((0.03, 0.09)), gain + 8
             return lambda f: gain * np.exp(-0.5 * (np.log2(np.maximum(f, 1) / mid) / half) ** 2), gain, True
