@@ -26,6 +26,9 @@ EDGES_HZ = (100, 400, 2000, 2800, 4200, 8000, 12_000)
 """Voice bar, vowels, between, sh's hump, s, top."""
 SEED_DB, GROW_DB = 1.0, -7.0
 """High over low part of sure and of possible friction."""
+VOWEL_BAR_DB, VOWEL_HUMP_DB, VOWEL_BELOW_DB = -1.0, -3.0, -12.0
+"""100 to 400 Hz over friction's band, sh's hump over s's band, and 2 to 2.8 kHz over the hump, from which a
+frame is a bright vowel."""
 SIBILANT_DB = -21.0
 """Level of 3 to 12 kHz over the file's loud frames, from which a run is s or sh, not f."""
 FRICTION_DB = -48.0
@@ -41,6 +44,10 @@ HUMP_DB = -5.0
 """2.8 to 4.2 kHz over 4.2 to 8 kHz: above it is sh, below s."""
 CLOSURE_DB = -32.0
 """A closure's whole level over the loud frames."""
+
+
+BAR_MOST_DB = 8.0
+"""A voice bar this far over the friction: too much for z."""
 
 
 def measures(x: np.ndarray, band: float) -> dict[str, np.ndarray]:
@@ -83,9 +90,13 @@ def label(x: np.ndarray, band: float = 20_000.0) -> np.ndarray:
     high, every = m["high"] - loud, m["all"] - loud
     floor = np.percentile(high[every > -90], 8) if (every > -90).any() else -90.0
     ratio = m["high"] - np.maximum(m["low"], m["between"] + 3)
+    # an i has its second and third formant in sh's hump, but also a voice bar, which voiceless friction lacks
+    # and which z has with its power above the hump
+    vowel = (m["bar"] > m["high"] + VOWEL_BAR_DB) & (m["sh"] > m["s"] + VOWEL_HUMP_DB) & (
+        m["between"] > m["sh"] + VOWEL_BELOW_DB)
     heard = (high > FRICTION_DB) & (high > min(floor + OVER_FLOOR_DB, -25))
-    seed = heard & (ratio > SEED_DB)
-    possible = heard & (ratio > GROW_DB)
+    seed = heard & (ratio > SEED_DB) & ~vowel
+    possible = heard & (ratio > GROW_DB) & ~vowel
     for a, b in runs(possible):
         if not seed[a:b].any():
             if high[a:b].max() > SIBILANT_DB:
@@ -110,6 +121,8 @@ def name(m: dict, high, every, a: int, b: int) -> int:
     if ms <= SHORT_MS or (ms <= PLOSIVE_MS and closed):
         return PLOSIVE
     if peak > SIBILANT_DB:
+        if float(np.mean((m["bar"] - m["high"])[core][loud])) > BAR_MOST_DB:
+            return UNSURE
         hump = float(np.mean(m["sh"][core][loud] - m["s"][core][loud]))
         return SH if hump > HUMP_DB else S
     alone = closed and every[b : b + 8].size and every[b : b + 8].min() < CLOSURE_DB
