@@ -34,6 +34,8 @@ class Recipe:
     boost_db: tuple = (1.0, 15.0)
     clear_db: tuple = (4.0, 13.0)
     clear: float = 0.7
+    own_level: tuple = (0.25, 0.7)
+    own_db: float = 3.0
     low_hz: tuple = (3200.0, 7200.0)
     high_hz: tuple = (6500.0, 15_000.0)
     open_top: float = 0.2
@@ -116,7 +118,10 @@ class Mixer:
         self.length = self.frames * HOP
         self.speech = [p for p in store.speech.pieces if p["length"] >= 3 * RATE]
         self.speech_p = weights_by_length(self.speech, 600, 0.6)
-        self.synth_p = weights_by_length(store.synth.pieces, 120, 0.7)
+        # a few voices of other synthesisers stand beside hundreds of espeak-ng's
+        few = np.array([5.0 if p["key"].startswith(("flite", "festival")) else 1.0 for p in store.synth.pieces])
+        self.synth_p = few * weights_by_length(store.synth.pieces, 120, 0.7)
+        self.synth_p /= self.synth_p.sum()
         self.vocal_p = weights_by_length(store.vocals.pieces, 120, 1.0)
         self.noise_p = weights_by_length(store.noise.pieces, 60, 0.5)
         self.fine = matrix().astype(np.float32)
@@ -170,7 +175,19 @@ class Mixer:
                 full = self.reverberate(full)
             full *= self.curve(np.arange(len(full)) * np.float32(RATE / n))
             x = fft.irfft(full, n)
+        if self.chance(r.own_level[piece["key"].startswith(("flite", "festival"))]):
+            x = self.own_level(x, c)
         return x, c, sure, piece["band"] / speed
+
+    def own_level(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """Another talker's natural relation of friction to voice: all of it stronger or weaker as a whole, which is
+        no excess. There are few voices; without this their own levels would be learned by heart."""
+        f = np.arange(len(x) // 2 + 1) * np.float32(RATE / len(x))
+        db = self.rng.normal(0, self.recipe.own_db) + self.rng.normal(0, 1.0) * np.log2(np.maximum(f, 1000) / 6000)
+        rise = np.clip((f - 1200) / 1500, 0, 1)
+        more = (10 ** (np.clip(db, -10, 10) * rise / 20) - 1).astype(np.float32)
+        m = _box(np.repeat(np.isin(c, (lab.S, lab.SH, lab.F)).astype(np.float32), HOP), 193)
+        return x + m * fft.irfft(fft.rfft(x) * more, len(x))
 
     def reverberate(self, full: np.ndarray) -> np.ndarray:
         whole, early = self.store.rooms[self.rng.integers(len(self.store.rooms))]
