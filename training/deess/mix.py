@@ -26,7 +26,7 @@ class Recipe:
     """Shares (probabilities) and ranges of a mixture."""
 
     mode: tuple = (0.6, 0.18, 0.22)
-    synthetic: float = 0.5
+    synthetic: float = 0.47
     turns: float = 0.14
     untouched: float = 0.32
     cut: float = 0.09
@@ -50,7 +50,7 @@ class Recipe:
     compression: float = 0.3
     background: float = 0.4
     snr_db: tuple = (8.0, 45.0)
-    empty: float = 0.07
+    empty: float = 0.09
     music_only: float = 0.25
     band_limit: float = 0.15
     clip: float = 0.05
@@ -85,13 +85,30 @@ class Source:
         self.classes = np.memmap(cache / f"{classes}-{part}.u8", np.uint8, "r") if classes else None
 
 
-class Store:
-    """All sources of one part of the split; training leaves the held-out languages out."""
+class Joined:
+    """Two sources of one kind end to end."""
 
-    def __init__(self, part: str, cache=CACHE, held=None):
+    def __init__(self, first: Source, second: Source):
+        hop = -(-len(first.audio) // HOP) * HOP
+        self.audio = np.zeros(hop + len(second.audio), np.int16)
+        self.audio[: len(first.audio)], self.audio[hop:] = first.audio, second.audio
+        self.classes = np.zeros(len(self.audio) // HOP + 1, np.uint8)
+        self.classes[: len(first.classes)][: hop // HOP] = first.classes[: hop // HOP]
+        n = min(len(second.classes), len(self.classes) - hop // HOP)
+        self.classes[hop // HOP : hop // HOP + n] = second.classes[:n]
+        self.pieces = first.pieces + [dict(p, start=p["start"] + hop) for p in second.pieces]
+
+
+class Store:
+    """All sources of one part of the split; training leaves the held-out languages out. `both` adds the talkers and
+    voices of `valid`, for a last run after all decisions."""
+
+    def __init__(self, part: str, cache=CACHE, held=None, both: bool = False):
         from .prepare import HELD_LANGUAGES
 
         skip = frozenset().union(*HELD_LANGUAGES.values()) if part == "train" else frozenset()
+        if both:
+            skip = frozenset(HELD_LANGUAGES["test"])
         skip = skip if held is None else held
         self.speech = Source("speech", part, "deess-labels", cache, skip)
         self.synth = Source("deess-synth", part, "deess-synth", cache)
@@ -100,6 +117,9 @@ class Store:
         self.other = Source("deess-other", part, None, cache)
         self.noise = Source("noise", part, None, cache)
         self.music = Source("music", part, None, cache)
+        if both:
+            self.speech = Joined(self.speech, Source("speech", "valid", "deess-labels", cache, skip))
+            self.synth = Joined(self.synth, Source("deess-synth", "valid", "deess-synth", cache))
         self.rooms = np.load(cache / f"rooms-{part}.npy", mmap_mode="r")
 
 

@@ -90,6 +90,8 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=9.0)
+    parser.add_argument("--with-valid", action="store_true",
+                        help="train on the talkers and voices of valid as well: for a last run, whose scores on valid mean nothing")
     parser.add_argument("--pool", type=int, default=700, help="segments kept for further use")
     parser.add_argument("--init", type=Path, help="weights to begin with: a run's .pt or a folder with model.onnx")
     parser.add_argument("--seed", type=int, default=1)
@@ -122,7 +124,7 @@ def main():
 
     seed = args.seed * 1_000_003 + step
     rng = np.random.default_rng(seed)
-    mixer = Pool(Mixer(Store("train"), args.seconds, seed), args.pool)
+    mixer = Pool(Mixer(Store("train", both=args.with_valid), args.seconds, seed), args.pool)
     valid = Fixed(args.seconds)
     log = open(folder / "log.jsonl", "a")
     params = list(net.named_parameters())
