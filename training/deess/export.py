@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from onnx import TensorProto
 
 from ..common.graph import Graph, Steps, initialisers
 from .bands import BANDS, CLASSES, FALL_MS, HOP_MS, MODES, REDUCTION_BANDS, REDUCTION_HIGH_HZ, REDUCTION_LOW_HZ, WINDOW_MS
@@ -26,34 +25,41 @@ PARITY_FRAMES, PARITY_RESET, TOLERANCE = 60, 30, 1e-3
 
 
 def build(net: Net):
-    """The graph of one step."""
+    """The graph of one step. Each operator costs about the same whatever its size, so they are few: scales are folded
+    into weights (`fold`), and vectors are joined where they take the same way."""
     g = Graph()
-    w = {k: v.detach().cpu().numpy() for k, v in net.named_parameters()}
+    w = fold({k: v.detach().cpu().numpy() for k, v in net.named_parameters()})
     c = lambda name: g.const(name, w[name])  # noqa: E731
     rate = 1 - keep(LEVEL_SECONDS)
 
-    mean = g.op("Sqrt", g.op("Sqrt", g.op("MatMul", "bands", g.const("level_w", level_weights()[:, None]))))
-    active = g.op("Cast", g.op("Greater", mean, g.const("level_floor", [[LEVEL_FLOOR]])), to=TensorProto.FLOAT)
-    one = g.const("one", [[1.0]])
-    move = g.op("Mul", g.op("Sub", g.op("Concat", mean, one, axis=1), "state_level"),
-                g.op("Mul", active, g.const("level_rate", [[rate]])))
+    # [e^(1/4), 1] and the state [running mean of it, running weight]
+    both = np.stack([level_weights(), np.zeros(BANDS, np.float32)], 1)
+    aim = g.op("Pow", g.op("Gemm", "bands", g.const("level_w", both), g.const("level_one", [[0.0, 1.0]])), g.const("quarter", 0.25))
+    heard = g.op("MatMul", aim, g.const("level_gain", [[rate / LEVEL_FLOOR], [0.0]]))
+    move = g.op("Mul", g.op("Sub", aim, "state_level"), g.op("Min", heard, g.const("level_rate", [[rate]])))
     level = g.op("Add", "state_level", move, out="next_level")
-    lowest = g.op("Max", g.cut(level, 0, 1, 1), g.const("level_least", [[rate * LEVEL_FLOOR]]))
-    inverse = g.op("Div", g.cut(level, 1, 2, 1), lowest)
-    inverse = g.op("Mul", inverse, inverse)
-    relative = g.op("Add", g.op("Mul", "bands", g.op("Mul", inverse, inverse)), g.const("power_eps", [[POWER_EPS]]))
-    x = g.op("Mul", g.op("Log", relative), g.const("log_scale", [[LOG_SCALE]]))
+    mean, count = g.op("Split", level, axis=1, out=["level_mean", "level_count"])
+    inverse = g.op("Div", count, g.op("Max", mean, g.const("level_least", [[rate * LEVEL_FLOOR]])))
+    scale = g.op("Pow", inverse, g.const("four", 4.0))
+    relative = g.op("Add", g.op("Mul", "bands", scale), g.const("power_eps", [[POWER_EPS]]))
+    x = g.op("Log", relative)
 
-    parts = g.op("MatMul", relative, g.const("gate_w", gate_weights()))
-    full = g.op("Min", g.op("Mul", parts, g.const("gate_gain", [[1, FRICTION_GAIN]])), one)
-    gates = g.op("Div", g.op("Mul", full, parts), g.op("MatMul", parts, g.const("gate_mixer", gate_mixer())))
-    speed = g.op("MatMul", g.const("rates", rates()), g.reshape(gates, 2, 1))
-    move = g.op("Mul", speed, g.op("Sub", g.op("Concat", x, one, axis=1), "state_mean"))
+    # gates as a column, with the gain of friction in the weights of its mean
+    gain = np.array([1, FRICTION_GAIN], np.float32)
+    parts = g.op("Gemm", g.const("gate_w", gate_weights() * gain), relative, transA=1, transB=1)
+    full = g.op("Min", parts, g.const("one", [[1.0]]))
+    mixer = gain[:, None] * gate_mixer().T / gain
+    gates = g.op("Div", g.op("Mul", full, parts), g.op("MatMul", g.const("gate_mixer", mixer), parts))
+    move = g.op("Mul", g.op("MatMul", g.const("rates", rates()), gates),
+                g.op("Sub", g.op("Concat", x, g.const("one", [[1.0]]), axis=1), "state_mean"))
     means = g.op("Add", "state_mean", move, out="next_mean")
+    # spectra divided by their weight, and the weight itself, side by side
     weight = g.cut(means, BANDS, BANDS + 1, 1)
-    spectra = g.op("Div", g.cut(means, 0, BANDS, 1), g.op("Max", weight, g.const("weight_least", [[WEIGHT_LEAST]])))
-    g.op("Concat", x, g.cut("state_past", 0, (PAST - 1) * BANDS, 1), axis=1, out="next_past")
-    f = g.op("Concat", x, "state_past", g.reshape(spectra, 1, MEANS * BANDS), g.reshape(weight, 1, MEANS), "mode", axis=1)
+    under = g.op("Gemm", weight, g.const("spread", np.append(np.ones(BANDS), 0)[None]),
+                 g.const("itself", np.append(np.zeros(BANDS), 1)[None]))
+    spectra = g.op("Div", means, g.op("Max", under, g.const("weight_least", [[WEIGHT_LEAST]])))
+    f = g.op("Concat", x, "state_past", g.reshape(spectra, 1, MEANS * (BANDS + 1)), "mode", axis=1)
+    g.cut(f, 0, PAST * BANDS, 1, out="next_past")
 
     u = g.op("Relu", g.op("Gemm", f, c("in_w"), c("in_b")))
     y = g.op("Gemm", u, c("low_w"), c("low_b"))
@@ -65,15 +71,52 @@ def build(net: Net):
             y = g.op("Add", y, g.op("Gemm", m, c("mid2_w"), c("mid2_b")))
     z = g.op("Relu", g.op("Gemm", g.op("Concat", y, u, axis=1), c("head_w"), c("head_b")))
     raw = g.op("Gemm", z, c("out_w"), c("out_b"))
-    g.op("Softmax", g.cut(raw, 0, N, 1), axis=1, out="classes")
-    s = g.op("Sigmoid", g.cut(raw, N, N + 3, 1))
-    g.cut(s, 0, 1, 1, out="whistle")
-    span = g.op("Mul", g.cut(s, 1, 2, 1), g.const("span", [[np.log(REDUCTION_HIGH_HZ / REDUCTION_LOW_HZ)]]))
-    g.op("Exp", g.op("Add", span, g.const("lowest", [[np.log(REDUCTION_LOW_HZ)]])), out="centre")
-    g.op("Mul", g.cut(s, 2, 3, 1), g.const("width_most", [[WIDTH_MOST]]), out="width")
-    g.op("Mul", g.op("Relu", g.cut(raw, N + 3, N + 3 + REDUCTION_BANDS, 1)), g.const("unit", [[EXCESS_UNIT]]), out="excess")
+    sizes = g.const("heads", [N, 3, REDUCTION_BANDS], np.int64)
+    logits, place, excess = g.op("Split", raw, sizes, axis=1, out=["logits", "place", "raw_excess"])
+    g.op("Softmax", logits, axis=1, out="classes")
+    g.op("Relu", excess, out="excess")
+    span = np.log(REDUCTION_HIGH_HZ / REDUCTION_LOW_HZ)
+    place = g.op("Mul", g.op("Sigmoid", place), g.const("place_span", [[1.0, span, WIDTH_MOST]]))
+    place = g.op("Add", place, g.const("place_from", [[0.0, np.log(REDUCTION_LOW_HZ), 0.0]]))
+    _, centre, _ = g.op("Split", place, axis=1, out=["whistle", "log_centre", "width"])
+    g.op("Exp", centre, out="centre")
     return g.model(ID, INPUTS | {f"state_{k}": s for k, s in STATES.items()},
                    OUTPUTS | {f"next_{k}": s for k, s in STATES.items()})
+
+
+def order() -> np.ndarray:
+    """Rows of `in_w` in the graph's order: its means come with the weight behind each."""
+    spectra = BANDS * (1 + PAST)
+    weights = spectra + MEANS * BANDS
+    rows = list(range(spectra))
+    for k in range(MEANS):
+        rows += [*range(spectra + k * BANDS, spectra + (k + 1) * BANDS), weights + k]
+    return np.array(rows + list(range(weights + MEANS, weights + MEANS + len(MODES))))
+
+
+def scales() -> tuple[np.ndarray, np.ndarray]:
+    """What is folded into the rows of `in_w` (in the graph's order) and the columns of the output layer."""
+    rows = np.full(len(order()), LOG_SCALE, np.float32)
+    for k in range(MEANS):
+        rows[BANDS * (1 + PAST) + (k + 1) * (BANDS + 1) - 1] = 1
+    rows[-len(MODES) :] = 1
+    columns = np.ones(N + 3 + REDUCTION_BANDS, np.float32)
+    columns[N + 3 :] = EXCESS_UNIT
+    return rows, columns
+
+
+def fold(w: dict) -> dict:
+    """Parameters as the graph has them."""
+    rows, columns = scales()
+    return w | {"in_w": w["in_w"][order()] * rows[:, None], "out_w": w["out_w"] * columns, "out_b": w["out_b"] * columns}
+
+
+def unfold(w: dict) -> dict:
+    """The inverse of `fold`."""
+    rows, columns = scales()
+    inner = np.empty_like(w["in_w"])
+    inner[order()] = w["in_w"] / rows[:, None]
+    return w | {"in_w": inner, "out_w": w["out_w"] / columns, "out_b": w["out_b"] / columns}
 
 
 def _cell(g: Graph, w: dict, i: int, y: str) -> str:
@@ -106,6 +149,7 @@ def load_onnx(path: Path) -> Net:
             found[f"g{i}_{n}"] = back(found[f"g{i}_{n}"][0].T)
         b = found[f"g{i}_b"][0]
         found[f"g{i}_bx"], found[f"g{i}_bn"] = back(b[: 3 * HIDDEN]), b[5 * HIDDEN :]
+    found = unfold(found)
     net = Net()
     with torch.no_grad():
         for name, value in net.named_parameters():

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from ..common.gru import gru_sequence
+from ..common.leaky import leaky
 from .bands import BANDS, CLASSES, HOP_MS, MODES, REDUCTION_BANDS, REDUCTION_HIGH_HZ, REDUCTION_LOW_HZ, centres
 
 HIDDEN = 32
@@ -103,12 +104,9 @@ def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):
     mean = state.get("mean", np.zeros((b, MEANS, BANDS + 1), np.float32)).copy()
     past = state.get("past", np.zeros((b, PAST * BANDS), np.float32))
     p = np.sqrt(np.sqrt(power @ level_weights()))
-    rate = (p > LEVEL_FLOOR) * np.float32(1 - keep(LEVEL_SECONDS))
-    levels = np.empty((b, t, 2), np.float32)
-    aim = np.stack([p, np.ones_like(p)], -1)
-    for i in range(t):
-        level += rate[:, i, None] * (aim[:, i] - level)
-        levels[:, i] = level
+    rate = (p > LEVEL_FLOOR)[..., None] * np.float32(1 - keep(LEVEL_SECONDS))
+    level = np.ascontiguousarray(level[:, None])
+    levels = leaky(rate, np.stack([p, np.ones_like(p)], -1), level)[:, :, 0]
     inverse = levels[..., 1] / np.maximum(levels[..., 0], np.float32((1 - keep(LEVEL_SECONDS)) * LEVEL_FLOOR))
     inverse *= inverse
     relative = power * (inverse * inverse)[..., None] + np.float32(POWER_EPS)
@@ -116,12 +114,7 @@ def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):
     parts = relative @ gate_weights()
     full = np.minimum(parts * np.array([1, FRICTION_GAIN], np.float32), 1)
     gates = full * parts / (parts @ gate_mixer())
-    r = (gates @ rates().T)[..., None]
-    aim = np.concatenate([x, np.ones((b, t, 1), np.float32)], -1)[:, :, None, :]
-    means = np.empty((b, t, MEANS, BANDS + 1), np.float32)
-    for i in range(t):
-        mean += r[:, i] * (aim[:, i] - mean)
-        means[:, i] = mean
+    means = leaky(gates @ rates().T, np.concatenate([x, np.ones((b, t, 1), np.float32)], -1), mean)
     weights = means[..., BANDS]
     spectra = means[..., :BANDS] / np.maximum(weights, WEIGHT_LEAST)[..., None]
     old = past.reshape(b, PAST, BANDS)
@@ -129,7 +122,7 @@ def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):
     before = [run[:, PAST - 1 - k : PAST - 1 - k + t] for k in range(PAST)]
     out = np.concatenate([x, *before, spectra.reshape(b, t, -1), weights,
                           np.broadcast_to(mode[:, None], (b, t, len(MODES)))], -1)
-    last = {"level": level, "mean": mean, "past": run[:, -1 : -1 - PAST : -1].reshape(b, -1)}
+    last = {"level": level[:, 0], "mean": mean, "past": run[:, -1 : -1 - PAST : -1].reshape(b, -1)}
     return out.astype(np.float32), last
 
 
