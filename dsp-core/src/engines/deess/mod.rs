@@ -6,6 +6,7 @@
 //!  └───────────── delay: one hop and half the filter ─────────────┴─▶ out
 //! ```
 
+mod balance;
 mod core;
 mod correction;
 mod edges;
