@@ -11,6 +11,7 @@ Natural sibilants stand in a narrow relation to the talker's other sounds, t, k 
 the microphone's tilt moves all of them, a boost of the sibilants only these. So `friction`
 is the mean to compare with, and the sibilants' own share in it is left to the cells.
 
+`features` is plain arithmetic that the engine does itself; the exported graph begins behind it.
 `Net.forward` runs whole sequences for training; `export.py` writes the same sums as a graph of
 one step, and the exporter's parity check holds the two together.
 """
@@ -89,10 +90,6 @@ def rates() -> np.ndarray:
     """`[3, 2]`: gates (voiced, friction) times this, transposed, gives the means' rates."""
     r = [1 - keep(s) for s in (VOICED_SECONDS, SLOW_SECONDS, FRICTION_SECONDS)]
     return np.array([[r[0], 0], [r[1], 0], [0, r[2]]], np.float32)
-
-
-STATES = {"level": [1, 2], "past": [1, PAST * BANDS], "mean": [MEANS, BANDS + 1],
-          "h0": [1, 1, HIDDEN], "h1": [1, 1, HIDDEN]}
 
 
 def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):

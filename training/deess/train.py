@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -138,7 +139,9 @@ def main():
         torch.save(state, folder / "last.tmp")
         os.replace(folder / "last.tmp", last)
 
-    while spent < total:
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+    while spent < total and not stop:
         left = (total - spent) / (total * args.decay)
         rate = args.rate * min(1.0, (step + 1) / 200) * (0.5 - 0.5 * math.cos(math.pi * min(1.0, left)))
         for g in optimiser.param_groups:

@@ -10,7 +10,7 @@ from training.common.leaky import leaky, leaky_plain
 from training.deess import labels as lab
 from training.deess.bands import (BANDS, PARITY_RATES, RATE, bands, centres, matrix, parity_line, power, reduction_centres,
                                   samples, spectra, window)
-from training.deess.export import build, load_onnx, parity, write
+from training.deess.export import build, graph_features, load_onnx, parity, write
 from training.deess.loss import figures, loss_terms, weight
 from training.deess.mix import Mixer, Pool, Recipe
 from training.deess.net import Net, features, readable, run
@@ -122,6 +122,16 @@ def test_export_equals_training_net_over_300_frames_with_a_reset(tmp_path):
     back = load_onnx(tmp_path / "model.onnx")
     assert all(torch.allclose(a, b, rtol=1e-6, atol=0) for a, b in zip(net.parameters(), back.parameters()))
     assert 15_000 <= sum(p.numel() for p in net.parameters()) <= 40_000
+
+
+def test_graph_features_are_logarithms_and_means_with_their_weights():
+    x, mode = bands(words()[0])[:60], np.eye(3)[1]
+    f, state = graph_features(x, mode)
+    assert f.shape == (60, 246) and np.array_equal(f[:, -3:], np.tile(mode, (60, 1)))
+    assert np.allclose(f[2:, 40:80], f[1:-1, :40], atol=1e-5) and np.allclose(f[2:, 80:120], f[:-2, :40], atol=1e-5)
+    more, _ = graph_features(bands(words()[0])[60:90], mode, state)
+    whole, _ = graph_features(bands(words()[0])[:90], mode)
+    assert np.allclose(more, whole[60:], atol=1e-3)
 
 
 def test_states_carry_over():

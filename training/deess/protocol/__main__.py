@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[3]
 OUT = Path(__file__).parents[2] / "runs" / "deess-protocol"
 LEVELS_DB = (-12.0, -24.0)
 LATE_MS = (10, 20)
+FIGURES = ("error", "reduction", "sdr", "vowel", "tkfh")
 
 
 class Engine:
@@ -67,21 +68,22 @@ def oracle(u: Utterance, late_ms: float = 0.0) -> np.ndarray:
     return mask[:, None] * (20 * np.log10(gain))[None]
 
 
-def score(name: str, process, utterances: list, levels: bool) -> dict[str, list]:
-    """Figures of a system, `process(u, x)` being its output for `x` of utterance `u`."""
-    rows = []
-    for u in utterances:
+def score(process, utterances: list, levels: bool) -> dict:
+    """Figures of a system, `process(u, x)` being its output for `x` of utterance `u`; changes at lower levels are
+    of every third utterance against the same at its own level."""
+    rows, changes = [], {k: {} for k in LEVELS_DB}
+    for i, u in enumerate(utterances):
         row = boosted_figures(u, process(u, u.boosted))
-        y = process(u, u.natural)
-        row["idle"] = [sdr(u.natural, y)]
+        for level in LEVELS_DB if levels and i % 3 == 0 else ():
+            scale = 10 ** (level / 20)
+            got = boosted_figures(u, process(u, u.boosted * scale), scale)
+            for k in FIGURES:
+                changes[level].setdefault(k, []).append(mean(got[k]) - mean(row[k]))
+        row["idle"] = [sdr(u.natural, process(u, u.natural))]
         rows.append(row)
-    out = merge(rows)
-    for level in LEVELS_DB if levels else ():
-        scale = 10 ** (level / 20)
-        got = merge([boosted_figures(u, process(u, u.boosted * scale), scale=scale) for u in utterances])
-        for k in ("error", "reduction", "sdr", "vowel", "tkfh"):
-            out[f"{k} {level:.0f}"] = got[k]
-    return out
+    groups = {g: merge([r for r, u in zip(rows, utterances) if u.group == g]) for g in sorted({u.group for u in utterances})}
+    return {"all": merge(rows), "groups": groups,
+            "changes": {level: {k: float(np.nanmean(v)) for k, v in c.items()} for level, c in changes.items() if c}}
 
 
 def mean(v) -> float:
@@ -95,16 +97,18 @@ def table(head: list[str], lines: list[list]) -> str:
     return "\n".join("| " + " | ".join(map(cell, row)) + " |" for row in [head, ["---"] * len(head), *lines]) + "\n"
 
 
-HEAD = ["", "error", "reduction", "SDR", "vowels", "t k f h", "needs nothing", "at -12 dB: error, SDR", "at -24 dB: error, SDR"]
+HEAD = ["", "error", "reduction", "SDR", "vowels", "t k f h", "needs nothing",
+        *(f"change at {level:.0f} dB: error, reduction, SDR" for level in LEVELS_DB)]
 
 
 def line(name: str, got: dict) -> list:
     def at(level):
-        k = f"error {level:.0f}"
-        return f"{mean(got[k]):.2f}, {mean(got[f'sdr {level:.0f}']):.1f}" if k in got else ""
+        c = got["changes"].get(level)
+        return f"{c['error']:+.2f}, {c['reduction']:+.2f}, {c['sdr']:+.1f}" if c else ""
 
-    return [name, mean(got["error"]), mean(got["reduction"]), mean(got["sdr"]), f"{mean(got['vowel']):.3f}", mean(got["tkfh"]),
-            mean(got["idle"]) if np.isfinite(got["idle"]).all() else float("nan"), *(at(level) for level in LEVELS_DB)]
+    m = got["all"]
+    return [name, mean(m["error"]), mean(m["reduction"]), mean(m["sdr"]), f"{mean(m['vowel']):.3f}", mean(m["tkfh"]),
+            mean(m.get("idle", [])), *(at(level) for level in LEVELS_DB)]
 
 
 def heard(net: Net, utterances: list) -> list[list]:
@@ -164,7 +168,7 @@ def packs(net: Net, part: str, seconds: float = 20.0) -> list[list]:
 
 
 def report(net: Net, part: str, engine: Path | None, quick: bool, peers: bool) -> tuple[str, dict]:
-    speech = [u.raise_sibilants() for u in synthetic(part, 10.0 if quick else 14.0, 1 if quick else 3)]
+    speech = [u.raise_sibilants() for u in synthetic(part, 10.0 if quick else 14.0)]
     real = [u.raise_sibilants() for u in recorded(part, each=1 if quick else 2)]
     ours, taps = Reference(net), basis()
     systems = {"nothing": lambda u, x: x}
@@ -179,14 +183,14 @@ def report(net: Net, part: str, engine: Path | None, quick: bool, peers: bool) -
     for title, us in (("Synthetic speech", speech), ("Recorded speech, labels by analysis", real)):
         lines = []
         for name, f in systems.items():
-            got = score(name, f, us, levels=not quick)
+            got = score(f, us, levels=not quick)
             lines.append(line(name, got))
-            data.setdefault(title, {})[name] = {k: mean(v) for k, v in got.items()} | {
-                "groups": {g: {k: mean(v) for k, v in score(name, f, [u for u in us if u.group == g], False).items()}
-                           for g in sorted({u.group for u in us})} if name.startswith("Plainsong, ref") and not quick else {}}
+            data.setdefault(title, {})[name] = {k: mean(v) for k, v in got["all"].items()} | {
+                "changes": {str(k): v for k, v in got["changes"].items()},
+                "groups": {g: {k: mean(v) for k, v in m.items()} for g, m in got["groups"].items()}}
         for name, ms in {"oracle": 0, **late}.items():
             got = merge([boosted_figures(u, apply(u.boosted, oracle(u, ms), taps)) for u in us])
-            lines.append(line(name, got | {"idle": [float("nan")]}))
+            lines.append(line(name, {"all": got, "changes": {}}))
         minutes = sum(len(u.natural) for u in us) / RATE / 60
         text += f"**{title}** ({len(us)} utterances, {minutes:.1f} min, {sum(len(u.sibilants()) for u in us)} sibilants)\n\n"
         text += table(HEAD, lines) + "\n"

@@ -35,7 +35,12 @@ def basis(rate: int = RATE) -> np.ndarray:
         fall = np.ones_like(f) if k == REDUCTION_BANDS - 1 else (edge[k + 2] - f) / (edge[k + 2] - edge[k + 1])
         out.append((np.clip(np.minimum(rise, fall), 0, 1)[:, None] * turn).mean(0))
     taps = np.array(out)
-    return np.concatenate([taps[:, :0:-1], taps], 1) * np.cos(np.pi * m / (2 * (half + 1))) ** 2
+    taps = np.concatenate([taps[:, :0:-1], taps], 1) * np.cos(np.pi * m / (2 * (half + 1))) ** 2
+    # so short filters smear over their neighbours: two steps towards the inverse of the responses at the centres
+    held = c < rate / 2
+    response = np.where(held, taps @ np.cos(2 * np.pi * np.outer(m, c) / rate), 0)
+    over = np.where(np.outer(held, held), np.eye(len(c)) - response, 0)
+    return (np.eye(len(c)) + over + over @ over) @ taps
 
 
 class Reference:

@@ -1,5 +1,7 @@
 """Figures of one processed utterance."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.fft as fft
 import scipy.signal as sig
@@ -39,13 +41,32 @@ def log_spectral_distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(20 * np.log10((a + floor) / (b + floor))).mean(1))
 
 
-def boosted_figures(u: Utterance, y: np.ndarray, x: np.ndarray | None = None, scale: float = 1.0) -> dict[str, list]:
+@dataclass
+class Known:
+    """What does not depend on the output: bands of the natural and of the boosted speech."""
+
+    natural: np.ndarray
+    boosted: np.ndarray
+    high: np.ndarray
+
+
+_HIGH = sig.butter(4, 2000, "high", fs=RATE, output="sos")
+
+
+def known(u: Utterance) -> Known:
+    """Computed once for each utterance and kept with it."""
+    if not hasattr(u, "known"):
+        u.known = Known(in_band(u.natural), in_band(u.boosted), sig.sosfiltfilt(_HIGH, u.boosted))
+    return u.known
+
+
+def boosted_figures(u: Utterance, y: np.ndarray, scale: float = 1.0) -> dict[str, list]:
     """Lists of figures of `y`, the output for `u.boosted * scale`."""
-    natural, given = u.natural * scale, u.boosted * scale
-    a, b, c = in_band(natural), in_band(given), in_band(y)
+    y, k = y / scale, known(u)
+    a, b, c = k.natural, k.boosted, in_band(y)
     heard = [db(np.square(a[span(s)]).mean()) for s in u.sibilants()]
     loudest = max(heard) if heard else 0.0
-    out = {"error": [], "reduction": [], "sdr": [sdr(natural, y)], "vowel": [], "tkfh": []}
+    out = {"error": [], "reduction": [], "sdr": [sdr(u.natural, y)], "vowel": [], "tkfh": []}
     for s, level in zip(u.sibilants(), heard):
         if level < loudest + QUIET_DB:
             continue
@@ -54,13 +75,12 @@ def boosted_figures(u: Utterance, y: np.ndarray, x: np.ndarray | None = None, sc
         out["error"].append(abs(got - wanted))
         out["reduction"].append(got)
     for s in u.vowels():
-        out["vowel"] += list(log_spectral_distance(given[span(s)], y[span(s)]))
-    high = sig.butter(4, 2000, "high", fs=RATE, output="sos")
-    before, after = sig.sosfiltfilt(high, given), sig.sosfiltfilt(high, y)
+        out["vowel"] += list(log_spectral_distance(u.boosted[span(s)], y[span(s)]))
+    after = sig.sosfiltfilt(_HIGH, y)
     for s in u.others():
         part = slice(int((s[0] + 1) * lab.HOP), int((s[1] - 1) * lab.HOP))
-        if s[1] - s[0] >= 4 and np.square(before[part]).mean() > 1e-5 * np.square(given).mean():
-            out["tkfh"].append(db(np.square(after[part]).sum()) - db(np.square(before[part]).sum()))
+        if s[1] - s[0] >= 4 and np.square(k.high[part]).mean() > 1e-5 * np.square(u.boosted).mean():
+            out["tkfh"].append(db(np.square(after[part]).sum()) - db(np.square(k.high[part]).sum()))
     return out
 
 

@@ -64,8 +64,8 @@ def scaled(x: np.ndarray) -> np.ndarray:
     return x * np.float32(10 ** (LEVEL_DB / 20) / LEVEL)
 
 
-def synthetic(part: str, seconds: float = 14.0, each: int = 3) -> list[Utterance]:
-    """Up to `each` utterances of every held-out voice, whole ones of at least 4 s and at most `seconds`."""
+def synthetic(part: str, seconds: float = 14.0, each: int = 1) -> list[Utterance]:
+    """`each` utterances of every held-out espeak-ng voice in a language, one more of the others: at least 4 s and at most `seconds`."""
     audio = np.memmap(CACHE / f"deess-synth-{part}.i16", np.int16, "r")
     phones = json.loads((CACHE / f"deess-phones-{part}.json").read_text())
     out = []
@@ -77,7 +77,7 @@ def synthetic(part: str, seconds: float = 14.0, each: int = 3) -> list[Utterance
             end = n / lab.HOP
             sounds = [tuple(s) for s in phones[str(start)] if s[1] < end - 2]
             if sum(s[2] in lab.SIBILANTS for s in sounds) >= 3 and n >= 4 * RATE:
-                out.append(Utterance(f"{p['key']} @{start}", p["key"].split()[0], x, sounds))
+                out.append(Utterance(f"{p['key']} @{start}", f"{p['key'].split()[0]} {p['lang']}", x, sounds))
     return out
 
 
