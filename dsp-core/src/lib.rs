@@ -10,7 +10,9 @@
 //! `f32`, `audio[channel][sample]`, full scale at 1. Spectra are `[bin]` or `[channel][bin]`, scaled
 //! so that a full-scale sine has magnitude 1 in its bin. Units have types ([`units`]).
 
+pub mod detection;
 pub mod engines;
+pub mod features;
 pub mod framing;
 pub mod mask;
 pub mod model;
