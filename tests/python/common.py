@@ -1,7 +1,8 @@
-"""What the Python hosts' tests share: the bundle, the renderer, generated sound."""
+"""What the Python hosts' tests share: the products, the renderer, generated sound."""
 
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,30 +10,81 @@ import soundfile
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-NAME = "Plainsong Denoise"
-
-# The engine's names, as hosts show them.
-PARAMETERS = [
-    "Amount",
-    "Limit",
-    "Strength",
-    "Release",
-    "Low",
-    "Mid",
-    "High",
-    "Low latency",
-    "Stereo link",
-    "Listen",
-    "Output",
-    "Bypass",
-]
 
 
-def bundle() -> str:
-    """Path of the VST3 bundle."""
-    path = TARGET / "bundled" / f"{NAME}.vst3"
-    assert path.exists(), f"{path} is missing: run `cargo xtask bundle denoise --release`"
-    return str(path)
+@dataclass(frozen=True)
+class Product:
+    """A plugin: its name, its engine's, and what its tests need to know."""
+
+    name: str
+    engine: str
+    # Parameters by id, with the names that hosts show.
+    parameters: dict[str, str]
+    # Settings, by id, with which it does as much as it can with `sound`.
+    busy: dict[str, str]
+    # Settings that are not the defaults, by id: to save, load and compare.
+    other: dict[str, str]
+    # The parameter that changes the latency, and the value for less of it, if there is one.
+    low_latency: tuple[str, bool] | None = None
+
+    def bundle(self) -> str:
+        """Path of the VST3 bundle."""
+        path = TARGET / "bundled" / f"{self.name}.vst3"
+        assert path.exists(), f"{path} is missing: run `cargo xtask bundle --release`"
+        return str(path)
+
+    def key(self, id: str) -> str:
+        """pedalboard's name for a parameter."""
+        return self.parameters[id].lower().replace(" ", "_").replace("-", "_")
+
+
+DENOISE = Product(
+    name="Plainsong Denoise",
+    engine="denoise",
+    parameters={
+        "amount": "Amount",
+        "limit": "Limit",
+        "strength": "Strength",
+        "release": "Release",
+        "low": "Low",
+        "mid": "Mid",
+        "high": "High",
+        "low-latency": "Low latency",
+        "link": "Stereo link",
+        "listen": "Listen",
+        "output": "Output",
+        "bypass": "Bypass",
+    },
+    busy={},
+    other={"amount": "60 %", "limit": "12.5 dB", "high": "20 %", "release": "100 ms", "output": "-6.0 dB", "listen": "Removed"},
+    low_latency=("low-latency", True),
+)
+
+DEESSER = Product(
+    name="Plainsong De-esser",
+    engine="deess",
+    parameters={
+        "amount": "Amount",
+        "max": "Max",
+        "s": "S",
+        "sh": "Sh",
+        "f": "F",
+        "breath": "Breath",
+        "whistle": "Whistle",
+        "low": "Low",
+        "high": "High",
+        "speed": "Speed",
+        "mode": "Mode",
+        "link": "Stereo link",
+        "listen": "Listen",
+        "output": "Output",
+        "bypass": "Bypass",
+    },
+    busy={"amount": "200 %", "f": "100 %", "breath": "100 %", "whistle": "100 %"},
+    other={"amount": "160 %", "max": "10.0 dB", "f": "80 %", "speed": "50 %", "mode": "Singing", "output": "-6.0 dB", "listen": "Removed"},
+)
+
+PRODUCTS = [DENOISE, DEESSER]
 
 
 def renderer() -> str:
@@ -43,7 +95,8 @@ def renderer() -> str:
 
 
 def sound(rate: int, seconds: float = 2.0, channels: int = 2, seed: int = 1) -> np.ndarray:
-    """Something like a voice with noise behind it, `[channel, sample]`, single precision."""
+    """Something like a voice with sharp sibilants and noise behind it, `[channel, sample]`, single
+    precision."""
     random = np.random.default_rng(seed)
     length = int(rate * seconds)
     time = np.arange(length) / rate
@@ -51,20 +104,22 @@ def sound(rate: int, seconds: float = 2.0, channels: int = 2, seed: int = 1) -> 
     phase = 2 * np.pi * np.cumsum(pitch) / rate
     voice = sum(np.sin(k * phase) * np.exp(-(((130 * k - 600) / 900) ** 2)) for k in range(1, 25))
     syllables = np.clip(np.sin(2 * np.pi * 3.1 * time) * 3, 0, 1) * (np.sin(2 * np.pi * 0.4 * time) > -0.5)
+    # Between the syllables; the second difference of noise rises with frequency, as an s does.
+    hiss = np.clip(-np.sin(2 * np.pi * 3.1 * time) * 3 - 1, 0, 1) * np.diff(random.standard_normal(length + 2), 2)
     out = []
     for channel in range(channels):
         noise = 0.01 * random.standard_normal(length)
-        out.append(0.05 * (1 - 0.1 * channel) * voice * syllables + noise)
+        out.append((1 - 0.1 * channel) * (0.05 * voice * syllables + 0.05 * hiss) + noise)
     return np.asarray(out, dtype=np.float32)
 
 
-def render(audio: np.ndarray, rate: int, folder: Path, *settings: str) -> np.ndarray:
-    """What `xtask render denoise` makes of the sound: as long as the input and not late."""
+def render(product: Product, audio: np.ndarray, rate: int, folder: Path, settings: dict[str, str] | None = None) -> np.ndarray:
+    """What `xtask render` makes of the sound: as long as the input and not late."""
     source, result = folder / "in.wav", folder / "out.wav"
     soundfile.write(source, audio.T, rate, subtype="FLOAT")
-    command = [renderer(), "render", "denoise", str(source), "-o", str(result), "--bits", "32f", "--overwrite", "--quiet"]
-    for setting in settings:
-        command += ["--set", setting]
+    command = [renderer(), "render", product.engine, str(source), "-o", str(result), "--bits", "32f", "--overwrite", "--quiet"]
+    for id, value in (settings or {}).items():
+        command += ["--set", f"{id}={value}"]
     subprocess.run(command, check=True)
     out, out_rate = soundfile.read(result, dtype="float32", always_2d=True)
     assert out_rate == rate

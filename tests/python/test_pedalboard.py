@@ -8,17 +8,23 @@ import time
 
 import numpy as np
 import pytest
-from common import NAME, PARAMETERS, apart, bundle, render, sound
+from common import PRODUCTS, Product, apart, render, sound
 from pedalboard import load_plugin
 
 # Longest time that models may take to load behind the host's back, in seconds.
 PATIENCE = 10
 
 
+def put(plugin, product: Product, settings: dict[str, str | bool]) -> None:
+    """Sets parameters by id."""
+    for id, value in settings.items():
+        setattr(plugin, product.key(id), value)
+
+
 def ready(plugin, rate: int, channels: int = 2) -> None:
     """Lets the plugin load its models for this format: until then it passes the sound on. pedalboard
     plays in real-time mode, in which the plugin does not wait."""
-    audio = sound(rate, 0.2, channels)
+    audio = sound(rate, 1.0, channels)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if apart(plugin.process(audio, rate), audio) > -60:
@@ -27,27 +33,28 @@ def ready(plugin, rate: int, channels: int = 2) -> None:
     raise AssertionError(f"after {PATIENCE} s the plugin still passes its input")
 
 
+@pytest.fixture(params=PRODUCTS, ids=[product.engine for product in PRODUCTS])
+def product(request) -> Product:
+    """Each product."""
+    return request.param
+
+
 @pytest.fixture
-def plugin():
-    """A fresh instance with its models."""
-    made = load_plugin(bundle(), plugin_name=NAME)
+def plugin(product):
+    """A fresh instance with its models, which does as much as it can."""
+    made = load_plugin(product.bundle(), plugin_name=product.name)
+    put(made, product, product.busy)
     ready(made, 48000)
     return made
 
 
-def key(name: str) -> str:
-    """pedalboard's name for a parameter."""
-    return name.lower().replace(" ", "_")
-
-
-def test_it_loads_as_an_effect(plugin):
+def test_it_loads_as_an_effect(plugin, product):
     assert plugin.is_effect and not plugin.is_instrument
-    assert plugin.name == NAME
+    assert plugin.name == product.name
 
 
-def test_parameters_by_name(plugin):
-    assert {key(name) for name in PARAMETERS} <= set(plugin.parameters)
-    assert str(plugin.parameters["amount"].string_value).startswith("100")
+def test_parameters_by_name(plugin, product):
+    assert {product.key(id) for id in product.parameters} <= set(plugin.parameters)
     plugin.amount = 50
     assert plugin.parameters["amount"].string_value.startswith("50")
 
@@ -62,19 +69,17 @@ def test_the_output_does_not_depend_on_the_block(plugin, block):
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000, 88200, 96000, 192000])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_it_nulls_with_the_renderer(plugin, rate, channels, tmp_path):
+def test_it_nulls_with_the_renderer(plugin, product, rate, channels, tmp_path):
     audio = sound(rate, 1.0, channels)
     ready(plugin, rate, channels)
-    assert apart(plugin.process(audio, rate), render(audio, rate, tmp_path)) == -np.inf
+    assert apart(plugin.process(audio, rate), render(product, audio, rate, tmp_path, product.busy)) == -np.inf
 
 
-def test_it_nulls_with_the_renderer_with_parameters_set(plugin, tmp_path):
+def test_it_nulls_with_the_renderer_with_parameters_set(plugin, product, tmp_path):
     audio = sound(48000, 1.5)
-    plugin.amount, plugin.output = 60, -6
-    plugin.release = "100 ms"
-    plugin.listen = "Removed"
+    put(plugin, product, product.other)
     plugin.process(audio, 48000)
-    expected = render(audio, 48000, tmp_path, "amount=60", "output=-6", "release=100", "listen=removed")
+    expected = render(product, audio, 48000, tmp_path, product.busy | product.other)
     # Set values may glide from the instance's old ones for a moment.
     assert apart(plugin.process(audio, 48000)[:, 12000:], expected[:, 12000:]) < -120
 
@@ -95,30 +100,35 @@ def test_the_latency_reported_is_the_latency(plugin, rate, how):
     assert out[0, 5000] == pytest.approx(1, abs=1e-4)
 
 
-def test_low_latency_reports_its_own_latency(plugin):
+def test_low_latency_reports_its_own_latency(plugin, product):
     before = plugin.reported_latency_samples
-    plugin.low_latency = True
     audio = sound(48000, 0.5)
-    plugin.process(audio, 48000)
-    plugin.process(audio, 48000)
-    assert 0 < plugin.reported_latency_samples < before
+    if product.low_latency is not None:
+        put(plugin, product, dict([product.low_latency]))
+        plugin.process(audio, 48000)
+        plugin.process(audio, 48000)
+        assert 0 < plugin.reported_latency_samples < before
     plugin.bypass = True
     plugin.process(audio, 48000)
     assert apart(plugin.process(audio, 48000), audio) == -np.inf
 
 
-def test_state_goes_round(plugin):
-    plugin.amount, plugin.limit, plugin.high = 73, "12.5 dB", 20
-    plugin.low_latency = True
+def test_state_goes_round(plugin, product):
+    put(plugin, product, product.other)
+    if product.low_latency is not None:
+        put(plugin, product, dict([product.low_latency]))
     # A VST3's values reach its processor, whose state is saved, with the next block.
     plugin.process(sound(48000, 0.1), 48000)
     state = plugin.raw_state
-    other = load_plugin(bundle(), plugin_name=NAME)
+    other = load_plugin(product.bundle(), plugin_name=product.name)
     other.raw_state = state
     # The host reads the values anew when it plays.
     other.process(sound(48000, 0.1), 48000)
-    for name in PARAMETERS:
-        assert other.parameters[key(name)].string_value == plugin.parameters[key(name)].string_value, name
+    for id in product.parameters:
+        key = product.key(id)
+        assert other.parameters[key].string_value == plugin.parameters[key].string_value, id
+    for id, value in product.other.items():
+        assert other.parameters[product.key(id)].string_value == value
 
 
 def test_bad_samples_do_no_lasting_harm(plugin):

@@ -1,37 +1,21 @@
 """A GRU over time whose rows are frequency steps: fused in C on a CPU, plain elsewhere."""
 
 import ctypes
-import hashlib
-import os
-import subprocess
-import tempfile
 from pathlib import Path
 
 import torch
 
+from .native import compiled
+
 _SOURCE = Path(__file__).with_name("gru.c")
-_LIBRARY = None
+_LIBRARY = False
 
 
 def _library():
-    """The compiled kernel, or False where it cannot be had (no AVX2, no compiler)."""
+    """The compiled kernel, or None."""
     global _LIBRARY
-    if _LIBRARY is None:
-        _LIBRARY = False
-        if "AVX2" in torch.backends.cpu.get_cpu_capability() or "AVX512" in torch.backends.cpu.get_cpu_capability():
-            tag = hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:12]
-            out = Path(__file__).parents[1] / "cache" / f"gru-{tag}.so"
-            try:
-                if not out.exists():
-                    out.parent.mkdir(exist_ok=True)
-                    handle, name = tempfile.mkstemp(dir=out.parent, suffix=".so")
-                    os.close(handle)
-                    flags = ["-O3", "-mavx2", "-mfma", "-funroll-loops", "-shared", "-fPIC"]
-                    subprocess.run(["gcc", *flags, "-o", name, str(_SOURCE)], check=True)
-                    os.replace(name, out)
-                _LIBRARY = ctypes.CDLL(str(out))
-            except (OSError, subprocess.CalledProcessError):
-                pass
+    if _LIBRARY is False:
+        _LIBRARY = compiled(_SOURCE)
     return _LIBRARY
 
 

@@ -1,6 +1,6 @@
 """Classes of sound of recorded speech, by signal analysis alone.
 
-    python -m training.deess.labels --check      # against synthetic speech whose phonemes are known
+    python -m training.deess.labels       # checks them against synthetic speech whose phonemes are known
 
 Frames of 5 ms that look at 16 ms around their centre. Friction is found where the density of
 power above the voice's formants stands over that below 2 kHz; runs grow from sure frames to
@@ -26,11 +26,16 @@ EDGES_HZ = (100, 400, 2000, 2800, 4200, 8000, 12_000)
 """Voice bar, vowels, between, sh's hump, s, top."""
 SEED_DB, GROW_DB = 1.0, -7.0
 """High over low part of sure and of possible friction."""
+VOWEL_BAR_DB, VOWEL_HUMP_DB, VOWEL_BELOW_DB = -1.0, -3.0, -12.0
+"""100 to 400 Hz over friction's band, sh's hump over s's band, and 2 to 2.8 kHz over the hump, from which a
+frame is a bright vowel."""
 SIBILANT_DB = -21.0
 """Level of 3 to 12 kHz over the file's loud frames, from which a run is s or sh, not f."""
 FRICTION_DB = -48.0
 """The same, from which it is friction at all."""
 OVER_FLOOR_DB = 9.0
+SILENCE_DB = -85.0
+"""dBFS; a file that never rises above it holds nothing."""
 GROW_FALL_DB = 22.0
 """A run reaches as far as the high part is within this of its loudest frame."""
 PLOSIVE_MS, SHORT_MS, BREATH_MS = 45, 20, 140
@@ -39,6 +44,10 @@ HUMP_DB = -5.0
 """2.8 to 4.2 kHz over 4.2 to 8 kHz: above it is sh, below s."""
 CLOSURE_DB = -32.0
 """A closure's whole level over the loud frames."""
+
+
+BAR_MOST_DB = 8.0
+"""A voice bar this far over the friction: too much for z."""
 
 
 def measures(x: np.ndarray, band: float) -> dict[str, np.ndarray]:
@@ -75,13 +84,19 @@ def label(x: np.ndarray, band: float = 20_000.0) -> np.ndarray:
     out = np.full(n, NONE, np.uint8)
     if n < 8:
         return out
+    if m["all"].max() < SILENCE_DB:
+        return out
     loud = m["all"][m["all"] > m["all"].max() - 25].mean() + 3
     high, every = m["high"] - loud, m["all"] - loud
     floor = np.percentile(high[every > -90], 8) if (every > -90).any() else -90.0
     ratio = m["high"] - np.maximum(m["low"], m["between"] + 3)
+    # an i has its second and third formant in sh's hump, but also a voice bar, which voiceless friction lacks
+    # and which z has with its power above the hump
+    vowel = (m["bar"] > m["high"] + VOWEL_BAR_DB) & (m["sh"] > m["s"] + VOWEL_HUMP_DB) & (
+        m["between"] > m["sh"] + VOWEL_BELOW_DB)
     heard = (high > FRICTION_DB) & (high > min(floor + OVER_FLOOR_DB, -25))
-    seed = heard & (ratio > SEED_DB)
-    possible = heard & (ratio > GROW_DB)
+    seed = heard & (ratio > SEED_DB) & ~vowel
+    possible = heard & (ratio > GROW_DB) & ~vowel
     for a, b in runs(possible):
         if not seed[a:b].any():
             if high[a:b].max() > SIBILANT_DB:
@@ -106,6 +121,8 @@ def name(m: dict, high, every, a: int, b: int) -> int:
     if ms <= SHORT_MS or (ms <= PLOSIVE_MS and closed):
         return PLOSIVE
     if peak > SIBILANT_DB:
+        if float(np.mean((m["bar"] - m["high"])[core][loud])) > BAR_MOST_DB:
+            return UNSURE
         hump = float(np.mean(m["sh"][core][loud] - m["s"][core][loud]))
         return SH if hump > HUMP_DB else S
     alone = closed and every[b : b + 8].size and every[b : b + 8].min() < CLOSURE_DB
@@ -125,3 +142,32 @@ def by_files(piece: dict, audio: np.ndarray) -> np.ndarray:
         got = label(audio[start + skip : start + length].astype(np.float32) / 32768, piece["band"])
         out[at - first : at - first + len(got)] = got
     return out
+
+
+def check(part: str = "valid") -> None:
+    """Prints what share of synthetic phonemes of known class gets which label, by synthesiser."""
+    import json
+
+    from ..denoise.prepare import CACHE
+
+    audio = np.memmap(CACHE / f"deess-synth-{part}.i16", np.int16, "r")
+    truth = np.fromfile(CACHE / f"deess-synth-{part}.u8", np.uint8)
+    groups, size = {}, len(CLASSES)
+    for p in json.loads((CACHE / f"deess-synth-{part}.json").read_text()):
+        counts = groups.setdefault(p["key"].split()[0], np.zeros((size, size + 1), int))
+        for start, length in p["files"]:
+            got = label(audio[start : start + length].astype(np.float32) / 32768, p["band"])
+            known = truth[start // HOP : start // HOP + len(got)]
+            sure = known != UNSURE
+            np.add.at(counts, (known[sure], np.minimum(got[sure], size)), 1)
+    print("| synthesiser, phoneme | frames | " + " | ".join((*CLASSES, "unsure")) + " |")
+    print("| --- " * (size + 3) + "|")
+    for group, counts in groups.items():
+        for k, row in enumerate(counts):
+            if row.sum():
+                cells = " | ".join(f"{100 * v / row.sum():.1f}" for v in row)
+                print(f"| {group}, {CLASSES[k]} | {row.sum()} | {cells} |")
+
+
+if __name__ == "__main__":
+    check()

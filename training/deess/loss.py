@@ -23,6 +23,9 @@ BURST_FROM, BURST_TO = 0.35, 0.5
 """A burst is spared from the first of these probabilities on, wholly from the second."""
 DEFAULT_WEIGHTS = {S: 1.0, SH: 1.0, F: 0.25, BREATH: 0.0}
 
+HEARD_DB, LOUD_HARM = 0.7, 2.0
+"""A reduction where nothing is to be reduced costs more above this."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -56,7 +59,7 @@ def loss_terms(raw: torch.Tensor, batch: dict, weights: Weights = Weights()) -> 
     known = (c != UNSURE).float()
     sibilant = ((c == S) | (c == SH)).float()
     cost = fn.cross_entropy(raw[..., :N].flatten(0, 1), torch.where(c == UNSURE, 0, c).flatten(), reduction="none").view_as(sure)
-    emphasis = known * (1 + w.rare * sibilant + (c == PLOSIVE).float()) * sure
+    emphasis = known * (1 + w.rare * sibilant + 0.4 * (c == PLOSIVE) + 1.5 * (c == F) + 2.0 * (c == BREATH)) * sure
     terms = {"classes": w.classes * (cost * emphasis).mean()}
 
     target, share = batch["target"], batch["weight"]
@@ -74,7 +77,9 @@ def loss_terms(raw: torch.Tensor, batch: dict, weights: Weights = Weights()) -> 
     miss = (r - wanted).abs()
     terms["heard"] = w.heard * ((miss * part).mean(-1) * sibilant).sum() / (sibilant.sum() + 200)
     other = known * (1 - sibilant) * torch.where(c == F, 0.3, 1.0)
-    terms["damage"] = w.damage * (((r - wanted).relu() * part).mean(-1) * other).mean()
+    harm = (r - wanted).relu()
+    harm = harm + LOUD_HARM * (harm - HEARD_DB).relu()
+    terms["damage"] = w.damage * ((harm * part).mean(-1) * other).mean()
 
     whistle = batch["whistle"].float()
     cost = fn.binary_cross_entropy_with_logits(raw[..., N], whistle, reduction="none")

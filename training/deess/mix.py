@@ -26,12 +26,16 @@ class Recipe:
     """Shares (probabilities) and ranges of a mixture."""
 
     mode: tuple = (0.6, 0.18, 0.22)
-    synthetic: float = 0.5
+    synthetic: float = 0.47
     turns: float = 0.14
-    untouched: float = 0.36
-    cut: float = 0.12
+    untouched: float = 0.32
+    cut: float = 0.09
     cut_db: tuple = (-6.0, 0.0)
     boost_db: tuple = (1.0, 15.0)
+    clear_db: tuple = (4.0, 13.0)
+    clear: float = 0.7
+    own_level: tuple = (0.25, 0.7)
+    own_db: float = 3.0
     low_hz: tuple = (3200.0, 7200.0)
     high_hz: tuple = (6500.0, 15_000.0)
     open_top: float = 0.2
@@ -46,7 +50,7 @@ class Recipe:
     compression: float = 0.3
     background: float = 0.4
     snr_db: tuple = (8.0, 45.0)
-    empty: float = 0.07
+    empty: float = 0.09
     music_only: float = 0.25
     band_limit: float = 0.15
     clip: float = 0.05
@@ -81,13 +85,30 @@ class Source:
         self.classes = np.memmap(cache / f"{classes}-{part}.u8", np.uint8, "r") if classes else None
 
 
-class Store:
-    """All sources of one part of the split; training leaves the held-out languages out."""
+class Joined:
+    """Two sources of one kind end to end."""
 
-    def __init__(self, part: str, cache=CACHE, held=None):
+    def __init__(self, first: Source, second: Source):
+        hop = -(-len(first.audio) // HOP) * HOP
+        self.audio = np.zeros(hop + len(second.audio), np.int16)
+        self.audio[: len(first.audio)], self.audio[hop:] = first.audio, second.audio
+        self.classes = np.zeros(len(self.audio) // HOP + 1, np.uint8)
+        self.classes[: len(first.classes)][: hop // HOP] = first.classes[: hop // HOP]
+        n = min(len(second.classes), len(self.classes) - hop // HOP)
+        self.classes[hop // HOP : hop // HOP + n] = second.classes[:n]
+        self.pieces = first.pieces + [dict(p, start=p["start"] + hop) for p in second.pieces]
+
+
+class Store:
+    """All sources of one part of the split; training leaves the held-out languages out. `both` adds the talkers and
+    voices of `valid`, for a last run after all decisions."""
+
+    def __init__(self, part: str, cache=CACHE, held=None, both: bool = False):
         from .prepare import HELD_LANGUAGES
 
         skip = frozenset().union(*HELD_LANGUAGES.values()) if part == "train" else frozenset()
+        if both:
+            skip = frozenset(HELD_LANGUAGES["test"])
         skip = skip if held is None else held
         self.speech = Source("speech", part, "deess-labels", cache, skip)
         self.synth = Source("deess-synth", part, "deess-synth", cache)
@@ -96,6 +117,9 @@ class Store:
         self.other = Source("deess-other", part, None, cache)
         self.noise = Source("noise", part, None, cache)
         self.music = Source("music", part, None, cache)
+        if both:
+            self.speech = Joined(self.speech, Source("speech", "valid", "deess-labels", cache, skip))
+            self.synth = Joined(self.synth, Source("deess-synth", "valid", "deess-synth", cache))
         self.rooms = np.load(cache / f"rooms-{part}.npy", mmap_mode="r")
 
 
@@ -114,7 +138,10 @@ class Mixer:
         self.length = self.frames * HOP
         self.speech = [p for p in store.speech.pieces if p["length"] >= 3 * RATE]
         self.speech_p = weights_by_length(self.speech, 600, 0.6)
-        self.synth_p = weights_by_length(store.synth.pieces, 120, 0.7)
+        # a few voices of other synthesisers stand beside hundreds of espeak-ng's
+        few = np.array([5.0 if p["key"].startswith(("flite", "festival")) else 1.0 for p in store.synth.pieces])
+        self.synth_p = few * weights_by_length(store.synth.pieces, 120, 0.7)
+        self.synth_p /= self.synth_p.sum()
         self.vocal_p = weights_by_length(store.vocals.pieces, 120, 1.0)
         self.noise_p = weights_by_length(store.noise.pieces, 60, 0.5)
         self.fine = matrix().astype(np.float32)
@@ -168,7 +195,19 @@ class Mixer:
                 full = self.reverberate(full)
             full *= self.curve(np.arange(len(full)) * np.float32(RATE / n))
             x = fft.irfft(full, n)
+        if self.chance(r.own_level[piece["key"].startswith(("flite", "festival"))]):
+            x = self.own_level(x, c)
         return x, c, sure, piece["band"] / speed
+
+    def own_level(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """Another talker's natural relation of friction to voice: all of it stronger or weaker as a whole, which is
+        no excess. There are few voices; without this their own levels would be learned by heart."""
+        f = np.arange(len(x) // 2 + 1) * np.float32(RATE / len(x))
+        db = self.rng.normal(0, self.recipe.own_db) + self.rng.normal(0, 1.0) * np.log2(np.maximum(f, 1000) / 6000)
+        rise = np.clip((f - 1200) / 1500, 0, 1)
+        more = (10 ** (np.clip(db, -10, 10) * rise / 20) - 1).astype(np.float32)
+        m = _box(np.repeat(np.isin(c, (lab.S, lab.SH, lab.F)).astype(np.float32), HOP), 193)
+        return x + m * fft.irfft(fft.rfft(x) * more, len(x))
 
     def reverberate(self, full: np.ndarray) -> np.ndarray:
         whole, early = self.store.rooms[self.rng.integers(len(self.store.rooms))]
@@ -194,7 +233,7 @@ class Mixer:
         if u < r.untouched + r.cut:
             gain = self.between(r.cut_db)
         else:
-            gain = self.between(r.boost_db)
+            gain = self.between(r.clear_db if self.chance(r.clear) else r.boost_db)
         if gain > 0 and self.chance(r.whistle):
             mid, half, gain = np.exp(self.between((np.log(4500), np.log(11_000)))), self.between((0.03, 0.09)), gain + 8
             return lambda f: gain * np.exp(-0.5 * (np.log2(np.maximum(f, 1) / mid) / half) ** 2), gain, True

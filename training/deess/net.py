@@ -11,6 +11,7 @@ Natural sibilants stand in a narrow relation to the talker's other sounds, t, k 
 the microphone's tilt moves all of them, a boost of the sibilants only these. So `friction`
 is the mean to compare with, and the sibilants' own share in it is left to the cells.
 
+`features` is plain arithmetic that the engine does itself; the exported graph begins behind it.
 `Net.forward` runs whole sequences for training; `export.py` writes the same sums as a graph of
 one step, and the exporter's parity check holds the two together.
 """
@@ -20,6 +21,7 @@ import torch
 from torch import nn
 
 from ..common.gru import gru_sequence
+from ..common.leaky import leaky
 from .bands import BANDS, CLASSES, HOP_MS, MODES, REDUCTION_BANDS, REDUCTION_HIGH_HZ, REDUCTION_LOW_HZ, centres
 
 HIDDEN = 32
@@ -90,10 +92,6 @@ def rates() -> np.ndarray:
     return np.array([[r[0], 0], [r[1], 0], [0, r[2]]], np.float32)
 
 
-STATES = {"level": [1, 2], "past": [1, PAST * BANDS], "mean": [MEANS, BANDS + 1],
-          "h0": [1, 1, HIDDEN], "h1": [1, 1, HIDDEN]}
-
-
 def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):
     """Features `[B, T, FEATURES]` of band powers `[B, T, 40]` and modes `[B, 3]` (NumPy, f32),
     and the last states `level` `[B, 2]`, `past` `[B, 80]`, `mean` `[B, 3, 41]`."""
@@ -103,12 +101,9 @@ def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):
     mean = state.get("mean", np.zeros((b, MEANS, BANDS + 1), np.float32)).copy()
     past = state.get("past", np.zeros((b, PAST * BANDS), np.float32))
     p = np.sqrt(np.sqrt(power @ level_weights()))
-    rate = (p > LEVEL_FLOOR) * np.float32(1 - keep(LEVEL_SECONDS))
-    levels = np.empty((b, t, 2), np.float32)
-    aim = np.stack([p, np.ones_like(p)], -1)
-    for i in range(t):
-        level += rate[:, i, None] * (aim[:, i] - level)
-        levels[:, i] = level
+    rate = (p > LEVEL_FLOOR)[..., None] * np.float32(1 - keep(LEVEL_SECONDS))
+    level = np.ascontiguousarray(level[:, None])
+    levels = leaky(rate, np.stack([p, np.ones_like(p)], -1), level)[:, :, 0]
     inverse = levels[..., 1] / np.maximum(levels[..., 0], np.float32((1 - keep(LEVEL_SECONDS)) * LEVEL_FLOOR))
     inverse *= inverse
     relative = power * (inverse * inverse)[..., None] + np.float32(POWER_EPS)
@@ -116,12 +111,7 @@ def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):
     parts = relative @ gate_weights()
     full = np.minimum(parts * np.array([1, FRICTION_GAIN], np.float32), 1)
     gates = full * parts / (parts @ gate_mixer())
-    r = (gates @ rates().T)[..., None]
-    aim = np.concatenate([x, np.ones((b, t, 1), np.float32)], -1)[:, :, None, :]
-    means = np.empty((b, t, MEANS, BANDS + 1), np.float32)
-    for i in range(t):
-        mean += r[:, i] * (aim[:, i] - mean)
-        means[:, i] = mean
+    means = leaky(gates @ rates().T, np.concatenate([x, np.ones((b, t, 1), np.float32)], -1), mean)
     weights = means[..., BANDS]
     spectra = means[..., :BANDS] / np.maximum(weights, WEIGHT_LEAST)[..., None]
     old = past.reshape(b, PAST, BANDS)
@@ -129,7 +119,7 @@ def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):
     before = [run[:, PAST - 1 - k : PAST - 1 - k + t] for k in range(PAST)]
     out = np.concatenate([x, *before, spectra.reshape(b, t, -1), weights,
                           np.broadcast_to(mode[:, None], (b, t, len(MODES)))], -1)
-    last = {"level": level, "mean": mean, "past": run[:, -1 : -1 - PAST : -1].reshape(b, -1)}
+    last = {"level": level[:, 0], "mean": mean, "past": run[:, -1 : -1 - PAST : -1].reshape(b, -1)}
     return out.astype(np.float32), last
 
 

@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -52,15 +53,26 @@ def batch_loss(net: Net, mixer: Mixer, count: int, rng=None):
     return loss_terms(raw, batch), (raw, batch)
 
 
+class Fixed:
+    """Mixtures of held-out talkers, voices and languages, made once."""
+
+    def __init__(self, seconds: float, count: int = 28, each: int = 4):
+        mixer = Mixer(Store("valid"), seconds, seed=99)
+        self.batches, self.next = [mixer.batch(each) for _ in range(count // each)], 0
+
+    def batch(self, _: int) -> dict:
+        self.next = (self.next + 1) % len(self.batches)
+        return self.batches[self.next]
+
+
 @torch.no_grad()
-def validate(net: Net, store: Store, seconds: float, count: int = 48) -> dict:
-    """Loss terms and readable figures on fixed mixtures of held-out talkers, voices and languages."""
-    mixer = Mixer(store, seconds, seed=99)
+def validate(net: Net, fixed: Fixed) -> dict:
+    """Loss terms and readable figures."""
     sums, total = {}, {}
-    for _ in range(count // 4):
-        terms, (raw, batch) = batch_loss(net, mixer, 4)
+    for _ in fixed.batches:
+        terms, (raw, batch) = batch_loss(net, fixed, 4)
         for k, v in terms.items():
-            sums[k] = sums.get(k, 0) + float(v) * 4 / count
+            sums[k] = sums.get(k, 0) + float(v) / len(fixed.batches)
         for k, (v, n) in figures(raw, batch).items():
             a, b = total.get(k, (0, 0))
             total[k] = (a + v, b + n)
@@ -79,6 +91,8 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=9.0)
+    parser.add_argument("--with-valid", action="store_true",
+                        help="train on the talkers and voices of valid as well: for a last run, whose scores on valid mean nothing")
     parser.add_argument("--pool", type=int, default=700, help="segments kept for further use")
     parser.add_argument("--init", type=Path, help="weights to begin with: a run's .pt or a folder with model.onnx")
     parser.add_argument("--seed", type=int, default=1)
@@ -111,8 +125,8 @@ def main():
 
     seed = args.seed * 1_000_003 + step
     rng = np.random.default_rng(seed)
-    mixer = Pool(Mixer(Store("train"), args.seconds, seed), args.pool)
-    valid = Store("valid")
+    mixer = Pool(Mixer(Store("train", both=args.with_valid), args.seconds, seed), args.pool)
+    valid = Fixed(args.seconds)
     log = open(folder / "log.jsonl", "a")
     params = list(net.named_parameters())
     total = args.minutes * 60
@@ -125,7 +139,9 @@ def main():
         torch.save(state, folder / "last.tmp")
         os.replace(folder / "last.tmp", last)
 
-    while spent < total:
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+    while spent < total and not stop:
         left = (total - spent) / (total * args.decay)
         rate = args.rate * min(1.0, (step + 1) / 200) * (0.5 - 0.5 * math.cos(math.pi * min(1.0, left)))
         for g in optimiser.param_groups:
@@ -155,16 +171,16 @@ def main():
             log.write(json.dumps(row) + "\n")
             log.flush()
         if time.time() - since > args.save_minutes * 60 or spent >= total:
-            since = time.time()
             save()
             own = {k: v.clone() for k, v in net.state_dict().items()}
             net.load_state_dict(ema)
             row = {"step": step, "hours": round(audio, 3), "minutes": round(spent / 60, 2),
-                   "valid": validate(net, valid, args.seconds)}
+                   "valid": validate(net, valid)}
             net.load_state_dict(own)
             log.write(json.dumps(row) + "\n")
             log.flush()
             print(json.dumps(row), flush=True)
+            since = time.time()
     save()
 
 

@@ -763,6 +763,69 @@ fn the_picture_has_its_size_and_colours() {
     }
 }
 
+/// `render deess` over a sound, with its report.
+fn deess(folder: &Folder, sound: &[Vec<f32>], rate: u32, words: &[&str]) -> (Output, serde_json::Value) {
+    let input = folder.write("in.wav", &wav(sound, rate, 32));
+    let mut command = Command::new(PROGRAM);
+    command.args(["render", "deess", "-q", "--overwrite", "-o"]).arg(folder.at("out.wav")).arg(&input);
+    command.arg("--report").arg(folder.at("r.json")).arg("--picture").arg(folder.at("p.png")).args(words);
+    let output = command.output().unwrap();
+    let report = serde_json::from_slice(&fs::read(folder.at("r.json")).unwrap()).unwrap();
+    (output, report)
+}
+
+#[test]
+fn the_de_essers_report_lists_sounds_in_order_and_its_picture_has_lanes() {
+    let folder = Folder::new();
+    let mut noise = noise(3);
+    // A vowel's harmonics with a hiss every half second.
+    let sound: Vec<f32> = (0..4 * 48_000)
+        .map(|n| {
+            let t = n as f32 / 48_000.0;
+            let vowel: f32 = (1..12).map(|k| (t * 130.0 * k as f32 * std::f32::consts::TAU).sin() / (k * k) as f32).sum();
+            if t % 0.5 < 0.12 { 0.25 * (noise() - noise()) } else { 0.2 * vowel }
+        })
+        .collect();
+    let (output, report) = deess(&folder, &[sound.clone()], 48_000, &[]);
+    done(&output);
+    assert_eq!((&report["engine"], &report["models"][0]["id"]), (&"deess".into(), &"deess".into()));
+    let mut last = 0.0;
+    for event in report["events"].as_array().unwrap() {
+        let at = |key: &str| event[key].as_f64().unwrap_or_else(|| panic!("{key} in {event}"));
+        assert!(at("start_seconds") >= last && at("end_seconds") > at("start_seconds") && at("end_seconds") <= 4.0, "{event}");
+        assert!(at("largest_reduction_db") >= at("mean_reduction_db") && at("mean_reduction_db") >= 0.0, "{event}");
+        assert!(["s", "sh", "f", "breath", "plosive"].contains(&event["class"].as_str().unwrap()), "{event}");
+        assert!(event["class"] != "plosive" || at("largest_reduction_db") < 0.01, "a burst is never touched: {event}");
+        last = at("end_seconds");
+    }
+    let counted: u64 = report["sounds"].as_object().unwrap().values().map(|class| class["count"].as_u64().unwrap()).sum();
+    assert_eq!(counted as usize, report["events"].as_array().unwrap().len());
+    let decoder = png::Decoder::new(std::io::BufReader::new(fs::File::open(folder.at("p.png")).unwrap()));
+    let size = decoder.read_info().unwrap().info().size();
+    assert_eq!(size, (1600, 1340));
+    // What is removed and what stays add up.
+    let (_, _, kept) = read(&folder.at("out.wav"));
+    done(&deess(&folder, &[sound.clone()], 48_000, &["--listen", "removed"]).0);
+    let (_, _, removed) = read(&folder.at("out.wav"));
+    let sum: Vec<f32> = kept[0].iter().zip(&removed[0]).map(|(a, b)| a + b).collect();
+    close(&[sum], &[sound], 1e-6);
+}
+
+#[test]
+fn a_rate_without_a_band_for_sibilants_is_told_and_the_sound_kept() {
+    let folder = Folder::new();
+    let sound = sound(2, 16_000, 8_000);
+    let input = folder.write("in.wav", &wav(&sound, 8_000, 16));
+    let run = Command::new(PROGRAM).args(["render", "deess", "-o"]).arg(folder.at("out.wav")).arg(&input).output().unwrap();
+    assert_eq!(run.status.code(), Some(0));
+    assert!(text(&run.stderr).contains("12 kHz"), "{}", text(&run.stderr));
+    assert_eq!(read(&folder.at("out.wav")), read(&input));
+    let (output, report) = deess(&folder, &sound, 8_000, &[]);
+    done(&output);
+    assert!(report["warnings"][0].as_str().unwrap().contains("12 kHz"));
+    assert_eq!(report["events"].as_array().map(Vec::len), Some(0));
+}
+
 /// Ten minutes and one minute need the same memory, report and picture included.
 #[cfg(target_os = "linux")]
 #[test]

@@ -141,7 +141,7 @@ impl<'a> Stream<'a> {
         Self {
             levels: [levels(), levels()],
             spectra: (options.report || task.picture.is_some()).then(|| [spectra(), spectra()]),
-            watch: Watch::new(rate),
+            watch: Watch::new(rate, options.report || task.picture.is_some()),
             skip: engine.latency() as u64,
             emitted: 0,
             silenced: 0,

@@ -17,12 +17,14 @@ pub struct Watch {
     /// Frames that passed dry.
     pub late: u64,
     joined: Events,
+    /// Whether events are wanted: they are the one thing that grows with the length.
+    keep: bool,
     events: Option<Vec<Event>>,
 }
 
 impl Watch {
-    /// For a sample rate in hertz.
-    pub fn new(rate: u32) -> Self {
+    /// For a sample rate in hertz; `keep` keeps the events.
+    pub fn new(rate: u32, keep: bool) -> Self {
         let rate = rate as f32;
         Self {
             rate,
@@ -33,6 +35,7 @@ impl Watch {
             octaves: vec![0.0; octaves(rate).len()],
             late: 0,
             joined: Events::default(),
+            keep,
             events: None,
         }
     }
@@ -58,7 +61,7 @@ impl Watch {
 impl Observer for Watch {
     fn frame(&mut self, frame: &Frame<'_>) {
         self.late += u64::from(frame.late);
-        if let Some(detection) = frame.detection {
+        if let Some(detection) = frame.detection.filter(|_| self.keep) {
             let ended = self.joined.frame(detection, f64::from(frame.seconds));
             self.events.get_or_insert_default().extend(ended);
         }

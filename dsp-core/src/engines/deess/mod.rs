@@ -6,6 +6,7 @@
 //!  └───────────── delay: one hop and half the filter ─────────────┴─▶ out
 //! ```
 
+mod balance;
 mod core;
 mod correction;
 mod edges;
@@ -96,6 +97,6 @@ impl Processor for Deess {
 
     fn notice(&self) -> Option<&'static str> {
         let idle = self.core.as_ref().is_some_and(|core| !core.works());
-        idle.then_some("has no band for sibilants at this sample rate, which is under 12 kHz; it passed unchanged")
+        idle.then_some("there is no band for sibilants at a sample rate under 12 kHz; the sound passes unchanged")
     }
 }
