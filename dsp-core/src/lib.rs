@@ -10,7 +10,10 @@
 //! `f32`, `audio[channel][sample]`, full scale at 1. Spectra are `[bin]` or `[channel][bin]`, scaled
 //! so that a full-scale sine has magnitude 1 in its bin. Units have types ([`units`]).
 
+pub mod colour;
+pub mod dynamics;
 pub mod engines;
+pub mod filters;
 pub mod framing;
 pub mod mask;
 pub mod model;
@@ -18,4 +21,5 @@ pub mod params;
 pub mod preset;
 pub mod processor;
 pub mod realtime;
+pub mod stereo;
 pub mod units;
