@@ -12,10 +12,12 @@
 
 pub mod engines;
 pub mod framing;
+pub mod loudness;
 pub mod mask;
 pub mod model;
 pub mod params;
 pub mod preset;
 pub mod processor;
 pub mod realtime;
+pub mod sample;
 pub mod units;

@@ -1,15 +1,10 @@
 //! A streaming short-time Fourier transform with overlap-add, for any block size.
 
 use super::Windows;
+use crate::sample::usable;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::sync::Arc;
-
-/// Inputs under this magnitude (-300 dBFS) are zero: nothing denormal enters.
-const TINY: f32 = 1e-15;
-/// Inputs over this magnitude (+120 dBFS) are faults and taken as silence: they would stay in the
-/// model's memory of the level.
-const HUGE: f32 = 1e6;
 
 /// What a channel keeps between blocks.
 #[derive(Debug)]
@@ -116,9 +111,7 @@ impl Stft {
             let samples = &mut samples[range.clone()];
             let slots = filled..filled + samples.len();
             for (kept, &sample) in channel.incoming[slots.clone()].iter_mut().zip(samples.iter()) {
-                // False for what is not a number, too.
-                let usable = (TINY..=HUGE).contains(&sample.abs());
-                *kept = if usable { sample } else { 0.0 };
+                *kept = usable(sample);
             }
             if write {
                 samples.copy_from_slice(&channel.outgoing[slots]);
