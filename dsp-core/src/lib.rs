@@ -10,6 +10,8 @@
 //! `f32`, `audio[channel][sample]`, full scale at 1. Spectra are `[bin]` or `[channel][bin]`, scaled
 //! so that a full-scale sine has magnitude 1 in its bin. Units have types ([`units`]).
 
+pub mod delay;
+pub mod dynamics;
 pub mod engines;
 pub mod framing;
 pub mod loudness;
@@ -18,6 +20,7 @@ pub mod model;
 pub mod params;
 pub mod preset;
 pub mod processor;
+pub mod ramp;
 pub mod realtime;
 pub mod sample;
 pub mod units;

@@ -314,8 +314,11 @@ fn a_plain_reading_of_the_standard_agrees() {
     };
     let weighted = |input: &[f32]| {
         let input: Vec<f64> = input.iter().map(|&x| f64::from(x)).collect();
-        let shelf =
-            section(&input, [1.535_124_859_586_97, -2.691_696_189_406_38, 1.198_392_810_852_85], [-1.690_659_293_182_41, 0.732_480_774_215_85]);
+        let shelf = section(
+            &input,
+            [1.535_124_859_586_97, -2.691_696_189_406_38, 1.198_392_810_852_85],
+            [-1.690_659_293_182_41, 0.732_480_774_215_85],
+        );
         section(&shelf, [1.0, -2.0, 1.0], [-1.990_047_454_833_98, 0.990_072_250_366_21])
     };
     let (l, r) = (weighted(&left), weighted(&right));

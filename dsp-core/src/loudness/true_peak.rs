@@ -214,7 +214,9 @@ mod tests {
         let run = |block: usize| {
             let mut interpolator = Interpolator::default();
             let mut out = Vec::new();
-            input.chunks(block).for_each(|chunk| interpolator.process(chunk, |_, i| out.push((i.peak().to_bits(), i.values.map(f32::to_bits)))));
+            input
+                .chunks(block)
+                .for_each(|chunk| interpolator.process(chunk, |_, i| out.push((i.peak().to_bits(), i.values.map(f32::to_bits)))));
             out
         };
         let whole = run(CHUNK);

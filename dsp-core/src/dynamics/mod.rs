@@ -1,0 +1,5 @@
+//! Gains that follow the level.
+
+mod envelope;
+pub mod limiter;
+mod sliding;
