@@ -11,15 +11,19 @@
 //! so that a full-scale sine has magnitude 1 in its bin. Units have types ([`units`]).
 
 pub mod colour;
+pub mod delay;
 pub mod dynamics;
 pub mod engines;
 pub mod filters;
 pub mod framing;
+pub mod loudness;
 pub mod mask;
 pub mod model;
 pub mod params;
 pub mod preset;
 pub mod processor;
+pub mod ramp;
 pub mod realtime;
+pub mod sample;
 pub mod stereo;
 pub mod units;

@@ -12,7 +12,8 @@ use crate::filters::glide::{Glide, TICK, Ticks, pole};
 use crate::filters::matched::Coefficients;
 use crate::filters::section::{Lanes, Section, State};
 use crate::processor::{Error, Format, Observer, Processor};
-use crate::realtime::{FlushDenormals, clean, clean_all};
+use crate::realtime::FlushDenormals;
+use crate::sample::{usable, usable_all};
 use crate::units::{Db, Hz};
 
 /// Bands of the width.
@@ -250,7 +251,7 @@ impl Stereo {
         let mut middle = [0.0; TICK];
         let mut side: [Lanes; TICK] = [[0.0; 2]; TICK];
         for n in 0..length {
-            let (l, r) = (f64::from(clean(left[n])), f64::from(clean(right[n])));
+            let (l, r) = (f64::from(usable(left[n])), f64::from(usable(right[n])));
             middle[n] = 0.5 * (l + r);
             side[n][0] = 0.5 * (l - r);
         }
@@ -311,7 +312,7 @@ impl Processor for Stereo {
     fn process(&mut self, audio: &mut [&mut [f32]], settings: &Settings, _: &mut dyn Observer) {
         let _flush = FlushDenormals::on();
         let [left, right] = audio else {
-            return audio.iter_mut().for_each(|channel| clean_all(channel));
+            return audio.iter_mut().for_each(|channel| usable_all(channel));
         };
         if self.channels != 2 {
             return;
@@ -327,8 +328,8 @@ impl Processor for Stereo {
                 let done = self.ticks.done(piece);
                 self.piece(&mut left[range.clone()], &mut right[range], done);
             } else {
-                clean_all(&mut left[range.clone()]);
-                clean_all(&mut right[range]);
+                usable_all(&mut left[range.clone()]);
+                usable_all(&mut right[range]);
             }
             at += piece;
         }

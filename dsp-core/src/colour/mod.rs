@@ -13,10 +13,11 @@ mod oversampler;
 
 pub use curves::Character;
 
-use crate::filters::delay::Delay;
+use crate::delay::Delay;
 use crate::filters::glide::{Glide, TICK, Ticks, pole};
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::FlushDenormals;
+use crate::sample::usable_all;
 use crate::units::{Db, Hz};
 use oversampler::Oversampler;
 
@@ -55,7 +56,8 @@ struct Channel {
 #[derive(Debug, Default)]
 pub struct Colour {
     channels: Vec<Channel>,
-    dry: Delay,
+    delays: Vec<Delay>,
+    latency: usize,
     ticks: Ticks,
     pole: f64,
     direct_pole: f64,
@@ -129,7 +131,7 @@ impl Colour {
                 }
             }
         });
-        self.dry.exchange(index, audio);
+        self.delays[index].process(audio);
         for (n, (sample, &added)) in audio.iter_mut().zip(&added).enumerate() {
             let x = f64::from(added);
             let y = x - channel.direct[0] + self.direct_pole * channel.direct[1];
@@ -147,7 +149,8 @@ impl Processor for Colour {
         let format = Format::new(format.rate, format.channels)?;
         let oversampler = Oversampler::new(format.rate);
         let upper = format.rate.0 * oversampler.factor() as f64;
-        self.dry = Delay::new(format.channels, oversampler.latency());
+        self.latency = oversampler.latency();
+        self.delays = vec![Delay::new(self.latency); format.channels];
         self.pole = pole(format.rate);
         self.direct_pole = (-std::f64::consts::TAU * DIRECT_HZ / format.rate.0).exp();
         self.core_pole = (-std::f64::consts::TAU * CORE_HZ / upper).exp() as f32;
@@ -158,7 +161,7 @@ impl Processor for Colour {
 
     fn reset(&mut self) {
         self.ticks.reset();
-        self.dry.reset();
+        self.delays.iter_mut().for_each(Delay::reset);
         self.fresh = true;
         self.active = false;
     }
@@ -178,20 +181,19 @@ impl Processor for Colour {
             let done = self.ticks.done(piece);
             for (index, channel) in audio.iter_mut().enumerate() {
                 let samples = &mut channel[at..at + piece];
+                usable_all(samples);
                 if self.active {
-                    crate::realtime::clean_all(samples);
                     self.piece(index, samples, done);
                 } else {
-                    self.dry.exchange(index, samples);
+                    self.delays[index].process(samples);
                 }
             }
-            self.dry.advance(piece);
             at += piece;
         }
     }
 
     fn latency(&self, _: &Settings) -> usize {
-        self.dry.length()
+        self.latency
     }
 }
 

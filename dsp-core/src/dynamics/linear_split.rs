@@ -2,9 +2,10 @@
 
 use super::crossover::MAX_BANDS;
 use super::multiband::CONTROL;
+use crate::delay::Delay;
 use crate::filters::convolver::Convolver;
-use crate::filters::delay::Delay;
 use crate::processor::Format;
+use crate::sample::usable_all;
 use crate::units::Hz;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner};
@@ -19,7 +20,7 @@ const PARTS: usize = 8;
 /// k - 1, the highest band what is missing to the delayed input: the bands add up to it exactly.
 pub struct LinearSplit {
     convolver: Convolver,
-    delay: Delay,
+    delays: Vec<Delay>,
     rate: Hz,
     inverse: Arc<dyn ComplexToReal<f32>>,
     spectrum: Vec<Complex32>,
@@ -45,7 +46,7 @@ impl LinearSplit {
         let inverse = RealFftPlanner::new().plan_fft_inverse(length);
         let convolver = Convolver::new(format.channels, MAX_BANDS - 1, length, length / PARTS);
         Self {
-            delay: Delay::new(format.channels, length / 2 + convolver.partition()),
+            delays: vec![Delay::new(length / 2 + convolver.partition()); format.channels],
             convolver,
             rate: format.rate,
             spectrum: vec![Complex32::default(); length / 2 + 1],
@@ -61,13 +62,13 @@ impl LinearSplit {
 
     /// Delay in samples.
     pub fn latency(&self) -> usize {
-        self.delay.length()
+        self.taps.len() / 2 + self.convolver.partition()
     }
 
     /// Forgets the signal.
     pub fn reset(&mut self) {
         self.convolver.reset();
-        self.delay.reset();
+        self.delays.iter_mut().for_each(Delay::reset);
         self.corners = 0;
     }
 
@@ -112,7 +113,8 @@ impl LinearSplit {
     /// Takes a piece of a channel in and puts the delayed input in its place.
     pub fn exchange(&mut self, channel: usize, audio: &mut [f32]) {
         self.convolver.feed(channel, audio);
-        self.delay.exchange(channel, audio);
+        usable_all(audio);
+        self.delays[channel].process(audio);
     }
 
     /// A copy of a piece of the delayed input.
@@ -140,6 +142,5 @@ impl LinearSplit {
             self.design();
         }
         self.convolver.advance(length, self.corners == 0);
-        self.delay.advance(length);
     }
 }

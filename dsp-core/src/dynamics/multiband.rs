@@ -16,7 +16,8 @@ use crate::filters::glide::{Glide, TICK, Ticks, pole};
 use crate::filters::matched::Coefficients;
 use crate::filters::section::{Lanes, Section, State};
 use crate::processor::{Error, Format, Observer, Processor};
-use crate::realtime::{FlushDenormals, clean, clean_all};
+use crate::realtime::FlushDenormals;
+use crate::sample::{usable, usable_all};
 use crate::units::{Db, Hz, Ms};
 
 /// Samples from one gain to the next: 0.17 ms at 48 kHz.
@@ -386,7 +387,7 @@ impl Multiband {
             let mut lanes = [[0.0; 2]; TICK];
             for (lane, channel) in channels.iter().enumerate() {
                 for (slot, &sample) in lanes.iter_mut().zip(&channel[range.clone()]) {
-                    slot[lane] = f64::from(clean(sample));
+                    slot[lane] = f64::from(usable(sample));
                 }
             }
             let lanes = &mut lanes[..length];
@@ -507,7 +508,7 @@ impl Processor for Multiband {
             }
             let done = self.ticks.done(piece);
             if !self.active && settings.split != Split::Linear {
-                audio.iter_mut().for_each(|channel| clean_all(&mut channel[at..at + piece]));
+                audio.iter_mut().for_each(|channel| usable_all(&mut channel[at..at + piece]));
                 at += piece;
                 continue;
             }

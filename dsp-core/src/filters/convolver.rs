@@ -4,7 +4,7 @@
 //! real-time auralization", 2015, chapter 5). Several filters share one input's spectra. New filters
 //! fade in over one partition.
 
-use crate::realtime::clean;
+use crate::sample::usable;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::sync::Arc;
@@ -118,7 +118,7 @@ impl Convolver {
     pub fn feed(&mut self, channel: usize, audio: &[f32]) {
         let from = self.partition + self.filled;
         let slots = &mut self.channels[channel].input[from..from + audio.len()];
-        slots.iter_mut().zip(audio).for_each(|(slot, &sample)| *slot = clean(sample));
+        slots.iter_mut().zip(audio).for_each(|(slot, &sample)| *slot = usable(sample));
     }
 
     /// Finished samples that belong to the piece just fed.

@@ -4,7 +4,8 @@ use super::glide::{Glide, TICK, Ticks, pole};
 use super::section::{Lanes, Section, State};
 use super::settings::{BANDS, Band, SECTIONS, Settings, Shape, Slope};
 use crate::processor::{Error, Format, Observer, Processor};
-use crate::realtime::{FlushDenormals, clean, clean_all};
+use crate::realtime::FlushDenormals;
+use crate::sample::{usable, usable_all};
 use crate::units::{Db, Hz};
 
 /// A gain (in decibels), octave of frequency or of Q, or presence nearer than this is there.
@@ -192,13 +193,13 @@ impl Processor for Equaliser {
             let range = at..at + piece;
             let done = self.ticks.done(piece);
             if self.voices.iter().all(|voice| !voice.active) {
-                audio.iter_mut().for_each(|channel| clean_all(&mut channel[range.clone()]));
+                audio.iter_mut().for_each(|channel| usable_all(&mut channel[range.clone()]));
             } else {
                 for (pair, channels) in audio.chunks_mut(2).enumerate() {
                     let mut lanes = [[0.0; 2]; TICK];
                     for (lane, channel) in channels.iter().enumerate() {
                         for (slot, &sample) in lanes.iter_mut().zip(&channel[range.clone()]) {
-                            slot[lane] = f64::from(clean(sample));
+                            slot[lane] = f64::from(usable(sample));
                         }
                     }
                     for voice in self.voices.iter_mut().filter(|voice| voice.active) {

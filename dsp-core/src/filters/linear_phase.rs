@@ -1,10 +1,11 @@
 //! The linear-phase equaliser: the analogue curve itself as a symmetric filter, for a bounce.
 
 use super::convolver::Convolver;
-use super::delay::Delay;
 use super::settings::Settings;
+use crate::delay::Delay;
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::FlushDenormals;
+use crate::sample::usable_all;
 use crate::units::Hz;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner};
@@ -24,7 +25,7 @@ pub struct LinearEqualiser {
 
 struct Inner {
     convolver: Convolver,
-    dry: Delay,
+    dry: Vec<Delay>,
     rate: Hz,
     inverse: Arc<dyn ComplexToReal<f32>>,
     spectrum: Vec<Complex32>,
@@ -58,7 +59,7 @@ impl Inner {
         let inverse = RealFftPlanner::new().plan_fft_inverse(length);
         let convolver = Convolver::new(format.channels, 1, length, length / PARTS);
         Self {
-            dry: Delay::new(format.channels, length / 2 + convolver.partition()),
+            dry: vec![Delay::new(length / 2 + convolver.partition()); format.channels],
             convolver,
             rate: format.rate,
             spectrum: vec![Complex32::default(); length / 2 + 1],
@@ -130,7 +131,7 @@ impl Processor for LinearEqualiser {
     fn reset(&mut self) {
         if let Some(inner) = &mut self.inner {
             inner.convolver.reset();
-            inner.dry.reset();
+            inner.dry.iter_mut().for_each(Delay::reset);
             inner.done = 0;
             inner.fresh = true;
         }
@@ -152,7 +153,8 @@ impl Processor for LinearEqualiser {
             for (index, channel) in audio.iter_mut().enumerate() {
                 let channel = &mut channel[range.clone()];
                 inner.convolver.feed(index, channel);
-                inner.dry.exchange(index, channel);
+                usable_all(channel);
+                inner.dry[index].process(channel);
                 if from == 0.0 && to == 0.0 {
                     continue;
                 }
@@ -166,7 +168,6 @@ impl Processor for LinearEqualiser {
                     *sample += share * (wet - *sample);
                 }
             }
-            inner.dry.advance(piece);
             inner.done += piece;
             if inner.convolver.is_due_after(piece) {
                 inner.done = 0;

@@ -7,7 +7,6 @@
 
 pub mod analogue;
 pub mod convolver;
-pub mod delay;
 pub mod equaliser;
 pub mod fir;
 pub mod glide;

@@ -1,7 +1,7 @@
 //! A streaming short-time Fourier transform with overlap-add, for any block size.
 
 use super::Windows;
-use crate::realtime::clean;
+use crate::sample::usable;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::sync::Arc;
@@ -111,7 +111,7 @@ impl Stft {
             let samples = &mut samples[range.clone()];
             let slots = filled..filled + samples.len();
             for (kept, &sample) in channel.incoming[slots.clone()].iter_mut().zip(samples.iter()) {
-                *kept = clean(sample);
+                *kept = usable(sample);
             }
             if write {
                 samples.copy_from_slice(&channel.outgoing[slots]);

@@ -1,6 +1,7 @@
 //! The engines that `render` drives. A new one is an [`Offline`] and an entry in [`ENGINES`].
 
 use dsp_core::engines::denoise::Denoise;
+use dsp_core::engines::limiter::Limiter;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Observer, Processor};
@@ -107,7 +108,7 @@ const fn entry<P: Offline>(about: &'static str) -> Entry {
 }
 
 /// All engines.
-pub static ENGINES: &[Entry] = &[entry::<Denoise>("Take noise out of speech")];
+pub static ENGINES: &[Entry] = &[entry::<Denoise>("Take noise out of speech"), entry::<Limiter>("Keep true peaks under a ceiling")];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static Entry> {
@@ -121,6 +122,18 @@ impl Offline for Denoise {
 
     fn models(settings: &Self::Settings) -> Vec<Model> {
         embedded(if settings.low_latency { "denoise-low" } else { "denoise" })
+    }
+}
+
+impl Offline for Limiter {
+    fn offline(format: Format) -> Result<Self, Error> {
+        let mut engine = Self::new();
+        engine.prepare(format)?;
+        Ok(engine)
+    }
+
+    fn models(_: &Self::Settings) -> Vec<Model> {
+        Vec::new()
     }
 }
 
