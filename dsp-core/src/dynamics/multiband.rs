@@ -152,7 +152,12 @@ impl Default for Settings {
             side_chain: Hz(0.0),
             link: 1.0,
             program: true,
-            bands: [Band::default(); MAX_BANDS],
+            // Lower bands have longer waves, which fast gains would bend.
+            bands: [(30.0, 200.0), (20.0, 150.0), (10.0, 120.0), (5.0, 80.0)].map(|(attack, release)| Band {
+                attack: Ms(attack),
+                release: Ms(release),
+                ..Band::default()
+            }),
         }
     }
 }

@@ -2,3 +2,4 @@
 
 pub mod denoise;
 pub mod limiter;
+pub mod master;

@@ -2,6 +2,7 @@
 
 use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
+use dsp_core::engines::master::Master;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Observer, Processor};
@@ -108,7 +109,7 @@ const fn entry<P: Offline>(about: &'static str) -> Entry {
 }
 
 /// All engines.
-pub static ENGINES: &[Entry] = &[entry::<Denoise>("Take noise out of speech"), entry::<Limiter>("Keep true peaks under a ceiling")];
+pub static ENGINES: &[Entry] = &[entry::<Denoise>("Take noise out of speech"), entry::<Limiter>("Keep true peaks under a ceiling"), entry::<Master>("Master a mix with moves set by hand")];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static Entry> {
