@@ -31,7 +31,7 @@ pub const GUARD_MOST_DB: f64 = 12.0;
 /// Kept under the loss that is asked for, in decibels, since a running power is never exact.
 const GUARD_MARGIN_DB: f64 = 0.1;
 /// Time constants of the guard's gain in seconds: down at once, up slowly.
-const GUARD_FALL: f64 = 0.005;
+const GUARD_FALL: f64 = 0.001;
 const GUARD_RISE: f64 = 0.3;
 
 /// All settings.

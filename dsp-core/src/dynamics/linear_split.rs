@@ -31,6 +31,8 @@ pub struct LinearSplit {
     wanted: [f64; MAX_BANDS - 1],
     made: [f64; MAX_BANDS - 1],
     corners: usize,
+    /// The bands asked for play.
+    ready: bool,
 }
 
 impl std::fmt::Debug for LinearSplit {
@@ -57,6 +59,7 @@ impl LinearSplit {
             wanted: [0.0; MAX_BANDS - 1],
             made: [0.0; MAX_BANDS - 1],
             corners: 0,
+            ready: false,
         }
     }
 
@@ -70,6 +73,7 @@ impl LinearSplit {
         self.convolver.reset();
         self.delays.iter_mut().for_each(Delay::reset);
         self.corners = 0;
+        self.ready = false;
     }
 
     /// Corners asked for, in octaves over 1 Hz; none when no band is wanted. At a start they hold at
@@ -78,10 +82,18 @@ impl LinearSplit {
         let started = self.corners == 0 && !corners.is_empty();
         self.corners = corners.len();
         self.wanted[..corners.len()].copy_from_slice(corners);
-        if started && at_once {
-            self.design();
-            self.convolver.jump();
+        if started {
+            self.ready = at_once;
+            if at_once {
+                self.design();
+                self.convolver.jump();
+            }
         }
+    }
+
+    /// True once the bands asked for play.
+    pub fn is_ready(&self) -> bool {
+        self.ready
     }
 
     fn design(&mut self) {
@@ -138,9 +150,15 @@ impl LinearSplit {
 
     /// All channels had a piece of this length.
     pub fn advance(&mut self, length: usize) {
-        if self.corners > 0 && self.convolver.is_due_after(length) {
+        let plays = self.corners > 0;
+        if plays && self.convolver.is_due_after(length) {
             self.design();
+            if !self.ready {
+                // Nothing has played, so nothing fades.
+                self.convolver.jump();
+                self.ready = true;
+            }
         }
-        self.convolver.advance(length, self.corners == 0);
+        self.convolver.advance(length, !plays);
     }
 }

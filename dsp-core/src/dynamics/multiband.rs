@@ -35,7 +35,7 @@ const SILENCE: f32 = 1e-20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Split {
     /// Shelves whose heights are the bands' gains: no delay, phase moves only where gains differ, and
-    /// at rest the input passes bit for bit. The bands' slopes are 12 dB an octave.
+    /// at rest the input passes bit for bit.
     #[default]
     Shelves,
     /// Linkwitz-Riley crossovers of 24 dB an octave: no delay, the sum is flat, and its phase is that
@@ -308,9 +308,11 @@ impl Multiband {
             self.fresh = false;
             return;
         }
-        let moves = self.presence.follow(if settings.on { 1.0 } else { 0.0 }, self.pole, NEAR);
+        // Linear-phase bands are late by a partition when they start.
+        let ready = settings.split != Split::Linear || self.linear.as_ref().is_some_and(LinearSplit::is_ready);
+        let moves = self.presence.follow(if settings.on && ready { 1.0 } else { 0.0 }, self.pole, NEAR);
         self.mix = [self.mix[1], self.presence.now()];
-        if !moves && self.mix == [0.0; 2] {
+        if !moves && self.mix == [0.0; 2] && !settings.on {
             self.active = false;
             self.fresh = false;
             self.readings = [Reading { level: f32::NEG_INFINITY, gain: 0.0 }; MAX_BANDS];
