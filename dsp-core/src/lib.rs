@@ -10,6 +10,7 @@
 //! `f32`, `audio[channel][sample]`, full scale at 1. Spectra are `[bin]` or `[channel][bin]`, scaled
 //! so that a full-scale sine has magnitude 1 in its bin. Units have types ([`units`]).
 
+pub mod analysis;
 pub mod colour;
 pub mod delay;
 pub mod dynamics;

@@ -14,7 +14,7 @@ pub const MAX_BANDS: usize = 4;
 const DAMPING: f64 = std::f64::consts::SQRT_2;
 
 /// Integrators of a state variable filter, two channels.
-type Memory = [Lanes; 2];
+pub(crate) type Memory = [Lanes; 2];
 
 /// Coefficient `g` along a tick.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +45,7 @@ impl Corner {
 
 /// Low-pass, band-pass (times the damping) and high-pass of one Butterworth filter.
 #[inline]
-fn butterworth(memory: &mut Memory, x: Lanes, g: f64, a1: f64) -> [Lanes; 3] {
+pub(crate) fn butterworth(memory: &mut Memory, x: Lanes, g: f64, a1: f64) -> [Lanes; 3] {
     let mut out = [[0.0; 2]; 3];
     for lane in 0..2 {
         let [s1, s2] = [memory[0][lane], memory[1][lane]];
@@ -62,8 +62,9 @@ fn butterworth(memory: &mut Memory, x: Lanes, g: f64, a1: f64) -> [Lanes; 3] {
     out
 }
 
+/// The factor that resolves the filter's loop.
 #[inline]
-fn a1(g: f64) -> f64 {
+pub(crate) fn a1(g: f64) -> f64 {
     1.0 / (1.0 + g * (g + DAMPING))
 }
 

@@ -1,6 +1,7 @@
 //! The stages of the mastering chain and the chain itself, each against a slow reference and against
 //! what every processor promises. One binary, so that the crate is linked once.
 
+mod analysis;
 mod chain;
 mod colour;
 mod dynamics;

@@ -109,7 +109,11 @@ const fn entry<P: Offline>(about: &'static str) -> Entry {
 }
 
 /// All engines.
-pub static ENGINES: &[Entry] = &[entry::<Denoise>("Take noise out of speech"), entry::<Limiter>("Keep true peaks under a ceiling"), entry::<Master>("Master a mix with moves set by hand")];
+pub static ENGINES: &[Entry] = &[
+    entry::<Denoise>("Take noise out of speech"),
+    entry::<Limiter>("Keep true peaks under a ceiling"),
+    entry::<Master>("Master a mix with moves set by hand"),
+];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static Entry> {

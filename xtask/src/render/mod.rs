@@ -7,7 +7,7 @@
 
 mod batch;
 mod engine;
-mod failure;
+pub mod failure;
 mod inputs;
 mod job;
 mod levels;
@@ -18,7 +18,7 @@ mod place;
 mod quantise;
 mod report;
 mod sink;
-mod source;
+pub mod source;
 mod spectra;
 mod tags;
 mod wave;
