@@ -1,9 +1,11 @@
 //! `process` and `reset` never reach the system's allocator, model included.
 
 use dsp_core::engines::denoise::{Denoise, Link, Settings};
+use dsp_core::engines::limiter::{self, Limiter};
+use dsp_core::loudness::Meter;
 use dsp_core::processor::{Format, Processor};
 use dsp_core::realtime::{PoolAllocator, misses};
-use dsp_core::units::{Hz, Ms};
+use dsp_core::units::{Db, Hz, Ms};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -82,6 +84,44 @@ fn process_and_reset_allocate_nothing() {
                 }
             });
             assert_eq!((made, misses() - before), (0, 0), "block {block}, {channels} channels");
+        }
+    }
+}
+
+#[test]
+fn limiter_and_meter_allocate_nothing() {
+    for block in [1, 64, 480, 4096] {
+        for channels in [1, 2] {
+            let format = Format::new(Hz(44_100.0), channels).unwrap();
+            let mut engine = Limiter::new();
+            engine.prepare(format).unwrap();
+            let mut meter = Meter::new(format).unwrap();
+            let total = if block == 1 { 10_000 } else { 200_000 };
+            let input: Vec<f32> = (0..total).map(|n| (n as f32 * 0.05).sin() * 0.6 + (n as f32 * 1.7).sin() * 0.5).collect();
+            let mut audio = vec![input; channels];
+            let drive = limiter::Settings { drive: Db(9.0), ..limiter::Settings::default() };
+            let limit = limiter::Limit { ahead: Ms(5.0), link: 0.3, release: limiter::Release::Time(Ms(30.0)), ..drive.limit };
+            let every = [drive, limiter::Settings { limit, ..drive }, limiter::Settings { bypass: true, ..drive }];
+            let made = calls(|| {
+                for settings in every {
+                    let mut at = 0;
+                    while at < total {
+                        let end = total.min(at + block);
+                        let mut slices: [&mut [f32]; 2] = [&mut [], &mut []];
+                        for (slot, channel) in slices.iter_mut().zip(&mut audio) {
+                            *slot = &mut channel[at..end];
+                        }
+                        engine.process(&mut slices[..channels], &settings, &mut ());
+                        let slices = slices.each_ref().map(|slice| &**slice);
+                        meter.process(&slices[..channels]);
+                        std::hint::black_box(meter.reading());
+                        at = end;
+                    }
+                    engine.reset();
+                    meter.reset();
+                }
+            });
+            assert_eq!(made, 0, "block {block}, {channels} channels");
         }
     }
 }
