@@ -11,6 +11,7 @@
 //! so that a full-scale sine has magnitude 1 in its bin. Units have types ([`units`]).
 
 pub mod delay;
+pub mod dither;
 pub mod dynamics;
 pub mod engines;
 pub mod framing;
