@@ -11,9 +11,11 @@
 //! so that a full-scale sine has magnitude 1 in its bin. Units have types ([`units`]).
 
 pub mod delay;
+pub mod detection;
 pub mod dither;
 pub mod dynamics;
 pub mod engines;
+pub mod features;
 pub mod framing;
 pub mod loudness;
 pub mod mask;

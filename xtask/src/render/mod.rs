@@ -6,7 +6,7 @@
 //! ```
 
 mod batch;
-mod engine;
+pub mod engine;
 mod failure;
 mod inputs;
 mod job;
@@ -20,6 +20,7 @@ mod sink;
 mod source;
 mod spectra;
 mod tags;
+mod watch;
 mod wave;
 
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
@@ -98,7 +99,7 @@ struct RenderArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
 
-    /// Write a report: levels, what was removed by band, speed; a list for several inputs
+    /// Write a report: levels, what was removed by band, the sounds heard, speed; a list for several inputs
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
 

@@ -7,6 +7,7 @@ pub use settings::{Listen, Settings};
 
 use crate::delay::Delay;
 use crate::dynamics::limiter::TruePeakLimiter;
+use crate::engines::Engine;
 use crate::loudness::true_peak::CHUNK;
 use crate::processor::{Error, Format, Frame, Observer, Processor};
 use crate::ramp::Ramp;
@@ -65,6 +66,32 @@ impl Limiter {
     /// An engine to be prepared.
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl Engine for Limiter {
+    type Models = ();
+
+    fn load(_: Format) -> Result<Box<()>, Error> {
+        Ok(Box::new(()))
+    }
+
+    fn install(&mut self, _: Box<()>) -> Option<Box<()>> {
+        None
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn set_realtime(&mut self, _: bool) {}
+
+    fn late_frames(&self) -> u64 {
+        0
+    }
+
+    fn model_ids(_: &Settings) -> &'static [&'static str] {
+        &[]
     }
 }
 
@@ -174,7 +201,10 @@ impl Inner {
         let gain = if settings.bypass { 1.0 } else { gain };
         // The whole band from 0 Hz to half the rate, as two bins.
         let bin_hz = (self.rate / 2.0) as f32;
-        observer.frame(&Frame { input_power: &[power; 2], gain: &[gain; 2], bin_hz, late: false });
+        let seconds = (meter.length as f64 / self.rate) as f32;
+        // The frame is of what comes out now.
+        let age = seconds / 2.0 + (self.limiter.latency() as f64 / self.rate) as f32;
+        observer.frame(&Frame { input_power: &[power; 2], gain: &[gain; 2], bin_hz, seconds, age, late: false, detection: None });
         meter.restart();
     }
 }
