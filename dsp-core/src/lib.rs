@@ -13,8 +13,11 @@
 pub mod analysis;
 pub mod colour;
 pub mod delay;
+pub mod detection;
+pub mod dither;
 pub mod dynamics;
 pub mod engines;
+pub mod features;
 pub mod filters;
 pub mod framing;
 pub mod loudness;

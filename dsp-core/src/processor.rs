@@ -1,6 +1,8 @@
 //! The one lifecycle that every engine has: prepare, reset, process, latency.
 
+use crate::detection::Detection;
 use crate::units::Hz;
+use std::time::Duration;
 
 /// Lowest sample rate an engine accepts, in hertz. Hosts' validators go far beyond what sound needs.
 pub const MIN_RATE: f64 = 1_000.0;
@@ -71,8 +73,14 @@ pub struct Frame<'a> {
     pub gain: &'a [f32],
     /// Distance of two bins in hertz.
     pub bin_hz: f32,
-    /// The model's step did not come in time and this frame passed dry.
+    /// Time from one frame to the next, in seconds.
+    pub seconds: f32,
+    /// Time from the middle of what the frame stands for to the newest sample that is in, in seconds.
+    pub age: f32,
+    /// The model's step did not come in time and this frame, or the next one, passed dry.
     pub late: bool,
+    /// What was heard, from engines that listen for sounds.
+    pub detection: Option<&'a Detection>,
 }
 
 /// Receives the frames of an engine. Called on the audio thread: must not allocate, lock or wait.
@@ -109,4 +117,15 @@ pub trait Processor {
 
     /// Delay from input to output in samples, for these settings, after `prepare`.
     fn latency(&self, settings: &Self::Settings) -> usize;
+
+    /// What a user must know of this format: why the engine does nothing in it. None where all is
+    /// well.
+    fn notice(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// Time that a hop of `samples` lasts: the deadline of a model's step.
+pub fn hop_time(samples: usize, rate: Hz) -> Duration {
+    Duration::from_secs_f64(samples as f64 / rate.0)
 }

@@ -1,9 +1,10 @@
 //! `process` and `reset` never reach the system's allocator, model included.
 
-use dsp_core::engines::denoise::{Denoise, Link, Settings};
-use dsp_core::processor::{Format, Processor};
+use dsp_core::engines::{Engine, deess, denoise, limiter};
+use dsp_core::loudness::Meter;
+use dsp_core::processor::Format;
 use dsp_core::realtime::{PoolAllocator, misses};
-use dsp_core::units::{Hz, Ms};
+use dsp_core::units::{Db, Hz, Ms};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -48,25 +49,18 @@ fn the_counter_counts() {
     assert!(calls(|| drop(std::hint::black_box(vec![1_u8; 100]))) >= 2);
 }
 
-#[test]
-fn process_and_reset_allocate_nothing() {
-    for block in [1, 64, 480, 4096] {
-        for channels in [1, 2] {
-            let format = Format::new(Hz(48_000.0), channels).unwrap();
-            let mut engine = Denoise::with_builtin_models(format).unwrap();
-            engine.set_realtime(true);
+/// Blocks of all kinds of sizes with changing settings.
+fn process_and_reset<E: Engine>(every: &[E::Settings]) {
+    for channels in [1, 2] {
+        let format = Format::new(Hz(48_000.0), channels).unwrap();
+        let mut engine = E::with_builtin_models(format).unwrap();
+        engine.set_realtime(true);
+        for block in [1, 17, 480, 512, 4096] {
             let total = if block == 1 { 6_000 } else { 48_000 };
             let input: Vec<f32> = (0..total).map(|n| (n as f32 * 0.05).sin() * 0.3 + (n as f32 * 1.7).sin() * 0.1).collect();
             let mut audio = vec![input; channels];
-            let every = [
-                Settings::default(),
-                Settings { low_latency: true, ..Settings::default() },
-                Settings { link: Link::PerChannel, release: Ms(50.0), strength: 1.5, ..Settings::default() },
-                Settings { bypass: true, ..Settings::default() },
-            ];
             let before = misses();
             let made = calls(|| {
-                // On a thread of its own, as a host has it: its caches are cold.
                 for settings in every {
                     let mut at = 0;
                     while at < total {
@@ -75,7 +69,7 @@ fn process_and_reset_allocate_nothing() {
                         for (slot, channel) in slices.iter_mut().zip(&mut audio) {
                             *slot = &mut channel[at..end];
                         }
-                        engine.process(&mut slices[..channels], &settings, &mut ());
+                        engine.process(&mut slices[..channels], settings, &mut ());
                         at = end;
                     }
                     engine.reset();
@@ -86,17 +80,77 @@ fn process_and_reset_allocate_nothing() {
     }
 }
 
+#[test]
+fn denoise_allocates_nothing() {
+    use denoise::{Denoise, Link, Settings};
+    let base = Settings::default();
+    process_and_reset::<Denoise>(&[
+        base,
+        Settings { low_latency: true, ..base },
+        Settings { link: Link::PerChannel, release: Ms(50.0), strength: 1.5, ..base },
+        Settings { bypass: true, ..base },
+    ]);
+}
+
+#[test]
+fn deess_allocates_nothing() {
+    use deess::{Deess, Link, Listen, Mode, Settings};
+    let base = Settings::default();
+    process_and_reset::<Deess>(&[
+        base,
+        Settings { weights: [1.0; 4], whistle: 1.0, amount: 2.0, mode: Mode::Mix, ..base },
+        Settings { link: Link::PerChannel, speed: 0.2, listen: Listen::Detected, ..base },
+        Settings { bypass: true, ..base },
+    ]);
+}
+
+#[test]
+fn limiter_allocates_nothing() {
+    use limiter::{Limit, Limiter, Listen, Release, Settings};
+    let base = Settings { drive: Db(12.0), ..Settings::default() };
+    process_and_reset::<Limiter>(&[
+        base,
+        Settings { limit: Limit { ahead: Ms(5.0), link: 0.3, release: Release::Time(Ms(30.0)), ..base.limit }, ..base },
+        Settings { listen: Listen::Removed, matched: true, ..base },
+        Settings { bypass: true, ..base },
+    ]);
+}
+
+#[test]
+fn meter_allocates_nothing() {
+    for channels in [1, 2] {
+        let mut meter = Meter::new(Format::new(Hz(44_100.0), channels).unwrap()).unwrap();
+        let input: Vec<f32> = (0..200_000).map(|n| (n as f32 * 0.05).sin() * 0.6).collect();
+        for block in [1, 480, 4096] {
+            let made = calls(|| {
+                for part in input.chunks(block).take(20_000) {
+                    meter.process(&[part, part][..channels]);
+                    if block > 1 {
+                        std::hint::black_box(meter.reading());
+                    }
+                }
+                meter.reset();
+            });
+            assert_eq!(made, 0, "block {block}, {channels} channels");
+        }
+    }
+}
+
 /// A host may call from another thread than the one that prepared.
 #[test]
 fn another_thread_allocates_nothing() {
-    let format = Format::new(Hz(44_100.0), 1).unwrap();
-    let mut engine = Denoise::with_builtin_models(format).unwrap();
-    let before = misses();
-    let made = std::thread::spawn(move || {
-        let mut audio = vec![0.1_f32; 44_100];
-        let made = calls(|| engine.process(&mut [&mut audio[..]], &Settings::default(), &mut ()));
-        (made, engine)
-    });
-    let (made, _engine) = made.join().unwrap();
-    assert_eq!((made, misses() - before), (0, 0));
+    fn check<E: Engine>() {
+        let mut engine = E::with_builtin_models(Format::new(Hz(44_100.0), 1).unwrap()).unwrap();
+        let before = misses();
+        let made = std::thread::spawn(move || {
+            let mut audio = vec![0.1_f32; 44_100];
+            let made = calls(|| engine.process(&mut [&mut audio[..]], &E::Settings::default(), &mut ()));
+            (made, engine)
+        });
+        let (made, _engine) = made.join().unwrap();
+        assert_eq!((made, misses() - before), (0, 0));
+    }
+    check::<denoise::Denoise>();
+    check::<deess::Deess>();
+    check::<limiter::Limiter>();
 }

@@ -40,6 +40,11 @@ impl Resonator {
 
 /// Speech-like sound: `seconds` at `rate` hertz, -20 dBFS while it sounds.
 pub fn speech(rate: f64, seconds: f32, seed: u64) -> Vec<f32> {
+    speech_with(rate, seconds, seed, 1.0)
+}
+
+/// As [`speech`], with its fricatives louder by `sharpness`, linear.
+pub fn speech_with(rate: f64, seconds: f32, seed: u64, sharpness: f32) -> Vec<f32> {
     let rate = rate as f32;
     let length = (seconds * rate) as usize;
     let mut random = Random::new(seed);
@@ -61,7 +66,7 @@ pub fn speech(rate: f64, seconds: f32, seed: u64) -> Vec<f32> {
         let place = random.between(4200.0, 7000.0).min(rate * 0.42);
         for i in 0..consonant {
             let envelope = (PI * i as f32 / consonant as f32).sin();
-            let noise = random.normal() * if fricative { 0.5 } else { 0.05 };
+            let noise = random.normal() * if fricative { 0.5 * sharpness } else { 0.05 };
             out.push(envelope * hiss.step(noise, place, 1500.0, rate) * 2.0);
         }
         for i in 0..voiced {
@@ -135,6 +140,45 @@ pub fn noisy_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<
             let fan = fan(rate, voice.len(), 0.02, seed ^ (channel as u64 + 1) << 8);
             let hiss = white(voice.len(), 0.003, seed ^ (channel as u64 + 1) << 16);
             voice.iter().zip(fan).zip(hiss).map(|((v, f), h)| level * v + f + h).collect()
+        })
+        .collect()
+}
+
+/// How much too strong the sibilants of [`sharp_speech`] are: 12 dB.
+const SHARP: f32 = 4.0;
+
+/// Speech with sharp sibilants and a little hiss behind it, one such signal a channel: the same voice at
+/// different levels.
+pub fn sharp_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+    let voice = speech_with(rate, seconds, seed, SHARP);
+    (0..channels)
+        .map(|channel| {
+            let level = 1.0 - 0.12 * channel as f32;
+            let hiss = white(voice.len(), 1e-4, seed ^ (channel as u64 + 1) << 16);
+            voice.iter().zip(hiss).map(|(v, h)| level * v + h).collect()
+        })
+        .collect()
+}
+
+/// A drum kit alone: kick, snare and hi-hats (struck metal as inharmonic squares and noise, after the
+/// analogue drum machines), 120 beats a minute, peak about 0.5.
+pub fn drums(rate: f64, seconds: f32, seed: u64) -> Vec<f32> {
+    let rate = rate as f32;
+    let mut random = Random::new(seed);
+    let mut last = 0.0;
+    (0..(seconds * rate) as usize)
+        .map(|n| {
+            let time = n as f32 / rate;
+            let noise = random.normal() * 0.3;
+            let bright = noise - last;
+            last = noise;
+            // Time since the last eighth, beat and off-beat.
+            let (eighth, beat, off) = (time % 0.25, time % 1.0, (time + 0.5) % 1.0);
+            let kick = (TAU * (50.0 + 90.0 * (-beat * 40.0).exp()) * beat).sin() * (-beat * 18.0).exp();
+            let snare = (noise + 0.5 * (TAU * 190.0 * off).sin()) * (-off * 22.0).exp();
+            let metal: f32 = [2.0, 3.0, 4.16, 5.43, 6.79, 8.21].iter().map(|k| (TAU * 1_370.0 * k * time).sin().signum()).sum();
+            let hat = (bright * 0.5 + metal * 0.03) * (-eighth * if (time / 0.25) as u32 % 4 == 3 { 9.0 } else { 45.0 }).exp();
+            0.45 * kick + 0.3 * snare + 0.3 * hat
         })
         .collect()
 }

@@ -5,6 +5,7 @@
 
 use crate::engine::Blocks;
 use crate::random::Random;
+use crate::subject::{Set, Subject, named};
 use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
 use clack_extensions::audio_ports_config::{AudioPortsConfigBuffer, PluginAudioPortsConfig};
 use clack_extensions::gui::{GuiSize, HostGui, HostGuiImpl, PluginGui};
@@ -100,23 +101,20 @@ pub fn bundled(file: &str) -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
     let path = target.join("bundled").join(file);
-    assert!(path.exists(), "{} is missing: run `cargo xtask bundle denoise --release` first", path.display());
+    assert!(path.exists(), "{} is missing: run `cargo xtask bundle --release` first", path.display());
     path
 }
-
-/// File name of the denoiser's CLAP bundle.
-pub const DENOISE: &str = "Plainsong Denoise.clap";
 
 /// A loaded plugin file.
 pub struct Bundle(PluginEntry);
 
 impl Bundle {
-    /// Loads the denoiser.
+    /// Loads a subject's plugin.
     ///
     /// # Panics
     /// When it is missing or does not load.
-    pub fn denoise() -> Self {
-        let path = bundled(DENOISE);
+    pub fn of<S: Subject>() -> Self {
+        let path = bundled(&format!("{}.clap", S::PRODUCT));
         // SAFETY: the file is this project's own plugin, which upholds the CLAP standard.
         Self(unsafe { PluginEntry::load(&path) }.unwrap_or_else(|e| panic!("{} does not load: {e}", path.display())))
     }
@@ -341,6 +339,13 @@ impl Plugin {
         self.flush(&[(param.id, value)]);
     }
 
+    /// Sets parameters by id, as in a subject's settings, by flushes.
+    pub fn set_all<S: Subject>(&mut self, set: Set) {
+        for (name, text) in named::<S>(set) {
+            self.set(name, text);
+        }
+    }
+
     /// Sends values outside of `process`.
     pub fn flush(&mut self, values: &[(ClapId, f64)]) {
         let params: PluginParams = self.extension();
@@ -429,21 +434,25 @@ impl Plugin {
         out
     }
 
-    /// Waits, in real time, until the models have arrived: until noise no longer passes unchanged.
-    /// Returns how long it took.
+    /// Waits, in real time, until the models have arrived: until the subject's sound no longer passes
+    /// unchanged with its busiest settings. The settings are as before then. Returns how long it took.
     ///
     /// # Panics
     /// When that takes longer than ten seconds.
-    pub fn wait_until_ready(&mut self, channels: usize) -> Duration {
+    pub fn wait_until_ready<S: Subject>(&mut self, channels: usize) -> Duration {
         let start = Instant::now();
-        let noise: Vec<Vec<f32>> = vec![crate::audio::white(4096, 0.05, 7); channels];
+        let sound = S::sound(48_000.0, 1.0, channels, 7);
+        let state = self.save();
+        self.set_all::<S>(S::BUSY);
         while start.elapsed() < Duration::from_secs(10) {
             self.reset();
-            let out = self.run(&noise, Blocks::Of(512), 512);
-            let delayed = crate::audio::delayed(&noise, self.latency());
+            let out = self.run(&sound, Blocks::Of(512), 512);
+            let delayed = crate::audio::delayed(&sound, self.latency());
             if crate::measure::null_db(&out, &delayed, 0) > -100.0 {
+                let took = start.elapsed();
+                assert!(self.load(&state), "its own state is refused");
                 self.reset();
-                return start.elapsed();
+                return took;
             }
             std::thread::sleep(Duration::from_millis(5));
         }

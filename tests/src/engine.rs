@@ -1,6 +1,7 @@
 //! Drives engines over blocks.
 
 use crate::random::Random;
+use dsp_core::engines::Engine;
 use dsp_core::engines::denoise::{Denoise, Settings};
 use dsp_core::processor::{Format, Observer, Processor};
 use dsp_core::units::Hz;
@@ -48,12 +49,17 @@ pub fn format(rate: f64, channels: usize) -> Format {
     Format::new(Hz(rate), channels).expect("a rate and a channel count in range")
 }
 
-/// A denoiser with its built-in models, or an explanation.
+/// An engine with its built-in models, or an explanation.
 ///
 /// # Panics
 /// When the models do not load.
+pub fn loaded<E: Engine>(rate: f64, channels: usize) -> E {
+    E::with_builtin_models(format(rate, channels)).unwrap_or_else(|e| panic!("the built-in models must load: {e}"))
+}
+
+/// A denoiser with its built-in models.
 pub fn denoiser(rate: f64, channels: usize) -> Denoise {
-    Denoise::with_builtin_models(format(rate, channels)).unwrap_or_else(|e| panic!("the built-in models must load: {e}"))
+    loaded(rate, channels)
 }
 
 /// Runs a signal through an engine from where it stands and returns the output, as long as the

@@ -11,3 +11,4 @@ pub mod measure;
 pub mod pace;
 pub mod random;
 pub mod soak;
+pub mod subject;

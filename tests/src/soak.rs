@@ -4,11 +4,9 @@
 use crate::clap::{Bundle, Plugin};
 use crate::pace::{Load, Pacer, request_realtime};
 use crate::random::Random;
-use crate::{allocations, audio, engine, measure};
+use crate::subject::{Subject, random_settings};
+use crate::{allocations, engine, measure};
 use clack_host::utils::ClapId;
-use dsp_core::engines::denoise::Settings;
-use dsp_core::params::FromValues;
-use dsp_core::processor::Processor;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -92,13 +90,13 @@ impl fmt::Display for Report {
 
 /// The loop both subjects share. `step` gets the block and whether its parameters shall change, and
 /// returns what it allocated.
-fn paced(subject: &str, seconds: f64, mut step: impl FnMut(&mut [&mut [f32]], bool) -> u64) -> (Report, u64) {
+fn paced<S: Subject>(subject: &str, seconds: f64, mut step: impl FnMut(&mut [&mut [f32]], bool) -> u64) -> (Report, u64) {
     let blocks = (seconds * RATE / BLOCK as f64) as usize;
-    let source = audio::noisy_speech(RATE, 20.0, CHANNELS, 11);
+    let source = S::sound(RATE, 20.0, CHANNELS, 11);
     let mut buffer = vec![vec![0.0_f32; BLOCK]; CHANNELS];
     let mut micros = Vec::with_capacity(blocks);
     let load = Load::on_other_cores();
-    let mut report = Report { subject: subject.to_owned(), load: load.threads(), ..Report::default() };
+    let mut report = Report { subject: format!("{} {subject}", S::PRODUCT), load: load.threads(), ..Report::default() };
     report.realtime = request_realtime();
     let mut allocated = 0;
     let mut pacer = Pacer::new(Duration::from_secs_f64(BLOCK as f64 / RATE));
@@ -127,31 +125,15 @@ fn paced(subject: &str, seconds: f64, mut step: impl FnMut(&mut [&mut [f32]], bo
     (report, allocated)
 }
 
-/// Random settings of the denoiser, now and then bypassed or in another mode.
-pub fn random_settings(random: &mut Random) -> Settings {
-    let mut values = [0.0_f32; 32];
-    for (value, param) in values.iter_mut().zip(Settings::PARAMS) {
-        let (low, high) = param.range();
-        // The ends are where mistakes are.
-        *value = match random.below(4) {
-            0 => low,
-            1 => high,
-            2 => param.default_value(),
-            _ => random.between(low, high),
-        };
-    }
-    Settings::from_values(&values[..Settings::PARAMS.len()])
-}
-
 /// Soaks the engine itself. Allocations are seen where [`allocations::Counting`] is installed.
-pub fn denoise_engine(seconds: f64, seed: u64) -> Report {
+pub fn engine<S: Subject>(seconds: f64, seed: u64) -> Report {
     let mut random = Random::new(seed);
-    let mut engine = engine::denoiser(RATE, CHANNELS);
+    let mut engine: S = engine::loaded(RATE, CHANNELS);
     engine.set_realtime(true);
-    let mut settings = Settings::default();
-    let (report, allocated) = paced("denoise engine", seconds, |block, change| {
+    let mut settings = S::Settings::default();
+    let (report, allocated) = paced::<S>("engine", seconds, |block, change| {
         if change {
-            settings = random_settings(&mut random);
+            settings = random_settings::<S>(&mut random, &[]);
         }
         allocations::count(|| engine.process(block, &settings, &mut ()))
     });
@@ -159,16 +141,16 @@ pub fn denoise_engine(seconds: f64, seed: u64) -> Report {
 }
 
 /// Soaks the bundled CLAP plugin, driven as a host does.
-pub fn denoise_plugin(seconds: f64, seed: u64) -> Report {
+pub fn plugin<S: Subject>(seconds: f64, seed: u64) -> Report {
     let mut random = Random::new(seed);
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let mut plugin = Plugin::new(&bundle);
     plugin.set_offline(false);
     plugin.activate(RATE, BLOCK as u32);
-    plugin.wait_until_ready(CHANNELS);
+    plugin.wait_until_ready::<S>(CHANNELS);
     let params = plugin.params();
     let mut values: Vec<(ClapId, f64)> = Vec::with_capacity(params.len());
-    paced("denoise CLAP", seconds, |block, change| {
+    paced::<S>("CLAP", seconds, |block, change| {
         values.clear();
         if change {
             values.extend(params.iter().map(|p| {

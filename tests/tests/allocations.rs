@@ -1,14 +1,11 @@
 //! Nothing on the audio thread asks the system for memory. A binary of its own, since an allocator
 //! belongs to a whole process.
 
-use dsp_core::engines::denoise::Settings;
-use dsp_core::processor::Processor;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::{Counting, count};
-use plainsong_tests::audio::noisy_speech;
-use plainsong_tests::engine::{Blocks, denoiser, run};
+use plainsong_tests::engine::{Blocks, format, loaded, run};
 use plainsong_tests::random::Random;
-use plainsong_tests::soak;
+use plainsong_tests::subject::{Subject, random_settings, settings};
 use std::alloc::System;
 use std::hint::black_box;
 
@@ -22,14 +19,13 @@ fn the_counter_counts() {
 }
 
 /// From the very first block: models are loaded, engines prepared, and then nothing is asked for.
-#[test]
-fn process_reset_and_latency_do_not_allocate() {
+fn process_reset_and_latency_do_not_allocate<S: Subject>() {
     let mut random = Random::for_test(0xA110C);
     for rate in [16_000.0, 44_100.0, 48_000.0, 192_000.0] {
         for channels in [1, 2, 6] {
-            let mut engine = denoiser(rate, channels);
-            let mut audio = noisy_speech(rate, 0.5, channels, 3);
-            let mut settings = Settings::default();
+            let mut engine: S = loaded(rate, channels);
+            let mut audio = S::sound(rate, 0.5, channels, 3);
+            let mut settings = settings::<S>(&[S::BUSY]);
             let mut calls = 0;
             let mut at = 0;
             while at < audio[0].len() {
@@ -39,7 +35,7 @@ fn process_reset_and_latency_do_not_allocate() {
                 calls += count(|| {
                     black_box(engine.latency(&settings));
                 });
-                settings = soak::random_settings(&mut random);
+                settings = random_settings::<S>(&mut random, &[]);
                 at = end;
             }
             calls += count(|| engine.reset());
@@ -49,17 +45,16 @@ fn process_reset_and_latency_do_not_allocate() {
 }
 
 /// A host may call from a thread that never ran a model before: its scratch comes from the pool too.
-#[test]
-fn another_thread_does_not_allocate_either() {
-    let mut engine = denoiser(48_000.0, 2);
-    let mut audio = noisy_speech(48_000.0, 0.5, 2, 4);
-    run(&mut engine, &audio, &Settings::default(), Blocks::Of(512));
+fn another_thread_does_not_allocate_either<S: Subject>() {
+    let mut engine: S = loaded(48_000.0, 2);
+    let mut audio = S::sound(48_000.0, 0.5, 2, 4);
+    run(&mut engine, &audio, &settings::<S>(&[S::BUSY]), Blocks::Of(512));
     let calls = std::thread::scope(|scope| {
         let handle = scope.spawn(move || {
             let mut calls = 0;
             for start in (0..audio[0].len() - 480).step_by(480) {
                 let mut block: Vec<&mut [f32]> = audio.iter_mut().map(|c| &mut c[start..start + 480]).collect();
-                calls += count(|| engine.process(&mut block, &Settings::default(), &mut ()));
+                calls += count(|| engine.process(&mut block, &settings::<S>(&[S::BUSY]), &mut ()));
             }
             calls
         });
@@ -69,13 +64,16 @@ fn another_thread_does_not_allocate_either() {
 }
 
 /// New models go in on the audio thread without a call of the allocator; the old ones come back.
-#[test]
-fn installing_models_does_not_allocate() {
-    use dsp_core::engines::denoise::Models;
-    use plainsong_tests::engine::format;
-    let mut engine = denoiser(48_000.0, 2);
-    let models = Models::load(format(48_000.0, 2)).expect("the built-in models");
+fn installing_models_does_not_allocate<S: Subject>() {
+    let mut engine: S = loaded(48_000.0, 2);
+    let models = S::load(format(48_000.0, 2)).expect("the built-in models");
     let mut old = None;
     assert_eq!(count(|| old = engine.install(models)), 0);
     assert!(old.is_some(), "the models that were in use come back to be dropped elsewhere");
 }
+
+plainsong_tests::for_subjects!(
+    process_reset_and_latency_do_not_allocate,
+    another_thread_does_not_allocate_either,
+    installing_models_does_not_allocate
+);

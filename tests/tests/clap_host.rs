@@ -1,20 +1,20 @@
-//! The bundled CLAP plugin in a host. `cargo xtask test` makes the bundle and runs this; by hand:
-//! `cargo xtask bundle denoise --release && cargo test --release --workspace --test clap_host`.
+//! The bundled CLAP plugins in a host. `cargo xtask test` makes the bundle and runs this; by hand:
+//! `cargo xtask bundle --release && cargo test --release --workspace --test clap_host`.
 
-use dsp_core::engines::denoise::Settings;
-use dsp_core::params::FromValues;
-use plainsong_tests::audio::{delayed, impulse, noisy_speech, white};
+use plainsong_tests::audio::{delayed, impulse, white};
 use plainsong_tests::clap::{Bundle, Plugin};
-use plainsong_tests::engine::{Blocks, denoiser, run_fresh};
+use plainsong_tests::engine::{Blocks, loaded, run_fresh};
 use plainsong_tests::measure::{level_db, null_db, peak, peak_at};
 use plainsong_tests::pace::process_time;
 use plainsong_tests::random::Random;
+use plainsong_tests::subject::{Set, Subject, settings, table};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const RATE: f64 = 48_000.0;
 const RATES: [f64; 6] = [16_000.0, 44_100.0, 48_000.0, 88_200.0, 96_000.0, 192_000.0];
 const MAX_BLOCK: u32 = 8192;
+const BYPASS: Set = &[("bypass", "on")];
 
 /// One test at a time: some measure time, and all share the process's models.
 static ONE: Mutex<()> = Mutex::new(());
@@ -33,17 +33,16 @@ fn offline(bundle: &Bundle, rate: f64, channels: u32) -> Plugin {
 }
 
 /// The same parameters as the engine declares, in its order, by name, with text that reads back.
-#[test]
-fn parameters_are_the_engines() {
+fn parameters_are_the_engines<S: Subject>() {
     let _alone = alone();
-    let mut plugin = Plugin::new(&Bundle::denoise());
+    let mut plugin = Plugin::new(&Bundle::of::<S>());
     let names: Vec<String> = plugin.params().into_iter().map(|p| p.name).collect();
-    for param in Settings::PARAMS {
+    for param in table::<S>() {
         assert!(names.iter().any(|name| name == param.name), "{} is missing in {names:?}", param.name);
     }
     for param in plugin.params() {
         assert_eq!(plugin.value(param.id), param.default, "{}: default", param.name);
-        let Some(declared) = Settings::PARAMS.iter().find(|p| p.name == param.name) else { continue };
+        let Some(declared) = table::<S>().iter().find(|p| p.name == param.name) else { continue };
         let shown = plugin.text(param.id, param.default);
         let read = declared.parse(&shown).unwrap_or_else(|e| panic!("{}: {e}", param.name));
         assert_eq!(read, declared.default_value(), "{} shows {shown:?}", param.name);
@@ -60,16 +59,15 @@ fn parameters_are_the_engines() {
 }
 
 /// Sample for sample what the engine gives, at every rate, in mono and stereo.
-#[test]
-fn the_plugin_nulls_with_the_engine() {
+fn the_plugin_nulls_with_the_engine<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     for rate in RATES {
         for channels in [1, 2] {
-            let input = noisy_speech(rate, 1.0, channels, 101);
+            let input = S::sound(rate, 1.0, channels, 101);
             let mut plugin = offline(&bundle, rate, channels as u32);
             let played = plugin.run(&input, Blocks::Mixed(3), MAX_BLOCK);
-            let expected = run_fresh(&mut denoiser(rate, channels), &input, &Settings::default(), Blocks::Of(512));
+            let expected = run_fresh(&mut loaded::<S>(rate, channels), &input, &settings::<S>(&[]), Blocks::Of(512));
             let null = null_db(&played, &expected, 0);
             assert_eq!(null, f64::NEG_INFINITY, "{rate} Hz, {channels} channels: {null:.1} dBFS apart");
         }
@@ -77,29 +75,27 @@ fn the_plugin_nulls_with_the_engine() {
 }
 
 /// In real time too, once the models are there.
-#[test]
-fn in_real_time_the_plugin_nulls_with_the_engine_once_it_is_ready() {
+fn in_real_time_the_plugin_nulls_with_the_engine_once_it_is_ready<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let mut plugin = Plugin::new(&bundle);
     plugin.set_offline(false);
     plugin.activate(RATE, 512);
-    let waited = plugin.wait_until_ready(2);
+    let waited = plugin.wait_until_ready::<S>(2);
     assert!(waited < Duration::from_secs(3), "ready after {waited:?}");
-    let input = noisy_speech(RATE, 1.0, 2, 102);
+    let input = S::sound(RATE, 1.0, 2, 102);
     plugin.reset();
     let played = plugin.run(&input, Blocks::Of(512), 512);
-    let expected = run_fresh(&mut denoiser(RATE, 2), &input, &Settings::default(), Blocks::Of(512));
+    let expected = run_fresh(&mut loaded::<S>(RATE, 2), &input, &settings::<S>(&[]), Blocks::Of(512));
     // A machine under load may make a step late and that frame dry; one such frame a second is borne.
     let differing = played[0].iter().zip(&expected[0]).filter(|(a, b)| a != b).count();
     assert!(differing <= 2 * 960, "{differing} of {} samples differ", input[0].len());
 }
 
-#[test]
-fn the_output_does_not_depend_on_the_block() {
+fn the_output_does_not_depend_on_the_block<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
-    let input = noisy_speech(RATE, 1.0, 2, 103);
+    let bundle = Bundle::of::<S>();
+    let input = S::sound(RATE, 1.0, 2, 103);
     let mut plugin = offline(&bundle, RATE, 2);
     let whole = plugin.run(&input, Blocks::Of(MAX_BLOCK as usize), MAX_BLOCK);
     for blocks in Blocks::ALL {
@@ -109,54 +105,53 @@ fn the_output_does_not_depend_on_the_block() {
     }
 }
 
-#[test]
-fn latency_reported_is_latency_measured() {
+fn latency_reported_is_latency_measured<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     for rate in RATES {
-        for (name, text) in [("Bypass", "on"), ("Amount", "0")] {
-            for mode in ["off", "on"] {
+        for dry in [BYPASS, S::DRY[0].1] {
+            for (mode_name, mode) in S::MODES {
                 let mut plugin = Plugin::new(&bundle);
                 plugin.set_offline(true);
-                plugin.set(name, text);
-                plugin.set("Low latency", mode);
+                plugin.set_all::<S>(dry);
+                plugin.set_all::<S>(mode);
                 plugin.activate(rate, MAX_BLOCK);
                 let latency = plugin.latency();
                 let at = 5000;
                 let out = plugin.run(&vec![impulse(at + 2 * latency + 100, at); 2], Blocks::Of(256), MAX_BLOCK);
-                assert_eq!(peak_at(&out[0]), at + latency, "{rate} Hz, {name} {text}, low latency {mode}");
-                assert!((out[0][at + latency] - 1.0).abs() < 1e-4, "{rate} Hz, {name} {text}: {}", out[0][at + latency]);
+                assert_eq!(peak_at(&out[0]), at + latency, "{rate} Hz, {dry:?}, {mode_name}");
+                assert!((out[0][at + latency] - 1.0).abs() < 1e-4, "{rate} Hz, {dry:?}: {}", out[0][at + latency]);
             }
         }
     }
 }
 
 /// A host that obeys a request for a restart when the mode changes ends up with the mode's latency.
-#[test]
-fn the_mode_can_change_while_it_runs() {
+fn the_mode_can_change_while_it_runs<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
-    let mut plugin = offline(&bundle, RATE, 2);
-    let usual = plugin.latency();
-    plugin.set("Low latency", "on");
-    let noise = vec![white(4800, 0.1, 1), white(4800, 0.1, 2)];
-    plugin.run(&noise, Blocks::Of(480), MAX_BLOCK);
-    if plugin.wants_restart() {
-        plugin.deactivate();
-        plugin.activate(RATE, MAX_BLOCK);
+    let bundle = Bundle::of::<S>();
+    for (name, mode) in S::MODES {
+        let mut plugin = offline(&bundle, RATE, 2);
+        let usual = plugin.latency();
+        plugin.set_all::<S>(mode);
+        let noise = vec![white(4800, 0.1, 1), white(4800, 0.1, 2)];
+        plugin.run(&noise, Blocks::Of(480), MAX_BLOCK);
+        if plugin.wants_restart() {
+            plugin.deactivate();
+            plugin.activate(RATE, MAX_BLOCK);
+        }
+        let now = plugin.latency();
+        plugin.set_all::<S>(BYPASS);
+        plugin.reset();
+        let at = 5000;
+        let out = plugin.run(&vec![impulse(at + 4000, at); 2], Blocks::Of(256), MAX_BLOCK);
+        assert_eq!(peak_at(&out[0]), at + now, "{name}: the latency said to be {now} (before: {usual})");
     }
-    let low = plugin.latency();
-    plugin.set("Bypass", "on");
-    plugin.reset();
-    let at = 5000;
-    let out = plugin.run(&vec![impulse(at + 4000, at); 2], Blocks::Of(256), MAX_BLOCK);
-    assert_eq!(peak_at(&out[0]), at + low, "the latency said to be {low} (before: {usual})");
 }
 
-#[test]
-fn activation_can_be_repeated_in_any_format() {
+fn activation_can_be_repeated_in_any_format<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let mut random = Random::for_test(0xAC71);
     let mut plugin = Plugin::new(&bundle);
     for _ in 0..12 {
@@ -178,12 +173,11 @@ fn activation_can_be_repeated_in_any_format() {
 
 /// Saved while it runs and loaded into another instance while that runs: the same values, and the
 /// same sound.
-#[test]
-fn state_goes_round_while_it_runs() {
+fn state_goes_round_while_it_runs<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let mut random = Random::for_test(0x57A7E);
-    let noise = noisy_speech(RATE, 0.5, 2, 104);
+    let noise = S::sound(RATE, 0.5, 2, 104);
     for _ in 0..6 {
         let mut one = offline(&bundle, RATE, 2);
         let values = one.random_values(&mut random, &[]);
@@ -214,15 +208,14 @@ fn state_goes_round_while_it_runs() {
 
 /// A damaged state is refused or read as far as it makes sense; either way the plugin goes on, and
 /// a refused one changes nothing.
-#[test]
-fn damaged_states_do_no_harm() {
+fn damaged_states_do_no_harm<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let mut random = Random::for_test(0xBAD);
     let mut plugin = offline(&bundle, RATE, 2);
     plugin.set("Amount", "37");
     let good = plugin.save();
-    let noise = noisy_speech(RATE, 0.05, 2, 105);
+    let noise = S::sound(RATE, 0.05, 2, 105);
     let ids: Vec<_> = plugin.params().iter().map(|p| p.id).collect();
     let values = |plugin: &mut Plugin| ids.iter().map(|&id| plugin.value(id)).collect::<Vec<_>>();
     let before = values(&mut plugin);
@@ -259,13 +252,12 @@ fn damaged_states_do_no_harm() {
 
 /// Values that come by flush and values that come with a block have the same effect; all of them may
 /// move at every block.
-#[test]
-fn automation_of_everything_stays_finite() {
+fn automation_of_everything_stays_finite<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let mut random = Random::for_test(0xA070);
     let mut plugin = offline(&bundle, RATE, 2);
-    let mut audio = noisy_speech(RATE, 3.0, 2, 106);
+    let mut audio = S::sound(RATE, 3.0, 2, 106);
     let mut at = 0;
     while at < audio[0].len() {
         let end = (at + 1 + random.below(700)).min(audio[0].len());
@@ -287,13 +279,12 @@ fn automation_of_everything_stays_finite() {
     assert!(audio.iter().flatten().all(|x| x.is_finite()) && peak(&audio) < 30.0, "peak {}", peak(&audio));
 }
 
-#[test]
-fn bad_input_is_gone_soon() {
+fn bad_input_is_gone_soon<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     for bad in [f32::NAN, f32::INFINITY, f32::MAX] {
         let mut plugin = offline(&bundle, RATE, 2);
-        let mut input = noisy_speech(RATE, 1.0, 2, 107);
+        let mut input = S::sound(RATE, 1.0, 2, 107);
         input[1][10_000..10_300].fill(bad);
         let out = plugin.run(&input, Blocks::Of(256), MAX_BLOCK);
         assert!(out.iter().flatten().all(|x| x.is_finite()), "{bad}: not finite");
@@ -302,15 +293,14 @@ fn bad_input_is_gone_soon() {
 }
 
 /// Deactivated and activated again without audio in between, with its bypass on: still the input.
-#[test]
-fn bypass_is_the_delayed_input_bit_for_bit() {
+fn bypass_is_the_delayed_input_bit_for_bit<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let mut plugin = offline(&bundle, 44_100.0, 2);
-    plugin.set("Bypass", "on");
+    plugin.set_all::<S>(BYPASS);
     plugin.deactivate();
     plugin.activate(44_100.0, MAX_BLOCK);
-    let input = noisy_speech(44_100.0, 0.5, 2, 108);
+    let input = S::sound(44_100.0, 0.5, 2, 108);
     let out = plugin.run(&input, Blocks::Of(441), MAX_BLOCK);
     let null = null_db(&out, &delayed(&input, plugin.latency()), 0);
     assert_eq!(null, f64::NEG_INFINITY, "{null:.1} dBFS");
@@ -318,10 +308,9 @@ fn bypass_is_the_delayed_input_bit_for_bit() {
 
 /// Twenty instances, as in a session that opens: making and activating them holds the host up for
 /// less than a second in all, and every one passes audio at once.
-#[test]
-fn twenty_instances_do_not_hold_up_the_host() {
+fn twenty_instances_do_not_hold_up_the_host<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let start = Instant::now();
     let mut plugins: Vec<Plugin> = (0..20)
         .map(|_| {
@@ -339,18 +328,17 @@ fn twenty_instances_do_not_hold_up_the_host() {
     assert!(took < Duration::from_secs(1), "twenty instances took {took:?}");
     println!("twenty instances: {took:?}");
     for plugin in &mut plugins {
-        plugin.wait_until_ready(2);
+        plugin.wait_until_ready::<S>(2);
     }
     println!("all ready after {:?}", start.elapsed());
 }
 
 /// Silence costs no more than sound: no denormals, no work for nothing.
-#[test]
-fn silence_costs_no_more_than_sound() {
+fn silence_costs_no_more_than_sound<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let mut plugin = offline(&bundle, RATE, 2);
-    let sound = noisy_speech(RATE, 2.0, 2, 109);
+    let sound = S::sound(RATE, 2.0, 2, 109);
     let silence = vec![vec![0.0; sound[0].len()]; 2];
     plugin.run(&sound, Blocks::Of(512), MAX_BLOCK);
     let mut time = |input: &[Vec<f32>]| {
@@ -369,10 +357,9 @@ fn silence_costs_no_more_than_sound() {
 }
 
 /// Loaded, used and dropped a hundred times: no crash and no thread left behind.
-#[test]
-fn instances_come_and_go() {
+fn instances_come_and_go<S: Subject>() {
     let _alone = alone();
-    let bundle = Bundle::denoise();
+    let bundle = Bundle::of::<S>();
     let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
     let noise = vec![white(512, 0.1, 1), white(512, 0.1, 2)];
     let mut after_ten = 0;
@@ -395,10 +382,28 @@ fn instances_come_and_go() {
 }
 
 /// A short soak; the long one is `cargo xtask soak --seconds 600`.
-#[test]
-fn three_seconds_in_real_time_with_moving_parameters() {
+fn three_seconds_in_real_time_with_moving_parameters<S: Subject>() {
     let _alone = alone();
-    let report = std::thread::spawn(|| plainsong_tests::soak::denoise_plugin(3.0, 5)).join().expect("no panic");
+    let report = std::thread::spawn(|| plainsong_tests::soak::plugin::<S>(3.0, 5)).join().expect("no panic");
     println!("{report}");
     report.verdict(0.05).unwrap_or_else(|e| panic!("{e}"));
 }
+
+plainsong_tests::for_subjects!(
+    parameters_are_the_engines,
+    the_plugin_nulls_with_the_engine,
+    in_real_time_the_plugin_nulls_with_the_engine_once_it_is_ready,
+    the_output_does_not_depend_on_the_block,
+    latency_reported_is_latency_measured,
+    the_mode_can_change_while_it_runs,
+    activation_can_be_repeated_in_any_format,
+    state_goes_round_while_it_runs,
+    damaged_states_do_no_harm,
+    automation_of_everything_stays_finite,
+    bad_input_is_gone_soon,
+    bypass_is_the_delayed_input_bit_for_bit,
+    twenty_instances_do_not_hold_up_the_host,
+    silence_costs_no_more_than_sound,
+    instances_come_and_go,
+    three_seconds_in_real_time_with_moving_parameters
+);

@@ -3,9 +3,9 @@
 //! `xvfb-run -a cargo test --release --workspace --test editor`.
 
 use clack_extensions::gui::{GuiApiType, GuiConfiguration, GuiSize, Window};
-use plainsong_tests::audio::noisy_speech;
 use plainsong_tests::clap::{Bundle, Plugin};
 use plainsong_tests::engine::Blocks;
+use plainsong_tests::subject::Subject;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use x11rb::connection::Connection;
@@ -116,9 +116,8 @@ fn wait_for_picture(plugin: &mut Plugin, parent: &Parent, size: GuiSize) -> usiz
     }
 }
 
-#[test]
-fn it_paints_while_audio_runs() {
-    let bundle = Bundle::denoise();
+fn it_paints_while_audio_runs<S: Subject>() {
+    let bundle = Bundle::of::<S>();
     let mut plugin = Plugin::new(&bundle);
     plugin.activate(48_000.0, 512);
     let parent = Parent::new();
@@ -126,15 +125,14 @@ fn it_paints_while_audio_runs() {
     assert!(size.width >= 300 && size.height >= 200, "{} x {}", size.width, size.height);
     let colours = wait_for_picture(&mut plugin, &parent, size);
     assert!(colours > 20, "after ten seconds the editor shows {colours} colours: it does not paint");
-    let input = noisy_speech(48_000.0, 2.0, 2, 1);
+    let input = S::sound(48_000.0, 2.0, 2, 1);
     let out = plugin.run(&input, Blocks::Of(512), 512);
     assert!(out.iter().flatten().all(|x| x.is_finite()));
     close(&mut plugin);
 }
 
-#[test]
-fn it_opens_and_closes_fifty_times() {
-    let bundle = Bundle::denoise();
+fn it_opens_and_closes_fifty_times<S: Subject>() {
+    let bundle = Bundle::of::<S>();
     let mut plugin = Plugin::new(&bundle);
     plugin.activate(48_000.0, 512);
     let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
@@ -160,9 +158,8 @@ fn it_opens_and_closes_fifty_times() {
     assert!(threads() <= after_five + 2, "{after_five} threads after five rounds, {} after fifty", threads());
 }
 
-#[test]
-fn two_instances_have_editors_at_the_same_time() {
-    let bundle = Bundle::denoise();
+fn two_instances_have_editors_at_the_same_time<S: Subject>() {
+    let bundle = Bundle::of::<S>();
     let mut plugins = [Plugin::new(&bundle), Plugin::new(&bundle)];
     let parents = [Parent::new(), Parent::new()];
     let sizes: Vec<GuiSize> = plugins.iter_mut().zip(&parents).map(|(plugin, parent)| open(plugin, parent)).collect();
@@ -172,3 +169,5 @@ fn two_instances_have_editors_at_the_same_time() {
         close(plugin);
     }
 }
+
+plainsong_tests::for_subjects!(it_paints_while_audio_runs, it_opens_and_closes_fifty_times, two_instances_have_editors_at_the_same_time);

@@ -204,7 +204,7 @@ def write(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> fl
         with torch.no_grad():
             parts.append(full_mask(*net(torch.from_numpy(part)[None], level_keep(mode)))[0].numpy())
     (folder / "parity").mkdir(exist_ok=True)
-    x.astype("<f4").tofile(folder / "parity" / "input.f32")
+    x.astype("<f4").tofile(folder / "parity" / "spectrum.f32")
     np.concatenate(parts).astype("<f4").tofile(folder / "parity" / "mask.f32")
     write_manifest(net, mode, folder, figures)
     return error
@@ -219,12 +219,14 @@ def write_manifest(net: Net, mode: Mode, folder: Path, figures: dict | None = No
         'authors = "Plainsong contributors"', f'license = "{LICENSE}"',
         f"window_ms = {mode.window_ms}", f"hop_ms = {mode.hop_ms}",
         f"synthesis_ms = {mode.synthesis_ms}", f'window = "{mode.kind}"',
-        f"bins = {BINS}", "bin_hz = 50", 'input = "complex-spectrum"', 'output = "complex-mask"',
+        f"bins = {BINS}", "bin_hz = 50",
         'file = "model.onnx"', f'sha256 = "{digest}"', "",
     ]
-    for k, s in net.state_shapes().items():
-        lines += ["[[states]]", f'name = "{k}"', f"shape = {s}", ""]
-    lines += ["# parity/input.f32 and parity/mask.f32: little-endian f32 [frames, 481, 2];",
+    tensors = [("inputs", "spectrum", [1, BINS, 2]), ("outputs", "mask", [1, BINS, 2])]
+    tensors += [("states", k, s) for k, s in net.state_shapes().items()]
+    for kind, k, s in tensors:
+        lines += [f"[[{kind}]]", f'name = "{k}"', f"shape = {s}", ""]
+    lines += ["# parity/: one file a tensor, little-endian f32 [frames, ...];",
               "# all states are set to zero before frame 0 and before frame `reset`.",
               "[parity]", f"frames = {PARITY_FRAMES}", f"reset = {PARITY_RESET}", "tolerance = 1e-4", ""]
     if figures:

@@ -46,7 +46,7 @@ def main():
     args = parser.parse_args()
     audio = speech(SECONDS)
     peers = {"DeepFilterNet3": DeepFilterNet3(), "RNNoise 0.2": RNNoise()}
-    ours = {"Plainsong": [], "Plainsong low latency": ["--low-latency"]}
+    ours = {"Plainsong": [], "Plainsong low latency": ["--set", "low-latency=on"]}
     cost = {name: [] for name in (*ours, *peers)}
     for _ in range(args.rounds):
         for name, extra in ours.items():

@@ -1,18 +1,19 @@
 //! What an engine costs: in a tight loop, and paced as a host paces it.
 
-use clap::{Parser, ValueEnum};
-use dsp_core::engines::denoise::{Denoise, Settings};
-use dsp_core::params::FromValues as _;
-use dsp_core::processor::{Format, Processor};
+use crate::render::engine::{self, Driver, ENGINES};
+use clap::Parser;
+use dsp_core::params;
+use dsp_core::processor::{Error, Format, Frame, Observer};
 use dsp_core::units::Hz;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Measure an engine's cost at 48 kHz on one thread. Prints one line of JSON.
+/// Measure an engine's cost on one thread. Prints one line of JSON.
 #[derive(Parser)]
 pub struct Args {
-    /// The engine.
-    engine: Engine,
+    /// The engine, as in `render`.
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(ENGINES.iter().map(|entry| entry.name)))]
+    engine: String,
     /// Seconds of audio in the tight loop.
     #[arg(long, default_value_t = 30.0)]
     seconds: f64,
@@ -22,20 +23,13 @@ pub struct Args {
     /// Channels.
     #[arg(long, default_value_t = 1)]
     channels: usize,
-    /// The low-latency mode.
-    #[arg(long)]
-    low_latency: bool,
+    /// Sample rate in hertz.
+    #[arg(long, default_value_t = 48_000.0)]
+    rate: f64,
+    /// Set a parameter; may be given many times.
+    #[arg(long, value_name = "ID=VALUE")]
+    set: Vec<String>,
 }
-
-/// Engines that can be measured.
-#[derive(Clone, Copy, ValueEnum)]
-enum Engine {
-    /// The denoiser.
-    Denoise,
-}
-
-const RATE: f64 = 48_000.0;
-const BLOCK: usize = 480;
 
 /// Measures and prints.
 pub fn run(args: Args) -> ExitCode {
@@ -51,62 +45,103 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-/// Voiced sound with pauses in noise: neither silence nor a steady tone.
-fn signal(samples: usize) -> Vec<f32> {
+/// Level of the sibilants in [`signal`], linear: as loud as the vowels.
+const SIBILANT: f32 = 0.3;
+
+/// Voiced sound with strong sibilants and pauses in noise: neither silence nor a steady tone, and
+/// something to do for every engine.
+fn signal(samples: usize, rate: f64) -> Vec<f32> {
     let mut seed = 7_u32;
-    let mut phase = 0.0_f32;
+    let (mut phase, mut last) = (0.0_f32, 0.0);
     (0..samples)
         .map(|n| {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let noise = (seed >> 8) as f32 / (1 << 23) as f32 - 1.0;
-            let seconds = n as f32 / RATE as f32;
-            phase = (phase + (120.0 + 30.0 * (seconds * 2.0).sin()) / RATE as f32).fract();
+            let seconds = n as f32 / rate as f32;
+            phase = (phase + (120.0 + 30.0 * (seconds * 2.0).sin()) / rate as f32).fract();
             let voiced = if (seconds * 1.3).fract() < 0.7 { (phase - 0.5) * 0.3 } else { 0.0 };
-            voiced + 0.02 * noise
+            // White noise less its last sample rises with frequency, as an s does.
+            let hiss = if (seconds * 2.1).fract() < 0.25 { SIBILANT * (noise - last) } else { 0.0 };
+            last = noise;
+            voiced + hiss + 0.02 * noise
         })
         .collect()
 }
 
-fn measure(args: &Args) -> Result<String, dsp_core::processor::Error> {
-    let Engine::Denoise = args.engine;
-    let format = Format::new(Hz(RATE), args.channels)?;
-    let settings = Settings { low_latency: args.low_latency, ..Settings::default() };
-    let mut engine = Denoise::with_builtin_models(format)?;
-    let input = signal((args.seconds.max(args.paced) * RATE) as usize + BLOCK);
-    let mut audio = vec![vec![0.0_f32; BLOCK]; args.channels];
-    let mut one = |start: usize| {
-        audio.iter_mut().for_each(|channel| channel.copy_from_slice(&input[start..start + BLOCK]));
-        let mut slices: Vec<&mut [f32]> = audio.iter_mut().map(|channel| &mut channel[..]).collect();
-        engine.process(&mut slices, &settings, &mut ());
+/// What the engine's frames tell.
+#[derive(Default)]
+struct Frames {
+    /// Of one, in seconds.
+    seconds: f32,
+    count: usize,
+    /// Of them, those in which something was turned down by 0.1 dB or more.
+    reduced: usize,
+}
+
+impl Observer for Frames {
+    fn frame(&mut self, frame: &Frame<'_>) {
+        self.seconds = frame.seconds;
+        self.count += 1;
+        self.reduced += usize::from(frame.gain.iter().any(|gain| *gain < 0.99));
+    }
+}
+
+fn values(args: &Args, entry: &engine::Entry) -> Result<Vec<f32>, Error> {
+    let mut values = params::defaults(entry.params);
+    for pair in &args.set {
+        let (id, text) = pair.split_once('=').unwrap_or((pair, ""));
+        let index = params::index_of(entry.params, id)?;
+        values[index] = entry.params[index].parse(text)?;
+    }
+    Ok(values)
+}
+
+fn measure(args: &Args) -> Result<String, Error> {
+    let Some(entry) = engine::find(&args.engine) else { return Err(Error::Preset(format!("there is no engine \"{}\"", args.engine))) };
+    let mut engine = (entry.make)(Format::new(Hz(args.rate), args.channels)?, &values(args, entry)?)?;
+    let input = signal((args.seconds.max(args.paced).max(1.0) * args.rate) as usize, args.rate);
+    let run = |engine: &mut dyn Driver, block: usize, seconds: f64, frames: &mut Frames, before: &mut dyn FnMut(usize)| -> Vec<Duration> {
+        let mut audio = vec![vec![0.0_f32; block]; args.channels];
+        let blocks = ((seconds * args.rate) as usize / block).min(input.len() / block);
+        let one = |index: usize| {
+            before(index);
+            audio.iter_mut().for_each(|channel| channel.copy_from_slice(&input[index * block..(index + 1) * block]));
+            let mut slices: Vec<&mut [f32]> = audio.iter_mut().map(|channel| &mut channel[..]).collect();
+            let started = Instant::now();
+            engine.process(&mut slices, frames);
+            started.elapsed()
+        };
+        (0..blocks).map(one).collect()
     };
-    let starts = |seconds: f64| (0..(seconds * RATE) as usize).step_by(BLOCK);
-
-    let started = Instant::now();
-    starts(args.seconds).for_each(&mut one);
-    let rtf = started.elapsed().as_secs_f64() / args.seconds;
-
+    // A second to warm up, which also tells the hop.
+    let mut frames = Frames::default();
+    run(engine.as_mut(), 480, 1.0, &mut frames, &mut |_| {});
+    let hop_seconds = if frames.seconds > 0.0 { f64::from(frames.seconds) } else { 0.01 };
+    let hop = ((hop_seconds * args.rate).round() as usize).max(1);
+    engine.reset();
+    frames = Frames::default();
+    let sum = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64();
+    let times = run(engine.as_mut(), hop, args.seconds, &mut frames, &mut |_| {});
     let mut report = serde_json::json!({
-        "engine": Settings::ENGINE, "channels": args.channels, "low_latency": args.low_latency,
-        "loop_seconds": args.seconds, "loop_rtf": rtf,
+        "engine": entry.name, "channels": args.channels, "rate_hz": args.rate, "set": args.set,
+        "hop_ms": hop_seconds * 1e3,
+        "loop_seconds": args.seconds, "loop_rtf": sum(&times) / args.seconds,
+        "frames_reduced": frames.reduced as f64 / frames.count.max(1) as f64,
     });
     if args.paced > 0.0 {
-        let hop = Duration::from_secs_f64(BLOCK as f64 / RATE);
-        let mut times = Vec::new();
         let began = Instant::now();
-        for (index, start) in starts(args.paced).enumerate() {
-            if let Some(wait) = (hop * index as u32).checked_sub(began.elapsed()) {
+        let mut wait = |index: usize| {
+            if let Some(wait) = Duration::from_secs_f64(hop_seconds * index as f64).checked_sub(began.elapsed()) {
                 std::thread::sleep(wait);
             }
-            let started = Instant::now();
-            one(start);
-            times.push(started.elapsed().as_secs_f64());
-        }
-        times.sort_by(f64::total_cmp);
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-        report["paced_rtf"] = (times.iter().sum::<f64>() / args.paced).into();
+        };
+        let mut times = run(engine.as_mut(), hop, args.paced, &mut frames, &mut wait);
+        report["paced_rtf"] = (sum(&times) / args.paced).into();
+        times.sort();
+        let at = |share: f64| times.get(((times.len().max(1) - 1) as f64 * share) as usize).map_or(0.0, Duration::as_secs_f64);
         report["paced_p50_us"] = (at(0.5) * 1e6).into();
         report["paced_p99_us"] = (at(0.99) * 1e6).into();
-        report["p99_share_of_hop"] = (at(0.99) / hop.as_secs_f64()).into();
+        report["p99_share_of_hop"] = (at(0.99) / hop_seconds).into();
     }
     Ok(report.to_string())
 }

@@ -106,6 +106,14 @@ fn pack(args: &Args) -> Result<(), String> {
     Ok(())
 }
 
+/// Packages of bundler.toml.
+///
+/// # Errors
+/// When that file cannot be read.
+pub fn packages() -> Result<Vec<String>, String> {
+    Ok(plugins(&[])?.into_iter().map(|plugin| plugin.package).collect())
+}
+
 /// Plugins of bundler.toml, all or those named.
 fn plugins(wanted: &[String]) -> Result<Vec<Plugin>, String> {
     let path = root().join("bundler.toml");

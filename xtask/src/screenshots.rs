@@ -3,13 +3,16 @@
 //! Linux only: the editor runs on a virtual screen (`Xvfb`, drawn by Mesa's llvmpipe), the pointer is
 //! moved by `xdotool` and the picture taken by ImageMagick's `import`.
 
-use crate::test::command::{Run, release_folder, root};
-use std::path::PathBuf;
+use crate::bundle::packages;
+use crate::test::command::{Run, release_folder, root, target_folder};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 /// Programs that must be there.
 const PROGRAMS: [&str; 4] = ["Xvfb", "xdotool", "import", "openbox"];
+/// Where the pointer shows no tooltip, in points of the window: between the pictures and the controls.
+const ASIDE: [&str; 2] = ["500", "421"];
 /// The virtual screen.
 const DISPLAY: &str = ":97";
 
@@ -19,14 +22,19 @@ pub struct Args {
     /// What plays, as WAV at 48 kHz
     #[arg(long, default_value = "samples/noisy.wav")]
     sound: PathBuf,
-    /// Take only the picture of this name
+    /// Take only the pictures whose name begins so
     #[arg(long)]
     only: Option<String>,
+    /// Where the pictures go
+    #[arg(long, default_value = "docs/screenshots")]
+    to: PathBuf,
 }
 
-/// One picture: its file, the parameters, and what is done before it is taken.
+/// One picture: its file, the plugin with its parameters, and what is done before it is taken.
 struct Shot {
     name: &'static str,
+    /// Package of bundler.toml.
+    package: &'static str,
     parameters: &'static [&'static str],
     /// Sound that plays before, in seconds.
     seconds: u64,
@@ -36,34 +44,45 @@ struct Shot {
     zoomed: bool,
 }
 
+const fn shot(package: &'static str, name: &'static str, parameters: &'static [&'static str], seconds: u64) -> Shot {
+    Shot { name, package, parameters, seconds, actions: &[], zoomed: false }
+}
+
+/// A voice without noise at a bright microphone: something for a de-esser to do.
+const SHARP: &[&str] = &["--bright", "9"];
+
 const SHOTS: &[Shot] = &[
-    Shot { name: "denoise", parameters: &["limit=24", "release=30"], seconds: 11, actions: &[], zoomed: false },
+    shot("denoise", "denoise", &["limit=24", "release=30"], 11),
     Shot {
-        name: "denoise-spectrogram",
-        parameters: &["limit=24", "release=30", "high=80"],
-        seconds: 11,
         actions: &["mousemove --window {w} 858 72 click 1"],
-        zoomed: false,
+        ..shot("denoise", "denoise-spectrogram", &["limit=24", "release=30", "high=80"], 11)
     },
-    Shot { name: "denoise-presets", parameters: &[], seconds: 5, actions: &["mousemove --window {w} 460 23 click 1"], zoomed: false },
-    Shot { name: "denoise-card", parameters: &[], seconds: 4, actions: &["mousemove --window {w} 875 647 click 1"], zoomed: false },
+    Shot { actions: &["mousemove --window {w} 460 23 click 1"], ..shot("denoise", "denoise-presets", &[], 5) },
+    Shot { actions: &["mousemove --window {w} 875 647 click 1"], ..shot("denoise", "denoise-card", &[], 4) },
     Shot {
-        name: "denoise-typing",
-        parameters: &["limit=18"],
-        seconds: 5,
         actions: &["mousemove --window {w} 230 533 click 3", "type --delay 80 21.5"],
-        zoomed: false,
+        ..shot("denoise", "denoise-typing", &["limit=18"], 5)
     },
     Shot {
-        name: "denoise-zoom",
-        parameters: &["bypass=off", "listen=removed"],
-        seconds: 6,
         actions: &["key ctrl+Page_Up", "key ctrl+Page_Up"],
         zoomed: true,
+        ..shot("denoise", "denoise-zoom", &["bypass=off", "listen=removed"], 6)
     },
+    shot("deesser", "deesser", SHARP, 11),
+    Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
+    shot("deesser", "deesser-natural", &[], 9),
 ];
 
-/// Takes the pictures into `docs/screenshots`.
+/// The sound without its noise, rendered below target/.
+fn clean(sound: &Path) -> Result<PathBuf, String> {
+    let clean = target_folder().join("screenshots/clean.wav");
+    let program = std::env::current_exe().map_err(|e| format!("this program: {e}"))?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let run = Run::new(&program).args(&["render", "denoise", &text(sound), "-o", &text(&clean), "--bits", "16", "--overwrite", "--quiet"]);
+    if run.succeeds() { Ok(clean) } else { Err("the sound could not be cleaned; see above".into()) }
+}
+
+/// Takes the pictures.
 pub fn run(args: Args) -> ExitCode {
     match take(&args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,18 +136,31 @@ fn take(args: &Args) -> Result<(), String> {
     if !sound.is_file() {
         return Err(format!("{} is missing; name another file with --sound", sound.display()));
     }
-    if !Run::cargo(&["build", "--release", "-p", "denoise", "--features", "standalone", "--example", "editor-shot"]).succeeds() {
-        return Err("the editor does not build; on Debian it needs libasound2-dev and libjack-jackd2-dev".into());
+    let wanted: Vec<&Shot> = SHOTS.iter().filter(|shot| args.only.as_ref().is_none_or(|only| shot.name.starts_with(only))).collect();
+    let packages: Vec<String> = packages()?.into_iter().filter(|package| wanted.iter().any(|shot| shot.package == package)).collect();
+    if packages.is_empty() {
+        return Err("there is no such picture".into());
     }
-    let program = release_folder().join("examples/editor-shot");
-    let folder = root().join("docs/screenshots");
+    let examples: Vec<String> = packages.iter().map(|package| format!("{package}-shot")).collect();
+    let features: Vec<String> = packages.iter().map(|package| format!("{package}/standalone")).collect();
+    let features = features.join(",");
+    let mut build = vec!["build", "--release", "--features", &features];
+    packages.iter().for_each(|package| build.extend(["-p", package]));
+    examples.iter().for_each(|example| build.extend(["--example", example]));
+    if !Run::cargo(&build).succeeds() {
+        return Err("the editors do not build; on Debian they need libasound2-dev and libjack-jackd2-dev".into());
+    }
+    let clean = clean(&sound)?;
+    let folder = root().join(&args.to);
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let _screen = start("Xvfb", &[DISPLAY, "-screen", "0", "1720x1120x24"])?;
     pause(1500);
     let _manager = start("openbox", &[])?;
     pause(500);
-    for shot in SHOTS.iter().filter(|shot| args.only.as_ref().is_none_or(|only| only == shot.name)) {
-        let mut arguments: Vec<&str> = vec![sound.to_str().ok_or("the sound's path is no text")?];
+    for shot in wanted {
+        let played = if shot.package == "denoise" { &sound } else { &clean };
+        let program = release_folder().join(format!("examples/{}-shot", shot.package));
+        let mut arguments: Vec<&str> = vec![played.to_str().ok_or("the sound's path is no text")?];
         arguments.extend(shot.parameters);
         let _editor = start(program.to_str().ok_or("the program's path is no text")?, &arguments)?;
         let search = ["search", "--sync", "--onlyvisible", "--name", "Plainsong"];
@@ -136,7 +168,7 @@ fn take(args: &Args) -> Result<(), String> {
         let window = window.lines().last().unwrap_or_default().to_owned();
         let _ = read("xdotool", &["windowactivate", "--sync", &window]);
         // Where the pointer shows no tooltip.
-        let _ = read("xdotool", &["mousemove", "--window", &window, "725", "480"]);
+        let _ = read("xdotool", &["mousemove", "--window", &window, ASIDE[0], ASIDE[1]]);
         pause(shot.seconds * 1000);
         for action in shot.actions {
             let action = action.replace("{w}", &window);
@@ -144,7 +176,7 @@ fn take(args: &Args) -> Result<(), String> {
             let _ = read("xdotool", &words);
             pause(900);
             if action.starts_with("mousemove") && !action.contains("click 3") {
-                let _ = read("xdotool", &["mousemove", "--window", &window, "725", "480"]);
+                let _ = read("xdotool", &["mousemove", "--window", &window, ASIDE[0], ASIDE[1]]);
                 pause(600);
             }
         }

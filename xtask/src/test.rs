@@ -31,7 +31,7 @@ pub struct Args {
 /// Arguments of `soak`.
 #[derive(clap::Args)]
 pub struct SoakArgs {
-    /// Seconds for each subject: the engine, then the CLAP plugin
+    /// Seconds for each subject: of each product the engine, then the CLAP plugin
     #[arg(long, default_value_t = 600)]
     seconds: u32,
     /// Percent of blocks that may miss their deadline
@@ -40,6 +40,9 @@ pub struct SoakArgs {
     /// Only this subject: engine or plugin
     #[arg(long)]
     only: Option<String>,
+    /// Only this product, by its engine's name: denoise, deess
+    #[arg(long)]
+    product: Option<String>,
     /// Seed of the parameter changes
     #[arg(long, default_value_t = 1)]
     seed: u32,
@@ -124,8 +127,10 @@ pub fn soak(args: SoakArgs) -> ExitCode {
     let mut run = Run::new(&binary("soak"));
     run = run.args(&["--seconds", &args.seconds.to_string(), "--seed", &args.seed.to_string()]);
     run = run.args(&["--allow-missed", &args.allow_missed.to_string()]);
-    if let Some(only) = &args.only {
-        run = run.args(&["--only", only]);
+    for (flag, value) in [("--only", &args.only), ("--product", &args.product)] {
+        if let Some(value) = value {
+            run = run.args(&[flag, value]);
+        }
     }
     if run.one().failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -158,7 +163,7 @@ fn deny() -> Counts {
 
 /// Makes the bundles that the hosts load.
 fn bundle() -> Counts {
-    Run::new(&binary("xtask")).args(&["bundle", "denoise", "--release"]).one()
+    Run::new(&binary("xtask")).args(&["bundle", "--release"]).one()
 }
 
 /// The plugin in this project's CLAP host.

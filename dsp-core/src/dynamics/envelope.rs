@@ -14,6 +14,12 @@ const FULL: i64 = 1 << 30;
 /// Depths below this, -140 dB of the signal, end: a release would not come to rest by itself.
 const END: f64 = 1e-7;
 
+/// A depth as a whole number, rounded up; nothing stays nothing.
+#[inline]
+fn whole(depth: f64) -> i64 {
+    if depth > 0.0 { (depth * FULL as f64) as i64 + 1 } else { 0 }
+}
+
 /// How the gain comes back, as factors per sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Return {
@@ -48,6 +54,10 @@ pub(super) struct Envelope {
     means: [SlidingMean; 2],
     fast: f64,
     lasting: f64,
+    /// Samples in a row that need nothing.
+    quiet: usize,
+    /// Nothing but zeros is left anywhere: as long as nothing is needed, time can stand still.
+    resting: bool,
 }
 
 impl Envelope {
@@ -62,6 +72,8 @@ impl Envelope {
             means: [SlidingMean::new(most + 2), SlidingMean::new(most + 2)],
             fast: 0.0,
             lasting: 0.0,
+            quiet: 0,
+            resting: false,
         }
     }
 
@@ -71,6 +83,7 @@ impl Envelope {
         self.hold.reset();
         self.means.iter_mut().for_each(SlidingMean::reset);
         (self.fast, self.lasting) = (0.0, 0.0);
+        (self.quiet, self.resting) = (0, false);
     }
 
     /// Takes the depth (0 to 1) that is needed from this sample to the next, and gives the gain for the
@@ -78,8 +91,15 @@ impl Envelope {
     /// moves by one sample at most from call to call.
     #[inline]
     pub(super) fn step(&mut self, need: f32, ahead: usize, back: &Return) -> f32 {
+        if need > 0.0 {
+            (self.quiet, self.resting) = (0, false);
+        } else if self.resting {
+            return 1.0;
+        } else {
+            self.quiet += 1;
+        }
         let mask = self.waiting.len() as u64 - 1;
-        self.waiting[(self.time & mask) as usize] = (f64::from(need) * FULL as f64).ceil() as i64;
+        self.waiting[(self.time & mask) as usize] = whole(f64::from(need));
         self.time += 1;
         // All needs up to `ahead` samples ahead of the one that comes out.
         while self.taken + (self.most - ahead) as u64 + 1 <= self.time {
@@ -87,12 +107,13 @@ impl Envelope {
             self.taken += 1;
         }
         // From the interval before the sample that comes out: it ends at that sample.
-        let held = self.hold.since(self.time.saturating_sub(self.most as u64 + 2)) as f64 / FULL as f64;
+        let held = self.hold.since(self.time.saturating_sub(self.most as u64 + 2)) as f64 * (1.0 / FULL as f64);
         let depth = self.release(held, back);
         let first = ahead / 2 + 1;
-        let mean = self.means[0].push((depth * FULL as f64).ceil() as i64, first);
+        let mean = self.means[0].push(whole(depth), first);
         let mean = self.means[1].push(mean, ahead + 2 - first);
-        (1.0 - mean as f64 / FULL as f64).max(0.0) as f32
+        self.resting = mean == 0 && depth == 0.0 && self.quiet > 2 * self.waiting.len() && self.means[0].is_zero();
+        (1.0 - mean as f64 * (1.0 / FULL as f64)).max(0.0) as f32
     }
 
     /// The depth as it comes back from what was held, never less than it.

@@ -59,17 +59,24 @@ pub(super) struct SlidingMean {
     at: usize,
     count: usize,
     sum: i64,
+    /// The last window and one over it.
+    inverse: (usize, f64),
 }
 
 impl SlidingMean {
     /// For windows of at most `most` values. The sum must fit: `most` times the largest value.
     pub(super) fn new(most: usize) -> Self {
-        Self { ring: vec![0; (most + 1).next_power_of_two()], at: 0, count: 0, sum: 0 }
+        Self { ring: vec![0; (most + 1).next_power_of_two()], at: 0, count: 0, sum: 0, inverse: (1, 1.0) }
     }
 
     pub(super) fn reset(&mut self) {
         self.ring.fill(0);
         (self.at, self.count, self.sum) = (0, 0, 0);
+    }
+
+    /// True when the last mean was of nothing but zeros.
+    pub(super) fn is_zero(&self) -> bool {
+        self.sum == 0
     }
 
     /// Takes a value (zero or above) and gives the mean of the last `window`, rounded up. Before the
@@ -85,9 +92,11 @@ impl SlidingMean {
             self.sum -= self.ring[(self.at + self.ring.len() - self.count) & mask];
             self.count -= 1;
         }
-        // Division of floats is several times faster than that of whole numbers; what it may lack is
-        // less than the one that is added.
-        if self.sum == 0 { 0 } else { (self.sum as f64 / window as f64) as i64 + 1 }
+        if self.inverse.0 != window {
+            self.inverse = (window, 1.0 / window as f64);
+        }
+        // What the product may lack is less than the one that is added.
+        if self.sum == 0 { 0 } else { (self.sum as f64 * self.inverse.1) as i64 + 1 }
     }
 }
 

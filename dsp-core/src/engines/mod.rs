@@ -1,5 +1,54 @@
 //! Whole chains, each an owner of everything between its input and its output.
 
+pub mod deess;
 pub mod denoise;
 pub mod limiter;
 pub mod master;
+
+use crate::params::FromValues;
+use crate::processor::{Error, Format, Processor};
+
+/// An engine as the plugins, the renderer, the benchmark and the tests drive it: a processor with
+/// parameters, and with models that are loaded off the audio thread and installed on it. An engine
+/// without models has `Models = ()` and is always ready.
+pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send> + Default + Send + 'static {
+    /// The models of one instance.
+    type Models: Send + 'static;
+
+    /// Loads (or takes from the process-wide cache) the built-in models for a format, reserves their
+    /// memory and warms them up. Takes up to 0.5 s the first time in a process; never call it on the
+    /// audio thread.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when a model does not load.
+    fn load(format: Format) -> Result<Box<Self::Models>, Error>;
+
+    /// Installs models made for this engine's format, on the audio thread (no allocation, nothing is
+    /// dropped), and gives the old ones back, to be dropped elsewhere. Models for fewer channels are
+    /// given straight back.
+    fn install(&mut self, models: Box<Self::Models>) -> Option<Box<Self::Models>>;
+
+    /// True when models are installed. Until then the delayed input passes.
+    fn is_ready(&self) -> bool;
+
+    /// In real time a model's step that takes longer than a hop is counted as late and the next frame
+    /// passes dry. Offline (the default) nothing is ever late.
+    fn set_realtime(&mut self, realtime: bool);
+
+    /// Frames that passed dry because a step was late, since `prepare`.
+    fn late_frames(&self) -> u64;
+
+    /// Ids of the models that are used with these settings.
+    fn model_ids(settings: &Self::Settings) -> &'static [&'static str];
+
+    /// An engine with its built-in models, prepared: what offline callers want.
+    ///
+    /// # Errors
+    /// As [`Engine::load`] and [`Processor::prepare`].
+    fn with_builtin_models(format: Format) -> Result<Self, Error> {
+        let mut engine = Self::default();
+        engine.prepare(format)?;
+        engine.install(Self::load(format)?);
+        Ok(engine)
+    }
+}

@@ -1,22 +1,15 @@
 //! A streaming short-time Fourier transform with overlap-add, for any block size.
 
-use super::Windows;
-use crate::sample::usable;
+use super::{Analyser, Framer, Windows};
 use realfft::num_complex::Complex32;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealFftPlanner};
 use std::sync::Arc;
 
-/// What a channel keeps between blocks.
+/// What a channel keeps between frames.
 #[derive(Debug)]
 struct Channel {
-    /// The last samples in, oldest first, `[window]`.
-    history: Vec<f32>,
-    /// Samples of the hop that fills up, `[hop]`.
-    incoming: Vec<f32>,
     /// Sum of overlapping frames, `[synthesis]`.
     overlap: Vec<f32>,
-    /// Finished samples of one hop, `[hop]`.
-    outgoing: Vec<f32>,
     /// Spectrum of the last frame, `[bin]`.
     spectrum: Vec<Complex32>,
 }
@@ -26,16 +19,13 @@ struct Channel {
 /// The output is the input delayed by exactly [`Stft::latency`], whatever the lengths of the blocks.
 pub struct Stft {
     windows: Windows,
-    forward: Arc<dyn RealToComplex<f32>>,
+    framer: Framer,
+    analyser: Analyser,
     inverse: Arc<dyn ComplexToReal<f32>>,
     channels: Vec<Channel>,
-    /// Samples of the present hop that are in.
-    filled: usize,
     time: Vec<f32>,
     frequency: Vec<Complex32>,
     scratch: Vec<Complex32>,
-    /// Brings a spectrum to amplitude: a full-scale sine reads 1 in its bin.
-    scale: f32,
 }
 
 impl std::fmt::Debug for Stft {
@@ -47,27 +37,18 @@ impl std::fmt::Debug for Stft {
 impl Stft {
     /// For a number of channels.
     pub fn new(windows: Windows, channels: usize) -> Self {
-        let mut planner = RealFftPlanner::new();
         let length = windows.analysis.len();
-        let forward = planner.plan_fft_forward(length);
-        let inverse = planner.plan_fft_inverse(length);
+        let inverse = RealFftPlanner::new().plan_fft_inverse(length);
         let bins = length / 2 + 1;
-        let channel = || Channel {
-            history: vec![0.0; length],
-            incoming: vec![0.0; windows.hop],
-            overlap: vec![0.0; windows.synthesis.len()],
-            outgoing: vec![0.0; windows.hop],
-            spectrum: vec![Complex32::default(); bins],
-        };
+        let channel = || Channel { overlap: vec![0.0; windows.synthesis.len()], spectrum: vec![Complex32::default(); bins] };
         Self {
+            framer: Framer::new(windows.hop, length, channels),
+            analyser: Analyser::new(windows.analysis.clone()),
             channels: (0..channels).map(|_| channel()).collect(),
-            filled: 0,
             time: vec![0.0; length],
             frequency: vec![Complex32::default(); bins],
-            scratch: vec![Complex32::default(); forward.get_scratch_len().max(inverse.get_scratch_len())],
-            scale: 2.0 / windows.analysis.iter().sum::<f32>(),
+            scratch: vec![Complex32::default(); inverse.get_scratch_len()],
             windows,
-            forward,
             inverse,
         }
     }
@@ -89,54 +70,28 @@ impl Stft {
 
     /// Zeroes all history.
     pub fn reset(&mut self) {
-        self.filled = 0;
+        self.framer.reset();
         for channel in &mut self.channels {
-            channel.history.fill(0.0);
             channel.overlap.fill(0.0);
-            channel.outgoing.fill(0.0);
         }
     }
 
     /// Samples that can still be exchanged before a frame is due.
     pub fn until_frame(&self) -> usize {
-        self.windows.hop - self.filled
+        self.framer.until_frame()
     }
 
-    /// Takes `range` of a block in and, if `write`, puts finished samples in its place. At most
-    /// [`Stft::until_frame`] samples. Input that is not a number is taken as silence. True when a
-    /// frame is due: call [`Stft::analyse`], then [`Stft::synthesise`] for every channel.
+    /// As [`Framer::exchange`]. When a frame is due call [`Stft::analyse`], then [`Stft::synthesise`]
+    /// for every channel.
     pub fn exchange<'a>(&mut self, audio: impl Iterator<Item = &'a mut [f32]>, range: std::ops::Range<usize>, write: bool) -> bool {
-        let filled = self.filled;
-        for (channel, samples) in self.channels.iter_mut().zip(audio) {
-            let samples = &mut samples[range.clone()];
-            let slots = filled..filled + samples.len();
-            for (kept, &sample) in channel.incoming[slots.clone()].iter_mut().zip(samples.iter()) {
-                *kept = usable(sample);
-            }
-            if write {
-                samples.copy_from_slice(&channel.outgoing[slots]);
-            }
-        }
-        self.filled += range.len();
-        if self.filled < self.windows.hop {
-            return false;
-        }
-        self.filled = 0;
-        true
+        self.framer.exchange(audio, range, write)
     }
 
     /// Moves every channel's history on by one hop and computes its spectrum.
     pub fn analyse(&mut self) {
-        let hop = self.windows.hop;
-        for channel in &mut self.channels {
-            let kept = channel.history.len() - hop;
-            channel.history.copy_within(hop.., 0);
-            channel.history[kept..].copy_from_slice(&channel.incoming);
-            for ((out, &sample), &weight) in self.time.iter_mut().zip(&channel.history).zip(&self.windows.analysis) {
-                *out = sample * weight * self.scale;
-            }
-            // Lengths fit by construction, which is all that can fail.
-            let _ = self.forward.process_with_scratch(&mut self.time, &mut channel.spectrum, &mut self.scratch);
+        self.framer.advance();
+        for (index, channel) in self.channels.iter_mut().enumerate() {
+            self.analyser.analyse(self.framer.history(index), &mut channel.spectrum);
         }
     }
 
@@ -145,18 +100,11 @@ impl Stft {
         &self.channels[channel].spectrum
     }
 
-    /// The samples that a finished hop of this channel would be with nothing done, `[hop]`: the
-    /// input, delayed.
-    pub fn dry(&self, channel: usize) -> &[f32] {
-        let history = &self.channels[channel].history;
-        let start = history.len() - self.windows.latency();
-        &history[start..start + self.windows.hop]
-    }
-
     /// Multiplies a channel's spectrum by a mask, `[bin]`, adds the frame to the output, and gives
     /// the finished hop for what comes after.
     pub fn synthesise(&mut self, channel: usize, mask: &[Complex32]) -> (&mut [f32], &[f32]) {
         let hop = self.windows.hop;
+        let (outgoing, history) = self.framer.outgoing(channel);
         let channel = &mut self.channels[channel];
         for ((out, &bin), &gain) in self.frequency.iter_mut().zip(&channel.spectrum).zip(mask) {
             *out = bin * gain;
@@ -168,17 +116,17 @@ impl Stft {
         }
         let _ = self.inverse.process_with_scratch(&mut self.frequency, &mut self.time, &mut self.scratch);
         let length = self.time.len();
-        let scale = 1.0 / (self.scale * length as f32);
+        let scale = 1.0 / (self.analyser.scale() * length as f32);
         let start = length - channel.overlap.len();
         for ((sum, &sample), &weight) in channel.overlap.iter_mut().zip(&self.time[start..]).zip(&self.windows.synthesis) {
             *sum += sample * weight * scale;
         }
-        channel.outgoing.copy_from_slice(&channel.overlap[..hop]);
+        outgoing.copy_from_slice(&channel.overlap[..hop]);
         channel.overlap.copy_within(hop.., 0);
         let kept = channel.overlap.len() - hop;
         channel.overlap[kept..].fill(0.0);
-        let start = channel.history.len() - self.windows.synthesis.len();
-        (&mut channel.outgoing, &channel.history[start..start + hop])
+        let start = history.len() - self.windows.synthesis.len();
+        (outgoing, &history[start..start + hop])
     }
 }
 

@@ -4,15 +4,13 @@ use crate::units::Hz;
 use std::f64::consts::PI;
 
 /// Which pair of windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// 20 ms of square-root Hann for analysis and synthesis, 10 ms hop: 20 ms of delay.
-    #[serde(rename = "sqrt-hann")]
     SqrtHann,
     /// 20 ms for analysis with a short tail, 10 ms for synthesis, 5 ms hop: 10 ms of delay
     /// (D. Mauler and R. Martin, "A low delay, variable resolution, perfect reconstruction spectral
     /// analysis-synthesis system for speech enhancement", EUSIPCO 2007).
-    #[serde(rename = "asymmetric-sqrt-hann")]
     Asymmetric,
 }
 
@@ -36,6 +34,14 @@ const SHORT_HOP_MS: f64 = 5.0;
 /// Square root of a periodic Hann window of `length`, at `index`.
 fn sqrt_hann(index: usize, length: usize) -> f64 {
     (PI * index as f64 / length as f64).sin()
+}
+
+/// A window for analysis alone, `[sample]`, that favours what is new: half a Hann that rises over
+/// `rise` samples and half a one that falls over `fall` samples (in the manner of Mauler and Martin,
+/// above). Smooth at both ends, so that a vowel's low end does not leak into the bands of sibilants.
+pub fn recent(rise: usize, fall: usize) -> Vec<f32> {
+    let half = |index: usize, length: usize| 0.5 - 0.5 * (PI * index as f64 / length as f64).cos();
+    (0..rise).map(|n| half(n, rise)).chain((0..fall).map(|n| half(fall - n, fall))).map(|w| w as f32).collect()
 }
 
 impl Windows {
@@ -86,6 +92,15 @@ mod tests {
                     assert!((sum - 1.0).abs() < 1e-6, "{shape:?} at {rate}: {sum}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_window_of_what_is_new_rises_and_falls_once() {
+        for (rise, fall) in [(1, 1), (8, 2), (128, 32), (353, 88), (384, 96), (16_000, 4_000)] {
+            let window = recent(rise, fall);
+            assert_eq!((window.len(), window[rise], window[0]), (rise + fall, 1.0, 0.0));
+            assert!(window[..=rise].is_sorted() && window[rise..].iter().rev().is_sorted());
         }
     }
 

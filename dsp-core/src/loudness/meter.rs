@@ -151,6 +151,14 @@ impl Meter {
         self
     }
 
+    /// A meter that does not look at the image, for who only wants loudness and peaks: correlation and
+    /// width read none.
+    #[must_use]
+    pub fn without_image(mut self) -> Self {
+        self.image = None;
+        self
+    }
+
     /// Begins a new programme. Never allocates.
     pub fn reset(&mut self) {
         for channel in &mut self.channels {

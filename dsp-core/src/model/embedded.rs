@@ -29,7 +29,7 @@ macro_rules! embed {
     };
 }
 
-static MODELS: [Embedded; 2] = [embed!("denoise"), embed!("denoise-low")];
+static MODELS: [Embedded; 3] = [embed!("denoise"), embed!("denoise-low"), embed!("deess")];
 
 /// The model with this id.
 ///

@@ -1,16 +1,23 @@
-//! What stands beside a model's file: framing, states, licence, hash.
+//! What stands beside a model's file: task, inputs, outputs, states, licence, hash.
 
-use crate::framing::Shape;
 use crate::processor::Error;
 use serde::Deserialize;
 
-/// A recurrent state: zero at the start, and carried from one step to the next.
+/// A tensor of `f32` by name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct State {
-    /// The graph takes it as `state_NAME` and gives it as `next_NAME`.
+pub struct Tensor {
+    /// Its name in the graph. That of a state stands there behind `state_` where it goes in and behind
+    /// `next_` where it comes out.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
+}
+
+impl Tensor {
+    /// Number of values; none when it is more than an address holds.
+    pub fn size(&self) -> Option<usize> {
+        self.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n))
+    }
 }
 
 /// A model's `manifest.toml`. Fields that are not needed to run it are left to who reads the file.
@@ -22,35 +29,33 @@ pub struct Manifest {
     pub name: String,
     /// Version of the weights.
     pub version: String,
-    /// What it is for.
+    /// What it is for: what an engine asks for.
     pub task: String,
     /// Who made it.
     pub authors: String,
     /// Licence of the weights, an SPDX expression.
     pub license: String,
-    /// Windows it was trained with.
-    pub window: Shape,
-    /// Bins of its spectrum, from 0 Hz.
-    pub bins: usize,
-    /// Distance of two bins.
-    pub bin_hz: f32,
-    /// What it takes; `complex-spectrum` is `[1, bins, 2]`.
-    pub input: String,
-    /// What it gives; `complex-mask` is `[1, bins, 2]`.
-    pub output: String,
     /// The model's file, beside this one.
     pub file: String,
     /// SHA-256 of that file, in hex.
     pub sha256: String,
-    /// Recurrent states, in the graph's order.
+    /// What goes in at each step, in the graph's order.
+    pub inputs: Vec<Tensor>,
+    /// What comes out at each step, in the graph's order.
+    pub outputs: Vec<Tensor>,
+    /// Recurrent states, in the graph's order, behind the inputs and behind the outputs: zero at the
+    /// start, and carried from one step to the next.
     #[serde(default)]
-    pub states: Vec<State>,
+    pub states: Vec<Tensor>,
 }
 
+/// Most values that go in or come out at a step.
+const MAX_VALUES: usize = 1 << 16;
 /// Most values that a model may keep from step to step.
 const MAX_STATE: usize = 1 << 22;
-/// Most bins of a model's spectrum.
-const MAX_BINS: usize = 1 << 14;
+
+/// What an engine expects of a tensor: name and shape.
+pub type Expected<'a> = (&'a str, &'a [usize]);
 
 impl Manifest {
     /// Reads and checks a manifest.
@@ -60,28 +65,50 @@ impl Manifest {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let manifest: Self =
             toml::from_str(text).map_err(|e| Error::Model { id: "?".into(), reason: format!("manifest: {}", e.message()) })?;
-        let refuse = |reason: String| Err(Error::Model { id: manifest.id.clone(), reason });
-        if manifest.input != "complex-spectrum" {
-            return refuse(format!("input \"{}\" is not known; use \"complex-spectrum\"", manifest.input));
-        }
-        if manifest.output != "complex-mask" {
-            return refuse(format!("output \"{}\" is not known; use \"complex-mask\"", manifest.output));
-        }
-        if manifest.bins < 2 || manifest.bins > MAX_BINS {
-            return refuse(format!("{} bins are out of range; use 2 to {MAX_BINS}", manifest.bins));
-        }
-        let mut total = 0_usize;
-        for state in &manifest.states {
-            let size = state.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n)).unwrap_or(usize::MAX);
-            total = total.saturating_add(size);
-            if size == 0 || total > MAX_STATE {
-                return refuse(format!(
-                    "state \"{}\" has a shape of {:?}; all states together hold 1 to {MAX_STATE} values",
-                    state.name, state.shape
-                ));
+        let parts =
+            [("input", &manifest.inputs, MAX_VALUES), ("output", &manifest.outputs, MAX_VALUES), ("state", &manifest.states, MAX_STATE)];
+        for (kind, tensors, most) in parts {
+            if tensors.is_empty() && kind != "state" {
+                return Err(manifest.refuse(format!("there is no {kind}; name one at least")));
+            }
+            let mut total = 0_usize;
+            for tensor in tensors {
+                let size = tensor.size().unwrap_or(usize::MAX);
+                total = total.saturating_add(size);
+                if size == 0 || total > most {
+                    let (name, shape) = (&tensor.name, &tensor.shape);
+                    return Err(manifest
+                        .refuse(format!("{kind} \"{name}\" has a shape of {shape:?}; all {kind}s together hold 1 to {most} values")));
+                }
             }
         }
         Ok(manifest)
+    }
+
+    /// Checks that this is a model for `task` with exactly these inputs and outputs.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with what does not fit.
+    pub fn expect(&self, task: &str, inputs: &[Expected<'_>], outputs: &[Expected<'_>]) -> Result<(), Error> {
+        if self.task != task {
+            return Err(self.refuse(format!("is for \"{}\"; a model for \"{task}\" is needed", self.task)));
+        }
+        for (kind, tensors, expected) in [("inputs", &self.inputs, inputs), ("outputs", &self.outputs, outputs)] {
+            let fits = tensors.len() == expected.len()
+                && tensors.iter().zip(expected).all(|(t, (name, shape))| t.name == *name && t.shape == *shape);
+            if !fits {
+                let named = |parts: Vec<(&str, &[usize])>| {
+                    parts.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect::<Vec<_>>().join(", ")
+                };
+                let has = named(tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())).collect());
+                return Err(self.refuse(format!("its {kind} are {has}; needed are {}", named(expected.to_vec()))));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, reason: String) -> Error {
+        Error::Model { id: self.id.clone(), reason }
     }
 }
 
@@ -96,13 +123,14 @@ mod tests {
         task = "denoise"
         authors = "a"
         license = "MIT"
-        window = "sqrt-hann"
-        bins = 481
-        bin_hz = 50
-        input = "complex-spectrum"
-        output = "complex-mask"
         file = "model.onnx"
         sha256 = "0"
+        [[inputs]]
+        name = "spectrum"
+        shape = [1, 481, 2]
+        [[outputs]]
+        name = "mask"
+        shape = [1, 481, 2]
         [[states]]
         name = "h"
         shape = [48, 32]
@@ -112,13 +140,28 @@ mod tests {
     fn what_does_not_fit_is_refused_with_the_reason() {
         assert!(Manifest::parse(GOOD).is_ok());
         for (from, to, word) in [
-            ("complex-mask", "gains", "complex-mask"),
-            ("bins = 481", "bins = 0", "bins"),
+            ("[[outputs]]", "[[other]]", "outputs"),
+            ("\"mask\"\n        shape = [1, 481, 2]", "\"mask\"\n        shape = [1, 0, 2]", "output"),
+            ("\"spectrum\"\n        shape = [1, 481, 2]", "\"spectrum\"\n        shape = [481, 481]", "input"),
             ("[48, 32]", "[48, 0]", "state"),
             ("[48, 32]", "[4294967296, 4294967296]", "state"),
             ("name = \"X\"", "", "name"),
         ] {
+            assert!(GOOD.contains(from));
             let error = Manifest::parse(&GOOD.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_engine_gets_what_it_expects_or_a_reason() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        let expect = |task, input, size: usize| manifest.expect(task, &[(input, &[1, size, 2])], &[("mask", &[1, 481, 2])]);
+        assert!(expect("denoise", "spectrum", 481).is_ok());
+        for (task, input, size, word) in
+            [("deess", "spectrum", 481, "denoise"), ("denoise", "bands", 481, "bands"), ("denoise", "spectrum", 257, "257")]
+        {
+            let error = expect(task, input, size).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
     }

@@ -6,6 +6,21 @@ mod plan;
 mod runner;
 
 pub use embedded::{Embedded, embedded};
-pub use manifest::{Manifest, State};
+pub use manifest::{Expected, Manifest, Tensor};
 pub use plan::Plan;
 pub use runner::Runner;
+
+use crate::processor::Error;
+use crate::realtime::{Reservation, Scope};
+
+/// Makes what runs models, twice: once to measure what memory its steps take, and once more so that
+/// what it keeps comes from the pool. `make` warms up what it makes. Never on the audio thread.
+///
+/// # Errors
+/// As `make`.
+pub fn warm<T>(make: impl Fn() -> Result<T, Error>) -> Result<(T, Reservation), Error> {
+    let (measured, reservation) = Reservation::measure(&make);
+    drop(measured?);
+    let _scope = Scope::enter();
+    Ok((make()?, reservation))
+}

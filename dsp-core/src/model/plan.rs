@@ -1,6 +1,6 @@
 //! A model read, checked against its manifest and optimised: what all instances share.
 
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Tensor};
 use crate::processor::Error;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -41,22 +41,20 @@ impl Plan {
 fn build(manifest: &Manifest, onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel>> {
     let mut source = onnx;
     let model = tract_onnx::onnx().model_for_read(&mut source)?.into_typed()?;
-    let spectrum = vec![1, manifest.bins, 2];
-    let named = |first: &str, prefix: &str| {
-        let mut names = vec![(first.to_owned(), spectrum.clone())];
-        names.extend(manifest.states.iter().map(|state| (format!("{prefix}{}", state.name), state.shape.clone())));
-        names
+    let named = |first: &[Tensor], prefix: &str| {
+        let states = manifest.states.iter().map(|state| Tensor { name: format!("{prefix}{}", state.name), shape: state.shape.clone() });
+        first.iter().cloned().chain(states).collect::<Vec<_>>()
     };
-    check(&model, model.input_outlets()?, &named("spectrum", "state_"), "input")?;
-    check(&model, model.output_outlets()?, &named("mask", "next_"), "output")?;
+    check(&model, model.input_outlets()?, &named(&manifest.inputs, "state_"), "input")?;
+    check(&model, model.output_outlets()?, &named(&manifest.outputs, "next_"), "output")?;
     model.into_optimized()?.into_runnable()
 }
 
 /// Checks that the outlets have these names, in order, with these shapes, as `f32`.
-fn check(model: &TypedModel, outlets: &[OutletId], wanted: &[(String, Vec<usize>)], kind: &str) -> TractResult<()> {
+fn check(model: &TypedModel, outlets: &[OutletId], wanted: &[Tensor], kind: &str) -> TractResult<()> {
     use tract_onnx::tract_core::internal::{bail, ensure};
     ensure!(outlets.len() == wanted.len(), "the graph has {} {kind}s, its manifest {}", outlets.len(), wanted.len());
-    for (outlet, (name, shape)) in outlets.iter().zip(wanted) {
+    for (outlet, Tensor { name, shape }) in outlets.iter().zip(wanted) {
         let label = model.outlet_label(*outlet).unwrap_or(&model.node(outlet.node).name);
         if label != name {
             bail!("{kind} \"{label}\" stands where \"{name}\" is expected");

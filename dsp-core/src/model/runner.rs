@@ -2,7 +2,6 @@
 
 use super::plan::Plan;
 use crate::processor::Error;
-use realfft::num_complex::Complex32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
@@ -13,7 +12,7 @@ pub struct Runner {
     session: TypedSimpleState,
     /// The states that go into the next step, in the manifest's order.
     states: Vec<TValue>,
-    /// A step has failed; from then on masks are ones.
+    /// A step has failed; no other is tried.
     failed: bool,
 }
 
@@ -47,40 +46,40 @@ impl Runner {
         }
     }
 
-    /// True when a step has failed; masks are ones then.
+    /// True when a step has failed; no other is tried then.
     pub fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// One step: `spectrum` in, `mask` out, both `[bin]` with the manifest's number of bins. A step
-    /// that fails or gives a number that is not finite leaves a mask of ones and zero states.
-    pub fn step(&mut self, spectrum: &[Complex32], mask: &mut [Complex32]) {
-        let done = !self.failed && catch_unwind(AssertUnwindSafe(|| self.run(spectrum, mask))).is_ok_and(|result| result.is_ok());
+    /// One step: values in and out, `[input][value]` and `[output][value]`, in the manifest's order and
+    /// row by row. False, with zero states and outputs that mean nothing, when the step fails or gives
+    /// a number that is not finite.
+    #[must_use]
+    pub fn step(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
+        let done = !self.failed && catch_unwind(AssertUnwindSafe(|| self.run(inputs, outputs))).is_ok_and(|result| result.is_ok());
         if !done {
             self.failed = true;
         }
-        if !done || mask.iter().any(|gain| !gain.is_finite()) {
-            mask.fill(Complex32::new(1.0, 0.0));
+        let good = done && outputs.iter().all(|values| values.iter().all(|value| value.is_finite()));
+        if !good {
             self.reset();
         }
+        good
     }
 
-    fn run(&mut self, spectrum: &[Complex32], mask: &mut [Complex32]) -> TractResult<()> {
-        let mut input = Tensor::zero::<f32>(&[1, spectrum.len(), 2])?;
-        let mut plain = input.try_as_plain_ram_mut()?;
-        for (pair, bin) in plain.as_slice_mut::<f32>()?.as_chunks_mut::<2>().0.iter_mut().zip(spectrum) {
-            *pair = [bin.re, bin.im];
+    fn run(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> TractResult<()> {
+        let mut tensors: TVec<TValue> = tvec![];
+        for (described, values) in self.plan.manifest().inputs.iter().zip(inputs) {
+            let mut tensor = Tensor::zero::<f32>(&described.shape)?;
+            tensor.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.copy_from_slice(values);
+            tensors.push(tensor.into_tvalue());
         }
-        let mut inputs = tvec![input.into_tvalue()];
-        inputs.extend(self.states.drain(..));
-        let mut outputs = self.session.run(inputs)?.into_iter();
-        if let Some(first) = outputs.next() {
-            let plain = first.try_as_plain_ram()?;
-            for (gain, pair) in mask.iter_mut().zip(plain.as_slice::<f32>()?.as_chunks::<2>().0) {
-                *gain = Complex32::new(pair[0], pair[1]);
-            }
+        tensors.extend(self.states.drain(..));
+        let mut results = self.session.run(tensors)?.into_iter();
+        for (values, result) in outputs.iter_mut().zip(results.by_ref()) {
+            values.copy_from_slice(result.try_as_plain_ram()?.as_slice::<f32>()?);
         }
-        self.states.extend(outputs);
+        self.states.extend(results);
         Ok(())
     }
 }

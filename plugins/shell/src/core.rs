@@ -1,11 +1,11 @@
 //! What runs on the audio thread: an engine, its models and its latency, free of any plugin format.
 
-use crate::engine::Engine;
 use crate::live::{Live, Tap};
 use crate::loader::{Handoff, Loader};
 use crate::pace::Pace;
 use crate::params::TableParams;
 use crossbeam::queue::ArrayQueue;
+use dsp_core::engines::Engine;
 use dsp_core::params::FromValues;
 use dsp_core::processor::{Format, Processor};
 use dsp_core::units::Hz;
@@ -61,7 +61,7 @@ impl<E: Engine> Default for Core<E> {
             params,
             live: Arc::default(),
             loader,
-            engine: E::new(),
+            engine: E::default(),
             format: None,
             models: Arc::default(),
             trash: Arc::new(ArrayQueue::new(2)),
@@ -119,7 +119,7 @@ impl<E: Engine> Core<E> {
         if self.format != Some(format) || !self.ready {
             self.format = None;
             // A new engine has no models of another format.
-            self.engine = E::new();
+            self.engine = E::default();
             if let Err(error) = self.engine.prepare(format) {
                 *self.live.error.lock() = Some(format!("{error}."));
                 return None;
@@ -133,6 +133,7 @@ impl<E: Engine> Core<E> {
                 self.ready = true;
             }
         }
+        *self.live.notice.lock() = self.engine.notice();
         self.live.ready.store(self.ready, Ordering::Relaxed);
         self.tap = Tap::new(rate);
         let settings = self.settings();
@@ -218,11 +219,11 @@ impl<E: Engine> Core<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dsp_core::engines::deess::Deess;
     use dsp_core::engines::denoise::Denoise;
 
-    #[test]
-    fn blocks_pass_and_latency_is_told_once() {
-        let mut core = Core::<Denoise>::default();
+    fn blocks_pass_and_latency_is_told_once<E: Engine>() {
+        let mut core = Core::<E>::default();
         assert_eq!(core.process(&mut [&mut [0.0; 64]]), None, "not activated: nothing happens");
         let latency = core.activate(48_000.0, 1, true);
         assert!(latency.is_some_and(|samples| samples > 0));
@@ -235,15 +236,31 @@ mod tests {
         assert!(core.live().error.lock().as_ref().is_some_and(|text| text.contains("sample rate")));
     }
 
-    #[test]
-    fn many_instances_come_and_go() {
+    fn many_instances_come_and_go<E: Engine>() {
         let start = Instant::now();
         for _ in 0..20 {
-            let mut core = Core::<Denoise>::default();
+            let mut core = Core::<E>::default();
             assert!(core.activate(44_100.0, 2, false).is_some());
             core.reset();
             core.process(&mut [&mut [0.1; 100], &mut [0.1; 100]]);
         }
         assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn every_engine_runs() {
+        blocks_pass_and_latency_is_told_once::<Denoise>();
+        blocks_pass_and_latency_is_told_once::<Deess>();
+        many_instances_come_and_go::<Denoise>();
+        many_instances_come_and_go::<Deess>();
+    }
+
+    #[test]
+    fn a_format_in_which_nothing_can_be_done_is_told() {
+        let mut core = Core::<Deess>::default();
+        assert!(core.activate(8_000.0, 1, true).is_some());
+        assert!(core.live().notice.lock().is_some_and(|text| text.contains("12 kHz")));
+        assert!(core.activate(48_000.0, 1, true).is_some());
+        assert!(core.live().notice.lock().is_none());
     }
 }

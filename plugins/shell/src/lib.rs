@@ -16,15 +16,17 @@
 pub mod compare;
 pub mod core;
 pub mod editor;
-pub mod engine;
 pub mod live;
 pub mod loader;
 pub mod pace;
 pub mod params;
 pub mod persist;
+pub mod pictures;
 pub mod plugin;
 pub mod presets;
 pub mod product;
+#[cfg(feature = "standalone")]
+pub mod shot;
 pub mod state;
 pub mod theme;
 pub mod undo;
@@ -33,5 +35,6 @@ pub mod widgets;
 pub use editor::{Panel, ShellEditor};
 pub use egui;
 pub use nice_plug;
+pub use pictures::{Picture, Pictures};
 pub use plugin::Shell;
 pub use product::{Card, Product};

@@ -2,6 +2,7 @@
 
 use atomic_float::AtomicF32;
 use crossbeam::queue::ArrayQueue;
+use dsp_core::detection::Detection;
 use dsp_core::processor::{Frame, Observer};
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
@@ -33,7 +34,7 @@ pub struct DisplayFrame {
     pub bins: usize,
     /// Distance of two bins in hertz.
     pub bin_hz: f32,
-    /// Duration of a frame in seconds, measured.
+    /// Duration of a frame in seconds.
     pub seconds: f32,
     /// Power of the whole input frame.
     pub input_power: f32,
@@ -41,6 +42,23 @@ pub struct DisplayFrame {
     pub output_power: f32,
     /// The frame passed dry because the model's step was late.
     pub late: bool,
+    /// What was heard, from engines that listen for sounds.
+    pub detection: Option<Detection>,
+}
+
+impl DisplayFrame {
+    /// Silence.
+    pub const EMPTY: Self = Self {
+        input: [0.0; BINS],
+        output: [0.0; BINS],
+        bins: 0,
+        bin_hz: 0.0,
+        seconds: 0.01,
+        input_power: 0.0,
+        output_power: 0.0,
+        late: false,
+        detection: None,
+    };
 }
 
 /// Peak levels since the editor last looked, linear, `[channel]`.
@@ -89,6 +107,8 @@ pub struct Live {
     pub ready: AtomicBool,
     /// Why models are missing, for the user. Never touched on the audio thread.
     pub error: Mutex<Option<String>>,
+    /// Why the engine does nothing in this format, for the user. Never touched on the audio thread.
+    pub notice: Mutex<Option<&'static str>>,
     /// Asks the window to draw.
     pub repaint: RepaintNotifier,
     asked: AtomicBool,
@@ -107,6 +127,7 @@ impl Default for Live {
             late: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             error: Mutex::new(None),
+            notice: Mutex::new(None),
             repaint: RepaintNotifier::new(),
             asked: AtomicBool::new(false),
             resting: AtomicBool::new(false),
@@ -139,25 +160,12 @@ pub struct Tap {
     frame: Box<DisplayFrame>,
     watched: f32,
     rate: f32,
-    samples: u64,
-    frames: u64,
-    seconds: f32,
 }
 
 impl Tap {
     /// A tap for a sample rate in hertz. Allocates.
     pub fn new(rate: f32) -> Self {
-        let frame = DisplayFrame {
-            input: [0.0; BINS],
-            output: [0.0; BINS],
-            bins: 0,
-            bin_hz: 0.0,
-            seconds: 0.01,
-            input_power: 0.0,
-            output_power: 0.0,
-            late: false,
-        };
-        Self { frame: Box::new(frame), watched: 0.0, rate, samples: 0, frames: 0, seconds: 0.01 }
+        Self { frame: Box::new(DisplayFrame::EMPTY), watched: 0.0, rate }
     }
 
     /// Starts a block. True when the editor looks.
@@ -166,12 +174,6 @@ impl Tap {
             self.watched = WATCH;
         } else {
             self.watched -= samples as f32 / self.rate.max(1.0);
-        }
-        self.samples += samples as u64;
-        // The engine's frames carry no duration: count them against the samples, over about two seconds.
-        if self.frames >= 200 {
-            self.seconds = self.samples as f32 / self.frames as f32 / self.rate.max(1.0);
-            (self.samples, self.frames) = (0, 0);
         }
         self.watched > 0.0
     }
@@ -192,13 +194,11 @@ pub struct TapObserver<'a> {
 
 impl Observer for TapObserver<'_> {
     fn frame(&mut self, frame: &Frame<'_>) {
-        self.tap.frames += 1;
         if !self.watched || self.live.frames.is_full() {
             return;
         }
         let show = &mut *self.tap.frame;
         reduce(frame, show);
-        show.seconds = self.tap.seconds;
         // Full is not an error: the editor misses a frame.
         let _ = self.live.frames.push(*show);
     }
@@ -212,7 +212,7 @@ fn reduce(frame: &Frame<'_>, show: &mut DisplayFrame) {
     let per = wanted.div_ceil(BINS).max(1);
     show.bins = (wanted / per).min(BINS);
     show.bin_hz = frame.bin_hz * per as f32;
-    show.late = frame.late;
+    (show.late, show.seconds, show.detection) = (frame.late, frame.seconds, frame.detection.copied());
     (show.input_power, show.output_power) = (0.0, 0.0);
     for (power, gain) in frame.input_power.iter().zip(frame.gain) {
         show.input_power += power;
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn frames_come_while_they_are_asked_for_and_the_queue_stays_bounded() {
         let (power, gain) = (vec![0.5; 1921], vec![0.5; 1921]);
-        let frame = Frame { input_power: &power, gain: &gain, bin_hz: 50.0, late: false };
+        let frame = Frame { input_power: &power, gain: &gain, bin_hz: 50.0, seconds: 0.01, age: 0.005, late: false, detection: None };
         let (live, mut tap) = (Live::default(), Tap::new(192_000.0));
         let watched = tap.block(&live, 1920);
         assert!(!watched);

@@ -28,21 +28,13 @@ pub struct Persisted {
     pub b: bool,
     /// The values of the side that is not heard; empty when it is as the first side was.
     pub other: Vec<f32>,
-    /// True when the scrolling spectrogram is shown in place of the spectrum.
-    pub spectrogram: bool,
+    /// Which of the product's large pictures is shown, by index.
+    pub picture: usize,
 }
 
 impl Default for Persisted {
     fn default() -> Self {
-        Self {
-            size: DEFAULT_SIZE,
-            zoom: 1.0,
-            preset: String::new(),
-            preset_values: Vec::new(),
-            b: false,
-            other: Vec::new(),
-            spectrogram: false,
-        }
+        Self { size: DEFAULT_SIZE, zoom: 1.0, preset: String::new(), preset_values: Vec::new(), b: false, other: Vec::new(), picture: 0 }
     }
 }
 

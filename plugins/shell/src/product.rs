@@ -1,7 +1,8 @@
 //! What one plugin says about itself.
 
 use crate::editor::Panel;
-use crate::engine::Engine;
+use crate::pictures::Pictures;
+use dsp_core::engines::Engine;
 use nice_plug::prelude::{ClapFeature, PluginState, Vst3SubCategory};
 
 /// A model's card: what it was trained on, its licence, figures and limits.
@@ -40,6 +41,11 @@ pub trait Product: Send + 'static {
 
     /// Changes the state that an older version saved, before it is checked and taken over.
     fn migrate(_state: &mut PluginState) {}
+
+    /// The pictures above the controls.
+    fn pictures() -> Pictures {
+        Pictures::default()
+    }
 
     /// Lays out the controls, in the space below the pictures.
     fn controls(ui: &mut egui::Ui, panel: &mut Panel);

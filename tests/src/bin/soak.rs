@@ -1,6 +1,9 @@
-//! Soaks the denoiser: `soak --seconds N [--allow-missed PERCENT] [--seed N] [--only engine|plugin]`.
-//! Each subject runs for that long. Usually called as `cargo xtask soak`.
+//! Soaks the engines and plugins:
+//! `soak --seconds N [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]`. Each
+//! subject runs for that long. Usually called as `cargo xtask soak`.
 
+use dsp_core::engines::deess::Deess;
+use dsp_core::engines::denoise::Denoise;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::Counting;
 use plainsong_tests::soak::{self, Report};
@@ -28,14 +31,19 @@ fn main() -> ExitCode {
     };
     let (Some(seconds), Some(percent), Some(seed)) = (number("--seconds", 60.0), number("--allow-missed", 0.0), number("--seed", 1.0))
     else {
-        eprintln!("usage: soak [--seconds N] [--allow-missed PERCENT] [--seed N] [--only engine|plugin]");
+        eprintln!("usage: soak [--seconds N] [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]");
         return ExitCode::from(2);
     };
-    let only = value(&args, "--only");
-    let subjects: [(&str, Soak); 2] = [("engine", soak::denoise_engine), ("plugin", soak::denoise_plugin)];
+    let (only, product) = (value(&args, "--only"), value(&args, "--product"));
+    let subjects: [(&str, &str, Soak); 4] = [
+        ("denoise", "engine", soak::engine::<Denoise>),
+        ("denoise", "plugin", soak::plugin::<Denoise>),
+        ("deess", "engine", soak::engine::<Deess>),
+        ("deess", "plugin", soak::plugin::<Deess>),
+    ];
     let (mut passed, mut failed) = (0, 0);
-    for (name, run) in subjects {
-        if only.as_deref().is_some_and(|only| only != name) {
+    for (engine, name, run) in subjects {
+        if only.as_deref().is_some_and(|only| only != name) || product.as_deref().is_some_and(|product| product != engine) {
             continue;
         }
         // A thread of its own, so that real-time priority ends with the subject.

@@ -1,111 +1,109 @@
 //! Input that no microphone gives: not-a-number, infinity, silence, denormals, clipping.
 
-use dsp_core::engines::denoise::Settings;
-use dsp_core::processor::Processor;
-use plainsong_tests::audio::{noisy_speech, scaled, speech, white};
-use plainsong_tests::engine::{Blocks, denoiser, mode, run, run_fresh};
+use plainsong_tests::audio::{scaled, white};
+use plainsong_tests::engine::{Blocks, loaded, run, run_fresh};
 use plainsong_tests::measure::{level_db, null_db, peak, same_bits};
 use plainsong_tests::pace::thread_time;
 use plainsong_tests::random::Random;
+use plainsong_tests::subject::{Subject, settings};
 use std::time::Duration;
 
-/// Samples for which an input sample can be heard: the window of 20 ms that holds it, and the delay
-/// with which that window comes out.
-fn tail(rate: f64, latency: usize) -> usize {
-    (0.02 * rate).ceil() as usize + latency
+/// Samples for which an input sample can be heard: what holds it, and the delay with which that comes
+/// out.
+fn tail<S: Subject>(rate: f64, latency: usize) -> usize {
+    (S::TAIL * rate).ceil() as usize + latency
 }
 
 /// What is no number counts as silence, to the bit: nothing of it stays.
-#[test]
-fn what_is_no_number_counts_as_silence() {
+fn what_is_no_number_counts_as_silence<S: Subject>() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        for low_latency in [false, true] {
-            let mut broken = noisy_speech(48_000.0, 1.5, 2, 41);
+        for (mode_name, mode) in S::MODES {
+            let mut broken = S::sound(48_000.0, 1.5, 2, 41);
             let mut silent = broken.clone();
             let range = 30_000..30_200;
             broken[0][range.clone()].fill(bad);
             silent[0][range].fill(0.0);
-            let mut engine = denoiser(48_000.0, 2);
-            let expected = run_fresh(&mut engine, &silent, &mode(low_latency), Blocks::Of(128));
-            let out = run_fresh(&mut engine, &broken, &mode(low_latency), Blocks::Of(128));
-            same_bits(&out, &expected).unwrap_or_else(|e| panic!("{bad}, low latency {low_latency}: {e}"));
+            let mut engine: S = loaded(48_000.0, 2);
+            let expected = run_fresh(&mut engine, &silent, &settings::<S>(&[S::BUSY, mode]), Blocks::Of(128));
+            let out = run_fresh(&mut engine, &broken, &settings::<S>(&[S::BUSY, mode]), Blocks::Of(128));
+            same_bits(&out, &expected).unwrap_or_else(|e| panic!("{bad}, {mode_name}: {e}"));
         }
     }
 }
 
 /// The largest numbers there are: the output stays finite, and a second later the sound is back.
-#[test]
-fn absurd_levels_do_no_lasting_harm() {
+fn absurd_levels_do_no_lasting_harm<S: Subject>() {
     for bad in [f32::MAX, f32::MIN, 1e20] {
-        for low_latency in [false, true] {
-            let settings = mode(low_latency);
-            let clean = noisy_speech(48_000.0, 3.0, 2, 41);
+        for (mode_name, mode) in S::MODES {
+            let settings = settings::<S>(&[S::BUSY, mode]);
+            let clean = S::sound(48_000.0, 3.0, 2, 41);
             let mut broken = clean.clone();
             let range = 30_000..30_200;
             broken[0][range.clone()].fill(bad);
-            let mut engine = denoiser(48_000.0, 2);
+            let mut engine: S = loaded(48_000.0, 2);
             let expected = run_fresh(&mut engine, &clean, &settings, Blocks::Of(128));
             let out = run_fresh(&mut engine, &broken, &settings, Blocks::Of(128));
             assert!(out.iter().flatten().all(|x| x.is_finite()), "{bad}: the output is not finite");
             // The window with it is over after this; the net may remember for longer.
-            let quiet = range.end + tail(48_000.0, engine.latency(&settings));
-            assert!(peak(&[out[0][quiet..].to_vec()]) < 2.0, "{bad}, low latency {low_latency}: it rings on");
+            let quiet = range.end + tail::<S>(48_000.0, engine.latency(&settings));
+            assert!(peak(&[out[0][quiet..].to_vec()]) < 2.0, "{bad}, {mode_name}: it rings on");
             let later = range.end + 48_000;
             let (heard, wanted) = (level_db(&out[0][later..]), level_db(&expected[0][later..]));
-            assert!((heard - wanted).abs() < 3.0, "{bad}, low latency {low_latency}: {heard:.1} instead of {wanted:.1} dBFS");
+            assert!((heard - wanted).abs() < 3.0, "{bad}, {mode_name}: {heard:.1} instead of {wanted:.1} dBFS");
         }
     }
 }
 
 /// A whole signal of not-a-number, then sound: nothing sticks.
-#[test]
-fn a_second_of_nothing_but_bad_samples_does_no_lasting_harm() {
-    let settings = Settings::default();
-    let mut engine = denoiser(48_000.0, 1);
+fn a_second_of_nothing_but_bad_samples_does_no_lasting_harm<S: Subject>() {
+    let settings = settings::<S>(&[S::BUSY]);
+    let mut engine: S = loaded(48_000.0, 1);
     let out = run_fresh(&mut engine, &[vec![f32::NAN; 48_000]], &settings, Blocks::Of(512));
     assert!(out[0].iter().all(|x| x.is_finite()));
-    let sound = noisy_speech(48_000.0, 1.0, 1, 9);
+    let sound = S::sound(48_000.0, 1.0, 1, 9);
     let out = run(&mut engine, &sound, &settings, Blocks::Of(512));
     assert!(out[0].iter().all(|x| x.is_finite()) && level_db(&out[0]) > level_db(&sound[0]) - 12.0);
 }
 
-#[test]
-fn silence_stays_silence() {
-    for low_latency in [false, true] {
+fn silence_stays_silence<S: Subject>() {
+    for (mode_name, mode) in S::MODES {
         for rate in [44_100.0, 48_000.0] {
-            let mut engine = denoiser(rate, 2);
-            let out = run_fresh(&mut engine, &vec![vec![0.0; 48_000]; 2], &mode(low_latency), Blocks::Of(333));
+            let mut engine: S = loaded(rate, 2);
+            let out = run_fresh(&mut engine, &vec![vec![0.0; 48_000]; 2], &settings::<S>(&[S::BUSY, mode]), Blocks::Of(333));
             assert_eq!(peak(&out), 0.0, "{rate} Hz: silence in, sound out");
             // After sound the tail ends with the last window, in digital silence.
-            run(&mut engine, &noisy_speech(rate, 0.5, 2, 1), &mode(low_latency), Blocks::Of(333));
-            let out = run(&mut engine, &vec![vec![0.0; 48_000]; 2], &mode(low_latency), Blocks::Of(333));
-            let tail = tail(rate, engine.latency(&mode(low_latency))) + 1;
+            run(&mut engine, &S::sound(rate, 0.5, 2, 1), &settings::<S>(&[S::BUSY, mode]), Blocks::Of(333));
+            let out = run(&mut engine, &vec![vec![0.0; 48_000]; 2], &settings::<S>(&[S::BUSY, mode]), Blocks::Of(333));
+            let tail = tail::<S>(rate, engine.latency(&settings::<S>(&[S::BUSY, mode]))) + 1;
             let after: Vec<Vec<f32>> = out.iter().map(|channel| channel[tail..].to_vec()).collect();
-            assert_eq!(peak(&after), 0.0, "{rate} Hz, low latency {low_latency}: the tail does not end");
+            assert_eq!(peak(&after), 0.0, "{rate} Hz, {mode_name}: the tail does not end");
         }
     }
 }
 
 /// A signal driven 30 dB over full scale and one that clips stay finite and within reason.
-#[test]
-fn clipping_stays_finite() {
+fn clipping_stays_finite<S: Subject>() {
     for gain in [4.0, 32.0, 1e6] {
-        let hot = scaled(&noisy_speech(48_000.0, 1.0, 2, 51), gain);
+        let hot = scaled(&S::sound(48_000.0, 1.0, 2, 51), gain);
         let clipped: Vec<Vec<f32>> = hot.iter().map(|channel| channel.iter().map(|x| x.clamp(-1.0, 1.0)).collect()).collect();
         for input in [hot, clipped] {
-            for low_latency in [false, true] {
-                let out = run_fresh(&mut denoiser(48_000.0, 2), &input, &mode(low_latency), Blocks::Of(512));
+            for (mode_name, mode) in S::MODES {
+                let out = run_fresh(&mut loaded::<S>(48_000.0, 2), &input, &settings::<S>(&[S::BUSY, mode]), Blocks::Of(512));
                 // A mask turns parts down; with phases changed the peak can grow a little, not much.
-                assert!(out.iter().flatten().all(|x| x.is_finite()) && peak(&out) < 2.0 * peak(&input), "gain {gain}: {}", peak(&out));
+                assert!(
+                    out.iter().flatten().all(|x| x.is_finite()) && peak(&out) < 2.0 * peak(&input),
+                    "gain {gain}, {mode_name}: {}",
+                    peak(&out)
+                );
             }
         }
     }
 }
 
 /// Processor time for a second of audio, best of five.
-fn cost(input: &[Vec<f32>], prepare: &[Vec<f32>]) -> Duration {
-    let settings = Settings::default();
-    let mut engine = denoiser(48_000.0, 2);
+fn cost<S: Subject>(input: &[Vec<f32>], prepare: &[Vec<f32>]) -> Duration {
+    let settings = settings::<S>(&[S::BUSY]);
+    let mut engine: S = loaded(48_000.0, 2);
     (0..5)
         .map(|_| {
             run_fresh(&mut engine, prepare, &settings, Blocks::Of(512));
@@ -118,10 +116,9 @@ fn cost(input: &[Vec<f32>], prepare: &[Vec<f32>]) -> Duration {
 }
 
 /// Denormals: silence after sound, and a signal at the edge of silence, cost no more than sound.
-#[test]
-fn quiet_input_costs_no_more_than_sound() {
-    let sound = noisy_speech(48_000.0, 1.0, 2, 61);
-    let usual = cost(&sound, &sound);
+fn quiet_input_costs_no_more_than_sound<S: Subject>() {
+    let sound = S::sound(48_000.0, 1.0, 2, 61);
+    let usual = cost::<S>(&sound, &sound);
     let inputs = [
         ("silence", vec![vec![0.0; 48_000]; 2]),
         ("denormals", vec![vec![1e-39; 48_000]; 2]),
@@ -129,30 +126,39 @@ fn quiet_input_costs_no_more_than_sound() {
         ("noise at -760 dBFS", (0..2).map(|seed| white(48_000, 1e-38, seed)).collect()),
     ];
     for (name, input) in inputs {
-        let cost = cost(&input, &sound);
+        let cost = cost::<S>(&input, &sound);
         // Half as much again for caches that others use; denormals cost ten times and more.
         assert!(cost.as_secs_f64() < 1.5 * usual.as_secs_f64(), "{name}: {cost:?}, sound: {usual:?}");
     }
 }
 
 /// The engine neither needs nor leaves behind a state of the floating-point unit.
-#[test]
-fn the_host_finds_its_denormals_as_it_left_them() {
+fn the_host_finds_its_denormals_as_it_left_them<S: Subject>() {
     let small = || std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
     assert!(small() > 0.0);
-    run_fresh(&mut denoiser(48_000.0, 1), &noisy_speech(48_000.0, 0.2, 1, 1), &Settings::default(), Blocks::Of(64));
+    run_fresh(&mut loaded::<S>(48_000.0, 1), &S::sound(48_000.0, 0.2, 1, 1), &settings::<S>(&[S::BUSY]), Blocks::Of(64));
     assert!(small() > 0.0, "process left denormals flushed on the host's thread");
 }
 
 /// Clean speech, bad input on one channel: the other keeps its sound.
-#[test]
-fn a_dead_channel_does_not_kill_its_neighbour() {
-    let voice = speech(48_000.0, 1.0, 5);
+fn a_dead_channel_does_not_kill_its_neighbour<S: Subject>() {
+    let voice = S::sound(48_000.0, 1.0, 1, 5).swap_remove(0);
     let mut random = Random::new(77);
     let dead: Vec<f32> = (0..voice.len()).map(|_| if random.unit() < 0.5 { f32::NAN } else { f32::INFINITY }).collect();
-    let mut engine = denoiser(48_000.0, 2);
-    let both = run_fresh(&mut engine, &[voice.clone(), dead], &Settings::default(), Blocks::Of(512));
-    let with_silence = run_fresh(&mut engine, &[voice.clone(), vec![0.0; voice.len()]], &Settings::default(), Blocks::Of(512));
+    let mut engine: S = loaded(48_000.0, 2);
+    let both = run_fresh(&mut engine, &[voice.clone(), dead], &settings::<S>(&[S::BUSY]), Blocks::Of(512));
+    let with_silence = run_fresh(&mut engine, &[voice.clone(), vec![0.0; voice.len()]], &settings::<S>(&[S::BUSY]), Blocks::Of(512));
     let null = null_db(&both, &with_silence, 0);
     assert!(null < -120.0, "bad samples must count as silence; {null:.1} dBFS apart");
 }
+
+plainsong_tests::for_subjects!(
+    what_is_no_number_counts_as_silence,
+    absurd_levels_do_no_lasting_harm,
+    a_second_of_nothing_but_bad_samples_does_no_lasting_harm,
+    silence_stays_silence,
+    clipping_stays_finite,
+    quiet_input_costs_no_more_than_sound,
+    the_host_finds_its_denormals_as_it_left_them,
+    a_dead_channel_does_not_kill_its_neighbour
+);

@@ -1,6 +1,9 @@
-//! The denoise engine against its promises. One binary, so that the model runtime is linked once.
+//! The engines against their promises, the same for all of them, and what is particular to one. One
+//! binary, so that the model runtime is linked once.
 
 mod blocks;
+mod deess;
+mod denoise;
 mod input;
 mod latency;
 mod random;

@@ -1,23 +1,13 @@
-//! The engines that `render` drives. A new one is an [`Offline`] and an entry in [`ENGINES`].
+//! The engines that the commands drive. A new one is an entry in [`ENGINES`].
 
+use dsp_core::engines::Engine;
+use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Observer, Processor};
-
-/// How an engine is made for offline work.
-pub trait Offline: Processor<Settings: FromValues> + Sized + 'static {
-    /// An engine with its models, prepared.
-    ///
-    /// # Errors
-    /// When the format is out of range or a model does not load.
-    fn offline(format: Format) -> Result<Self, Error>;
-
-    /// The models that it uses with these settings.
-    fn models(settings: &Self::Settings) -> Vec<Model>;
-}
 
 /// A model, for the report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +26,8 @@ pub trait Driver {
     fn process(&mut self, audio: &mut [&mut [f32]], observer: &mut dyn Observer);
     /// As [`Processor::latency`], in samples.
     fn latency(&self) -> usize;
+    /// As [`Processor::notice`].
+    fn notice(&self) -> Option<&'static str>;
 }
 
 struct With<P: Processor> {
@@ -54,6 +46,10 @@ impl<P: Processor> Driver for With<P> {
 
     fn latency(&self) -> usize {
         self.engine.latency(&self.settings)
+    }
+
+    fn notice(&self) -> Option<&'static str> {
+        self.engine.notice()
     }
 }
 
@@ -87,30 +83,35 @@ pub struct Entry {
     pub models: fn(&[f32]) -> Vec<Model>,
 }
 
-fn make<P: Offline>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Error> {
-    Ok(Box::new(With { engine: P::offline(format)?, settings: P::Settings::from_values(values) }))
+fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Error> {
+    Ok(Box::new(With { engine: E::with_builtin_models(format)?, settings: E::Settings::from_values(values) }))
 }
 
-fn models<P: Offline>(values: &[f32]) -> Vec<Model> {
-    P::models(&P::Settings::from_values(values))
+/// Ids and hashes of the models in the binary; those whose manifest cannot be read, which a test of
+/// the core excludes, are left out.
+fn models<E: Engine>(values: &[f32]) -> Vec<Model> {
+    let manifest = |id: &&str| dsp_core::model::embedded(id).and_then(dsp_core::model::Embedded::manifest).ok();
+    let used = E::model_ids(&E::Settings::from_values(values)).iter().filter_map(manifest);
+    used.map(|manifest| Model { id: manifest.id, sha256: manifest.sha256 }).collect()
 }
 
-const fn entry<P: Offline>(about: &'static str) -> Entry {
+const fn entry<E: Engine>(about: &'static str) -> Entry {
     Entry {
-        name: <P::Settings as FromValues>::ENGINE,
+        name: <E::Settings as FromValues>::ENGINE,
         about,
-        params: <P::Settings as FromValues>::PARAMS,
-        presets: <P::Settings as FromValues>::PRESETS,
-        factory: preset::factory::<P::Settings>,
-        preset: preset::from_json::<P::Settings>,
-        make: make::<P>,
-        models: models::<P>,
+        params: <E::Settings as FromValues>::PARAMS,
+        presets: <E::Settings as FromValues>::PRESETS,
+        factory: preset::factory::<E::Settings>,
+        preset: preset::from_json::<E::Settings>,
+        make: make::<E>,
+        models: models::<E>,
     }
 }
 
 /// All engines.
 pub static ENGINES: &[Entry] = &[
     entry::<Denoise>("Take noise out of speech"),
+    entry::<Deess>("Take the sharpness off sibilants, and nothing else"),
     entry::<Limiter>("Keep true peaks under a ceiling"),
     entry::<Master>("Master a mix with moves set by hand"),
 ];
@@ -118,33 +119,4 @@ pub static ENGINES: &[Entry] = &[
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static Entry> {
     ENGINES.iter().find(|entry| entry.name == name)
-}
-
-impl Offline for Denoise {
-    fn offline(format: Format) -> Result<Self, Error> {
-        Self::with_builtin_models(format)
-    }
-
-    fn models(settings: &Self::Settings) -> Vec<Model> {
-        embedded(if settings.low_latency { "denoise-low" } else { "denoise" })
-    }
-}
-
-impl Offline for Limiter {
-    fn offline(format: Format) -> Result<Self, Error> {
-        let mut engine = Self::new();
-        engine.prepare(format)?;
-        Ok(engine)
-    }
-
-    fn models(_: &Self::Settings) -> Vec<Model> {
-        Vec::new()
-    }
-}
-
-/// Id and hash of a model in the binary; empty when its manifest cannot be read, which a test of the
-/// core excludes.
-fn embedded(id: &str) -> Vec<Model> {
-    let manifest = dsp_core::model::embedded(id).and_then(dsp_core::model::Embedded::manifest);
-    manifest.map(|manifest| Model { id: manifest.id, sha256: manifest.sha256 }).into_iter().collect()
 }

@@ -6,9 +6,11 @@ use super::levels::Levels;
 use super::picture;
 use super::place::{self, Draft};
 use super::report;
-use super::sink::{FileFormat, Sink};
+use super::sink::{FileFormat, Sink, Store};
 use super::source::{self, Depth, Source};
-use super::spectra::{Masks, Spectra};
+use super::spectra::Spectra;
+use super::watch::Watch;
+use dsp_core::dither::Dither;
 use dsp_core::processor::Format;
 use dsp_core::units::Hz;
 use serde_json::{Map, Value, json};
@@ -43,6 +45,8 @@ pub struct Options {
     pub models: Vec<Model>,
     /// Depth of the output; none keeps the source's.
     pub bits: Option<Depth>,
+    /// Dither of the output where it has whole numbers.
+    pub dither: Dither,
     /// Replace outputs that exist.
     pub overwrite: bool,
     /// Take what is there of files that are cut short.
@@ -124,7 +128,7 @@ struct Stream<'a> {
     options: &'a Options,
     levels: [Levels; 2],
     spectra: Option<[Spectra; 2]>,
-    masks: Masks,
+    watch: Watch,
     /// Samples of the engine's delay that are still to be dropped.
     skip: u64,
     emitted: u64,
@@ -140,7 +144,7 @@ impl<'a> Stream<'a> {
         Self {
             levels: [levels(), levels()],
             spectra: (options.report || task.picture.is_some()).then(|| [spectra(), spectra()]),
-            masks: Masks::new(rate),
+            watch: Watch::new(rate),
             skip: engine.latency() as u64,
             emitted: 0,
             silenced: 0,
@@ -160,7 +164,8 @@ impl<'a> Stream<'a> {
         };
         let output = |failure: Failure| failure.about(&self.task.output);
         let (draft, file) = Draft::new(&self.task.output).map_err(output)?;
-        let mut sink = Sink::new(file, self.task.format, depth, &info, &self.task.input).map_err(|failure| self.blame(failure))?;
+        let store = Store { depth, dither: self.options.dither };
+        let mut sink = Sink::new(file, self.task.format, store, &info, &self.task.input).map_err(|failure| self.blame(failure))?;
         let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); info.channels];
         let mut total = 0_u64;
         let latency = self.skip;
@@ -190,6 +195,7 @@ impl<'a> Stream<'a> {
         let took = start.elapsed().as_secs_f64();
         let seconds = total as f64 / f64::from(info.rate);
         let mut warnings = self.source.warnings();
+        warnings.extend(self.engine.notice().map(str::to_owned));
         if self.silenced > 0 {
             warnings.push(format!("has {} samples that are no numbers; they became silence", self.silenced));
         }
@@ -222,16 +228,21 @@ impl<'a> Stream<'a> {
                     "seconds": seconds,
                     "bits_before": info.depth.name(),
                     "bits_after": depth.name(),
+                    "dither": if depth == Depth::F32 { Dither::None } else { self.options.dither }.key(),
                 }),
             );
             report.insert("before".into(), report::levels(self.levels[0].reading()));
             report.insert("after".into(), report::levels(self.levels[1].reading()));
             if let Some([before, after]) = &self.spectra {
-                let bands = report::bands(info.rate, &before.octave_levels(), &after.octave_levels(), &self.masks.octave_gains());
+                let bands = report::bands(info.rate, &before.octave_levels(), &after.octave_levels(), &self.watch.octave_gains());
                 report.insert("bands".into(), bands);
             }
+            if let Some(events) = self.watch.events(seconds) {
+                report.insert("events".into(), report::events(&events));
+                report.insert("sounds".into(), report::sounds(&events));
+            }
             report.insert("clipped_samples".into(), clipped.into());
-            report.insert("late_frames".into(), self.masks.late.into());
+            report.insert("late_frames".into(), self.watch.late.into());
             report.insert("processing_seconds".into(), took.into());
             report.insert("real_time_factor".into(), json!((seconds > 0.0).then(|| took / seconds)));
             report.insert("warnings".into(), warnings.clone().into());
@@ -274,7 +285,7 @@ impl<'a> Stream<'a> {
     /// Processes a block in place and writes what lies behind the engine's delay.
     fn process(&mut self, block: &mut [Vec<f32>], sink: &mut Sink, frames: usize) -> Result<(), Failure> {
         let mut audio: Vec<&mut [f32]> = block.iter_mut().map(Vec::as_mut_slice).collect();
-        self.engine.process(&mut audio, &mut self.masks);
+        self.engine.process(&mut audio, &mut self.watch);
         let skip = usize::try_from(self.skip).unwrap_or(frames).min(frames);
         self.skip -= skip as u64;
         self.emitted += (frames - skip) as u64;
@@ -313,8 +324,8 @@ impl<'a> Stream<'a> {
             seconds,
             before: &before.map,
             after: &after.map,
-            // A frame is told when its last sample is in: half a hop, a quarter of the delay, behind its middle.
-            mask: Some((&self.masks.map, delay / 4.0, seconds + delay)),
+            mask: Some((&self.watch.map, self.watch.behind, seconds + delay)),
+            events: self.watch.events(seconds),
         };
         picture::write(file, &contents).map_err(about)?;
         Ok(draft)

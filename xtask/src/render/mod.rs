@@ -6,7 +6,7 @@
 //! ```
 
 mod batch;
-mod engine;
+pub mod engine;
 pub mod failure;
 mod inputs;
 mod job;
@@ -15,15 +15,16 @@ mod mp4;
 mod packets;
 mod picture;
 mod place;
-mod quantise;
 mod report;
 mod sink;
 pub mod source;
 mod spectra;
 mod tags;
+mod watch;
 mod wave;
 
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
+use dsp_core::dither::Dither;
 use dsp_core::params::{self, Param};
 use engine::{ENGINES, Entry};
 use failure::{Failure, reading};
@@ -86,6 +87,10 @@ struct RenderArgs {
     #[arg(long, value_name = "BITS")]
     bits: Option<source::Depth>,
 
+    /// What is added before samples are rounded to 16 or 24 bits: none, tpdf (triangular), or shaped (quieter to the ear)
+    #[arg(long, value_name = "none|tpdf|shaped", default_value = "tpdf")]
+    dither: Dither,
+
     /// Format of the files in an output folder [default: wav]
     #[arg(long)]
     format: Option<sink::FileFormat>,
@@ -94,7 +99,7 @@ struct RenderArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
 
-    /// Write a report: levels, what was removed by band, speed; a list for several inputs
+    /// Write a report: levels, what was removed by band, the sounds heard, speed; a list for several inputs
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
 
@@ -275,6 +280,7 @@ pub fn run(args: Args) -> ExitCode {
         models: (entry.models)(&values),
         values,
         bits: args.bits,
+        dither: args.dither,
         overwrite: args.overwrite,
         allow_truncated: args.allow_truncated,
         silence_nan: args.silence_nan,

@@ -1,14 +1,16 @@
-//! A picture of what an engine did: the spectrum before and after, and the gain, over time.
+//! A picture of what an engine did: the spectrum before and after, the gain, and the sounds that it
+//! heard, over time.
 
 use super::failure::{Failure, writing};
 use super::spectra::{LOWEST, Map, ROWS, row_of};
+use dsp_core::detection::{Event, Sound};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 use std::fs::File;
 use std::io::BufWriter;
 
 /// Width of a picture in pixels.
 pub const WIDTH: usize = 1600;
-/// Height of a picture in pixels.
+/// Height of a picture in pixels, without the sounds.
 pub const HEIGHT: usize = 1200;
 
 const LEFT: usize = 92;
@@ -20,6 +22,21 @@ const GAP: usize = 40;
 const LEVELS: (f32, f32) = (-100.0, -20.0);
 /// Gains shown, in dB.
 const GAINS: (f32, f32) = (-40.0, 0.0);
+/// Gains shown of an engine that listens for sounds: it takes less.
+const SMALL_GAINS: (f32, f32) = (-16.0, 0.0);
+/// Height of a sound's lane in pixels.
+const LANE: usize = 20;
+/// The lanes from the top, with their colours: apart for every common kind of colour blindness (M. Okabe,
+/// K. Ito, "Color Universal Design", 2002).
+const LANES: [(Sound, Rgb); 5] = [
+    (Sound::S, [230, 159, 0]),
+    (Sound::Sh, [86, 180, 233]),
+    (Sound::F, [0, 158, 115]),
+    (Sound::Breath, [204, 121, 167]),
+    (Sound::Plosive, [190, 190, 190]),
+];
+/// Reduction from which a sound is filled, in dB; others are outlined.
+const TOUCHED: f32 = 0.25;
 
 type Rgb = [u8; 3];
 const BACKGROUND: Rgb = [16, 15, 22];
@@ -68,6 +85,15 @@ pub struct Contents<'a> {
     /// Amplitude gain, where the engine tells it; with the time that a frame lies behind its place and
     /// the time that all frames cover, in seconds.
     pub mask: Option<(&'a Map, f64, f64)>,
+    /// The sounds that were heard; none where the engine does not listen for any.
+    pub events: Option<Vec<Event>>,
+}
+
+impl Contents<'_> {
+    /// Height of the picture in pixels.
+    fn height(&self) -> usize {
+        HEIGHT + if self.events.is_some() { GAP + LANES.len() * LANE } else { 0 }
+    }
 }
 
 fn colour(map: &[Rgb], value: f32) -> Rgb {
@@ -79,11 +105,12 @@ fn colour(map: &[Rgb], value: f32) -> Rgb {
 
 struct Canvas {
     pixels: Vec<u8>,
+    height: usize,
 }
 
 impl Canvas {
     fn put(&mut self, x: usize, y: usize, ink: Rgb, cover: u8) {
-        if x >= WIDTH || y >= HEIGHT {
+        if x >= WIDTH || y >= self.height {
             return;
         }
         let at = (y * WIDTH + x) * 3;
@@ -270,16 +297,40 @@ fn panel(canvas: &mut Canvas, contents: &Contents<'_>, look: &Look, db: impl Fn(
     }
 }
 
+/// Draws the sounds in lanes by class, below the panels: filled where something was taken off.
+fn lanes(canvas: &mut Canvas, events: &[Event], seconds: f64) {
+    let top = TOP + 3 * (PANEL + GAP);
+    canvas.text("Sounds heard: filled where something was taken off", LEFT, top - 14 + GAP / 4, Style::Head, INK);
+    let top = top + GAP / 2;
+    let x = |time: f64| LEFT + (time / seconds.max(f64::MIN_POSITIVE) * (RIGHT - LEFT) as f64).round() as usize;
+    for (lane, (sound, ink)) in LANES.into_iter().enumerate() {
+        let y = top + lane * LANE;
+        canvas.rectangle(LEFT, y, RIGHT - LEFT, LANE, if lane % 2 == 0 { [22, 21, 30] } else { [28, 27, 37] });
+        canvas.text_right(sound.name(), LEFT - 11, y + LANE / 2, Style::Small, ink);
+        for event in events.iter().filter(|event| event.sound == sound) {
+            let (from, to) = (x(event.start).min(RIGHT - 2), x(event.end).min(RIGHT));
+            let width = (to - from.min(to)).max(2);
+            canvas.rectangle(from, y + 3, width, LANE - 6, ink);
+            if event.largest.0 < TOUCHED && width > 4 {
+                canvas.rectangle(from + 1, y + 4, width - 2, LANE - 8, BACKGROUND);
+            }
+        }
+    }
+    canvas.frame(LEFT, top, RIGHT - LEFT, LANES.len() * LANE);
+}
+
 /// Draws the picture, as rows of red, green, blue.
 fn draw(contents: &Contents<'_>) -> Vec<u8> {
-    let mut canvas = Canvas { pixels: BACKGROUND.repeat(WIDTH * HEIGHT) };
+    let height = contents.height();
+    let mut canvas = Canvas { pixels: BACKGROUND.repeat(WIDTH * height), height };
     canvas.text(&fitting(&contents.title, Style::Title), LEFT, 26, Style::Title, INK);
     canvas.text(&fitting(&contents.subtitle, Style::Small), LEFT, 52, Style::Small, SOFT);
     let level = |map: &Map, time, width, row| map.at(time, width, row).map(|power| 10.0 * power.max(1e-20).log10());
     let spectrum = |index, head| Look { index, head, unit: "dBFS", colours: &MAGMA, range: LEVELS };
     panel(&mut canvas, contents, &spectrum(0, "Before"), |time, width, row| level(contents.before, time, width, row));
     panel(&mut canvas, contents, &spectrum(1, "After"), |time, width, row| level(contents.after, time, width, row));
-    let gain = |head| Look { index: 2, head, unit: "dB", colours: &GAIN_COLOURS, range: GAINS };
+    let range = if contents.events.is_some() { SMALL_GAINS } else { GAINS };
+    let gain = |head| Look { index: 2, head, unit: "dB", colours: &GAIN_COLOURS, range };
     match contents.mask {
         Some((mask, behind, covered)) if mask.added() > 0 => {
             let (share, behind) = (contents.seconds / covered.max(f64::MIN_POSITIVE), behind / covered.max(f64::MIN_POSITIVE));
@@ -291,6 +342,9 @@ fn draw(contents: &Contents<'_>) -> Vec<u8> {
             Some(level(contents.after, time, width, row)? - level(contents.before, time, width, row)?)
         }),
     }
+    if let Some(events) = &contents.events {
+        lanes(&mut canvas, events, contents.seconds);
+    }
     canvas.pixels
 }
 
@@ -299,7 +353,7 @@ fn draw(contents: &Contents<'_>) -> Vec<u8> {
 /// # Errors
 /// When the disk does not take it.
 pub fn write(file: File, contents: &Contents<'_>) -> Result<(), Failure> {
-    let mut encoder = png::Encoder::new(BufWriter::new(file), WIDTH as u32, HEIGHT as u32);
+    let mut encoder = png::Encoder::new(BufWriter::new(file), WIDTH as u32, contents.height() as u32);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let failed = |error| match error {
@@ -318,9 +372,29 @@ mod tests {
     #[test]
     fn an_empty_file_has_a_picture() {
         let map = Map::new();
-        let contents =
-            Contents { title: "ä".repeat(400), subtitle: String::new(), rate: 8_000, seconds: 0.0, before: &map, after: &map, mask: None };
-        assert_eq!(draw(&contents).len(), WIDTH * HEIGHT * 3);
+        for events in [None, Some(Vec::new())] {
+            let title = "ä".repeat(400);
+            let contents =
+                Contents { title, subtitle: String::new(), rate: 8_000, seconds: 0.0, before: &map, after: &map, mask: None, events };
+            assert_eq!(draw(&contents).len(), WIDTH * contents.height() * 3);
+        }
+    }
+
+    #[test]
+    fn a_sound_stands_in_its_lane_at_its_time() {
+        let mut canvas = Canvas { pixels: BACKGROUND.repeat(WIDTH * 1400), height: 1400 };
+        let db = dsp_core::units::Db;
+        let event = Event { sound: Sound::Sh, start: 1.0, end: 2.0, centre_hz: 4e3, largest: db(6.0), mean: db(3.0), whistle: 0.0 };
+        lanes(&mut canvas, &[event], 4.0);
+        let lane = LANES.iter().position(|(sound, _)| *sound == Sound::Sh).unwrap();
+        let at = |time: f64, lane: usize| {
+            let x = LEFT + ((RIGHT - LEFT) as f64 * time / 4.0) as usize;
+            let y = TOP + 3 * (PANEL + GAP) + GAP / 2 + lane * LANE + LANE / 2;
+            canvas.pixels[(y * WIDTH + x) * 3..][..3].to_vec()
+        };
+        assert_eq!(at(1.5, lane), LANES[lane].1);
+        assert_ne!(at(2.5, lane), LANES[lane].1);
+        assert_ne!(at(1.5, lane + 1), LANES[lane].1);
     }
 
     #[test]

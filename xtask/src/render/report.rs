@@ -3,6 +3,7 @@
 use super::engine::{Entry, Model};
 use super::levels::Reading;
 use super::spectra::octaves;
+use dsp_core::detection::{Event, Sound};
 use dsp_core::params::Param;
 use serde_json::{Map, Value, json};
 
@@ -51,4 +52,38 @@ pub fn bands(rate: u32, before: &[Option<f64>], after: &[Option<f64>], gains: &[
         })
     });
     bands.collect()
+}
+
+/// Each sound that was heard: when, what, where, and what was taken off.
+pub fn events(events: &[Event]) -> Value {
+    let event = |event: &Event| {
+        json!({
+            "start_seconds": (event.start * 1000.0).round() / 1000.0,
+            "end_seconds": (event.end * 1000.0).round() / 1000.0,
+            "class": event.sound.name(),
+            "centre_hz": event.centre_hz.round(),
+            "largest_reduction_db": rounded(Some(f64::from(event.largest.0))),
+            "mean_reduction_db": rounded(Some(f64::from(event.mean.0))),
+            "whistle": rounded(Some(f64::from(event.whistle))),
+        })
+    };
+    events.iter().map(event).collect()
+}
+
+/// How many sounds of each class were heard, how long they are, and what was taken off them.
+pub fn sounds(events: &[Event]) -> Value {
+    let class = |sound: Sound| {
+        let all: Vec<&Event> = events.iter().filter(|event| event.sound == sound).collect();
+        let seconds: f64 = all.iter().map(|event| event.end - event.start).sum();
+        let taken: f64 = all.iter().map(|event| (event.end - event.start) * f64::from(event.mean.0)).sum();
+        let largest = all.iter().map(|event| f64::from(event.largest.0)).fold(0.0, f64::max);
+        let entry = json!({
+            "count": all.len(),
+            "seconds": rounded(Some(seconds)),
+            "largest_reduction_db": rounded(Some(largest)),
+            "mean_reduction_db": rounded((seconds > 0.0).then(|| taken / seconds)),
+        });
+        (sound.name().to_owned(), entry)
+    };
+    Value::Object(Sound::ALL.into_iter().skip(1).map(class).collect())
 }

@@ -1,6 +1,5 @@
 //! Spectra of a signal over time at a bounded size, however long the signal is.
 
-use dsp_core::processor::{Frame, Observer};
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
 use std::sync::Arc;
@@ -101,12 +100,13 @@ impl Map {
 /// Powers of rows from powers of bins: the mean over the bins of a row, or between the two nearest bins
 /// where a row is narrower than a bin.
 #[derive(Clone, Debug)]
-struct Folding {
+pub struct Folding {
     rows: Vec<(usize, usize, f32)>,
 }
 
 impl Folding {
-    fn new(bins: usize, bin_hz: f32, rate: f32) -> Self {
+    /// For bins and a sample rate in hertz.
+    pub fn new(bins: usize, bin_hz: f32, rate: f32) -> Self {
         let last = bins.saturating_sub(1);
         let rows = (0..ROWS).map(|row| {
             let (low, high) = (row_edge(row as f32, rate) / bin_hz, row_edge(row as f32 + 1.0, rate) / bin_hz);
@@ -121,7 +121,8 @@ impl Folding {
         Self { rows: rows.collect() }
     }
 
-    fn fold(&self, bins: &[f32], rows: &mut [f32]) {
+    /// Folds `bins` into [`ROWS`] rows.
+    pub fn fold(&self, bins: &[f32], rows: &mut [f32]) {
         for (row, &(first, last, fraction)) in rows.iter_mut().zip(&self.rows) {
             *row = if fraction < 0.0 {
                 bins[first..=last].iter().sum::<f32>() / (last - first + 1) as f32
@@ -253,49 +254,6 @@ pub fn octaves(rate: f32) -> Vec<(f32, f32)> {
         last.1 = rate / 2.0;
     }
     bands
-}
-
-/// The masks that an engine tells of, as a picture of mean amplitude gain and as means by octave.
-pub struct Masks {
-    rate: f32,
-    folding: Option<Folding>,
-    rows: Vec<f32>,
-    /// The picture, in linear amplitude gain.
-    pub map: Map,
-    octaves: Vec<f64>,
-    /// Frames that passed dry.
-    pub late: u64,
-}
-
-impl Masks {
-    /// For a sample rate in hertz.
-    pub fn new(rate: u32) -> Self {
-        let rate = rate as f32;
-        Self { rate, folding: None, rows: vec![0.0; ROWS], map: Map::new(), octaves: vec![0.0; octaves(rate).len()], late: 0 }
-    }
-
-    /// Mean gain in dB in each of [`octaves`]; none where the engine told nothing or let nothing pass.
-    pub fn octave_gains(&self) -> Vec<Option<f64>> {
-        let mean = |sum: &f64| sum / self.map.added().max(1) as f64;
-        self.octaves.iter().map(mean).map(|gain| (gain > 0.0).then(|| 20.0 * gain.log10())).collect()
-    }
-}
-
-impl Observer for Masks {
-    fn frame(&mut self, frame: &Frame<'_>) {
-        self.late += u64::from(frame.late);
-        if frame.gain.is_empty() || frame.bin_hz <= 0.0 {
-            return;
-        }
-        let folding = self.folding.get_or_insert_with(|| Folding::new(frame.gain.len(), frame.bin_hz, self.rate));
-        folding.fold(frame.gain, &mut self.rows);
-        self.map.add(&self.rows);
-        for (sum, (low, high)) in self.octaves.iter_mut().zip(octaves(self.rate)) {
-            let bin = |hz: f32| ((hz / frame.bin_hz).round() as usize).min(frame.gain.len() - 1);
-            let gains = &frame.gain[bin(low)..=bin(high).max(bin(low))];
-            *sum += gains.iter().map(|&gain| f64::from(gain)).sum::<f64>() / gains.len() as f64;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! One path of the denoiser, at one latency: frames in, masks, frames out.
 
+use super::linking;
+use super::mask_runner::MaskRunner;
 use super::settings::{Link, Listen, Settings};
-use super::{hop_time, linking};
 use crate::framing::{Shape, Stft, Windows};
 use crate::mask::{Shaping, ShapingSettings, magnitude};
-use crate::model::Runner;
-use crate::processor::{Format, Frame, Observer};
+use crate::processor::{Format, Frame, Observer, hop_time};
 use crate::realtime::Scope;
+use crate::units::Ms;
 use realfft::num_complex::Complex32;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Models of the standard and the low-latency path.
 pub const MODEL_IDS: [&str; 2] = ["denoise", "denoise-low"];
 /// Bins of the models' spectrum: 0 to 24 kHz.
-const MODEL_BINS: usize = 481;
+pub const MODEL_BINS: usize = 481;
 /// Above the models' band the gain is the mean over this many of its top bins (2 kHz).
 const TOP_BINS: usize = 40;
 const ONE: Complex32 = Complex32::new(1.0, 0.0);
@@ -24,7 +25,9 @@ const ONE: Complex32 = Complex32::new(1.0, 0.0);
 pub struct Core {
     stft: Stft,
     rate: f64,
+    /// What a hop lasts.
     deadline: Duration,
+    seconds: f32,
     shapings: Vec<Shaping>,
     /// What the model sees, `[bin]`.
     joined: Vec<Complex32>,
@@ -54,7 +57,8 @@ impl Core {
         let bin_hz = format.rate.0 as f32 / (2 * (bins - 1)) as f32;
         let hop = stft.hop();
         let mut core = Self {
-            deadline: hop_time(hop, format.rate.0),
+            deadline: hop_time(hop, format.rate),
+            seconds: Ms::from_samples(hop, format.rate).0 / 1000.0,
             shapings: (0..format.channels).map(|_| Shaping::new(bins, bin_hz, hop, format.rate)).collect(),
             joined: vec![Complex32::default(); MODEL_BINS],
             proposed: vec![ONE; MODEL_BINS],
@@ -100,7 +104,7 @@ impl Core {
         audio: &mut [&mut [f32]],
         range: Range<usize>,
         settings: &Settings,
-        mut runners: Option<&mut [Runner]>,
+        mut runners: Option<&mut [MaskRunner]>,
         realtime: bool,
         observer: &mut dyn Observer,
     ) -> u64 {
@@ -122,7 +126,7 @@ impl Core {
         input: &mut [Vec<f32>],
         length: usize,
         settings: &Settings,
-        mut runners: Option<&mut [Runner]>,
+        mut runners: Option<&mut [MaskRunner]>,
         realtime: bool,
     ) -> u64 {
         let mut late = 0;
@@ -138,7 +142,7 @@ impl Core {
     }
 
     /// One frame of all channels. True when its model step was late.
-    fn frame(&mut self, settings: &Settings, runners: Option<&mut [Runner]>, realtime: bool, observer: &mut dyn Observer) -> bool {
+    fn frame(&mut self, settings: &Settings, runners: Option<&mut [MaskRunner]>, realtime: bool, observer: &mut dyn Observer) -> bool {
         self.stft.analyse();
         let channels = self.channels();
         self.power.fill(0.0);
@@ -206,8 +210,16 @@ impl Core {
         if settings.bypass {
             self.gains.fill(1.0);
         }
-        let bin_hz = (self.rate / (2 * (self.mask.len() - 1)) as f64) as f32;
-        observer.frame(&Frame { input_power: &self.power, gain: &self.gains, bin_hz, late });
+        observer.frame(&Frame {
+            input_power: &self.power,
+            gain: &self.gains,
+            bin_hz: (self.rate / (2 * (self.mask.len() - 1)) as f64) as f32,
+            seconds: self.seconds,
+            // The middle of the synthesis window, in which a frame sounds.
+            age: 0.5 * self.stft.latency() as f32 / self.rate as f32,
+            late,
+            detection: None,
+        });
         late
     }
 }

@@ -2,17 +2,18 @@
 
 mod core;
 mod linking;
+mod mask_runner;
 mod models;
 mod settings;
 
 pub use models::Models;
 pub use settings::{Link, Listen, Settings};
 
+use crate::engines::Engine;
 use crate::framing::Shape;
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::{FlushDenormals, Scope};
-use core::Core;
-use std::time::Duration;
+use core::{Core, MODEL_IDS};
 
 /// Time over which the old path fades out when the latency mode changes; the new path fills
 /// meanwhile and fades in over its next hop.
@@ -39,27 +40,14 @@ pub struct Denoise {
 /// Samples at a time while the mode changes.
 const SWITCH_CHUNK: usize = 32;
 
-impl Denoise {
-    /// An engine without models, to be prepared.
-    pub fn new() -> Self {
-        Self::default()
+impl Engine for Denoise {
+    type Models = Models;
+
+    fn load(format: Format) -> Result<Box<Models>, Error> {
+        Models::load(format)
     }
 
-    /// An engine with its built-in models, prepared: what offline callers want.
-    ///
-    /// # Errors
-    /// As [`Models::load`] and [`Processor::prepare`].
-    pub fn with_builtin_models(format: Format) -> Result<Self, Error> {
-        let mut engine = Self::new();
-        engine.prepare(format)?;
-        engine.install(Models::load(format)?);
-        Ok(engine)
-    }
-
-    /// Installs models made for this engine's format, on the audio thread (no allocation, nothing is
-    /// dropped), and gives the old ones back, to be dropped elsewhere. Models for other channel
-    /// counts are given straight back.
-    pub fn install(&mut self, models: Box<Models>) -> Option<Box<Models>> {
+    fn install(&mut self, models: Box<Models>) -> Option<Box<Models>> {
         let channels = self.paths.as_ref().map_or(0, |paths| paths[0].channels());
         if models.channels() < channels {
             return Some(models);
@@ -67,20 +55,20 @@ impl Denoise {
         self.models.replace(models)
     }
 
-    /// True when models are installed.
-    pub fn is_ready(&self) -> bool {
+    fn is_ready(&self) -> bool {
         self.models.is_some()
     }
 
-    /// In real time a model step that takes longer than a hop is counted as late and the next frame
-    /// passes dry. Offline (the default) nothing is ever late.
-    pub fn set_realtime(&mut self, realtime: bool) {
+    fn set_realtime(&mut self, realtime: bool) {
         self.realtime = realtime;
     }
 
-    /// Frames that passed dry because a step was late, since `prepare`.
-    pub fn late_frames(&self) -> u64 {
+    fn late_frames(&self) -> u64 {
         self.late
+    }
+
+    fn model_ids(settings: &Settings) -> &'static [&'static str] {
+        std::slice::from_ref(&MODEL_IDS[usize::from(settings.low_latency)])
     }
 }
 
@@ -124,7 +112,7 @@ impl Processor for Denoise {
             paths[wanted].reset();
             if let Some(models) = &mut self.models {
                 let _scope = Scope::enter();
-                models.runners(wanted).iter_mut().for_each(crate::model::Runner::reset);
+                models.runners(wanted).iter_mut().for_each(mask_runner::MaskRunner::reset);
             }
             self.switching = Some(self.switch_length);
         }
@@ -164,9 +152,4 @@ impl Processor for Denoise {
     fn latency(&self, settings: &Settings) -> usize {
         self.paths.as_ref().map_or(0, |paths| paths[usize::from(settings.low_latency)].latency())
     }
-}
-
-/// Time that a hop lasts: the deadline of a model step.
-fn hop_time(hop: usize, rate: f64) -> Duration {
-    Duration::from_secs_f64(hop as f64 / rate)
 }

@@ -7,6 +7,7 @@ pub use settings::{Listen, Settings};
 
 use crate::delay::Delay;
 use crate::dynamics::limiter::TruePeakLimiter;
+use crate::engines::Engine;
 use crate::loudness::true_peak::CHUNK;
 use crate::processor::{Error, Format, Frame, Observer, Processor};
 use crate::ramp::Ramp;
@@ -52,14 +53,12 @@ struct FrameMeter {
     filled: usize,
     /// Sum of squares of each channel.
     powers: Vec<f32>,
-    gain: f32,
 }
 
 impl FrameMeter {
     fn restart(&mut self) {
         self.filled = 0;
         self.powers.fill(0.0);
-        self.gain = 1.0;
     }
 }
 
@@ -67,6 +66,32 @@ impl Limiter {
     /// An engine to be prepared.
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl Engine for Limiter {
+    type Models = ();
+
+    fn load(_: Format) -> Result<Box<()>, Error> {
+        Ok(Box::new(()))
+    }
+
+    fn install(&mut self, _: Box<()>) -> Option<Box<()>> {
+        None
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn set_realtime(&mut self, _: bool) {}
+
+    fn late_frames(&self) -> u64 {
+        0
+    }
+
+    fn model_ids(_: &Settings) -> &'static [&'static str] {
+        &[]
     }
 }
 
@@ -88,7 +113,7 @@ impl Processor for Limiter {
             drives: line.clone(),
             levels: line.clone(),
             shares: [line.clone(), line],
-            meter: FrameMeter { length: FRAME.to_samples(format.rate).max(1), filled: 0, powers: vec![0.0; format.channels], gain: 1.0 },
+            meter: FrameMeter { length: FRAME.to_samples(format.rate).max(1), filled: 0, powers: vec![0.0; format.channels] },
             rate: format.rate.0,
             limiter,
         });
@@ -161,7 +186,6 @@ impl Inner {
                 *power += dry * dry;
             }
         }
-        self.meter.gain = self.meter.gain.min(self.limiter.take_gain());
     }
 
     /// Tells of a frame when it is full.
@@ -173,10 +197,14 @@ impl Inner {
         }
         // A full-scale sine has a mean power of one half, and reads 1.
         let power = 2.0 * meter.powers.iter().sum::<f32>() / (meter.length * self.kept.len()) as f32;
-        let gain = if settings.bypass { 1.0 } else { meter.gain };
+        let gain = self.limiter.take_gain();
+        let gain = if settings.bypass { 1.0 } else { gain };
         // The whole band from 0 Hz to half the rate, as two bins.
         let bin_hz = (self.rate / 2.0) as f32;
-        observer.frame(&Frame { input_power: &[power; 2], gain: &[gain; 2], bin_hz, late: false });
+        let seconds = (meter.length as f64 / self.rate) as f32;
+        // The frame is of what comes out now.
+        let age = seconds / 2.0 + (self.limiter.latency() as f64 / self.rate) as f32;
+        observer.frame(&Frame { input_power: &[power; 2], gain: &[gain; 2], bin_hz, seconds, age, late: false, detection: None });
         meter.restart();
     }
 }

@@ -16,6 +16,7 @@ use crate::colour::Colour;
 use crate::delay::Delay;
 use crate::dynamics::limiter::TruePeakLimiter;
 use crate::dynamics::multiband::{Count, Multiband, Reading as BandReading, Split};
+use crate::engines::Engine;
 use crate::filters::{Equaliser, LinearEqualiser, Phase};
 use crate::processor::{Error, Format, MAX_CHANNELS, Observer, Processor};
 use crate::ramp::Ramp;
@@ -299,6 +300,32 @@ fn part<'a>(audio: &'a mut [&mut [f32]], range: Range<usize>) -> [&'a mut [f32];
         *slot = &mut channel[range.clone()];
     }
     out
+}
+
+impl Engine for Master {
+    type Models = ();
+
+    fn load(_: Format) -> Result<Box<()>, Error> {
+        Ok(Box::new(()))
+    }
+
+    fn install(&mut self, _: Box<()>) -> Option<Box<()>> {
+        None
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn set_realtime(&mut self, _: bool) {}
+
+    fn late_frames(&self) -> u64 {
+        0
+    }
+
+    fn model_ids(_: &MasterMoves) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 impl Processor for Master {

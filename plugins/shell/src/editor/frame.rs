@@ -57,19 +57,23 @@ fn show_pictures(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     let channels = panel.live().channels.load(Ordering::Relaxed) as usize;
     let left = Rect::from_min_size(rect.min, vec2(METER, rect.height()));
     let right = Rect::from_min_max(pos2(rect.right() - METER, rect.top()), rect.max);
-    let between = Rect::from_min_max(pos2(left.right() + GAP, rect.top()), pos2(right.left() - GAP, rect.bottom()));
+    let mut between = Rect::from_min_max(pos2(left.right() + GAP, rect.top()), pos2(right.left() - GAP, rect.bottom()));
     meter(ui, &mut panel.input, "In", channels, left, false);
     meter(ui, &mut panel.output, "Out", channels, right, true);
-    let strip = (between.height() * 0.24).clamp(40.0, 110.0);
-    let main = Rect::from_min_max(between.min, pos2(between.right(), between.bottom() - strip - 8.0));
-    let spectrogram = panel.params().persisted().spectrogram;
-    if spectrogram {
-        panel.spectrogram.show(ui, main);
-    } else {
-        panel.spectrum.show(ui, main);
+    if let Some((side, width)) = &mut panel.pictures.side {
+        let place = Rect::from_min_max(pos2(between.right() - *width, between.top()), between.max);
+        side.show(ui, place);
+        between.max.x = place.left() - GAP;
     }
-    view(ui, panel, main, spectrogram);
-    panel.history.show(ui, Rect::from_min_max(pos2(between.left(), main.bottom() + 8.0), between.max));
+    let (share, least, most) = panel.pictures.strip_height;
+    let strip = (between.height() * share).clamp(least, most);
+    let main = Rect::from_min_max(between.min, pos2(between.right(), between.bottom() - strip - 8.0));
+    let chosen = panel.params().persisted().picture.min(panel.pictures.main.len().saturating_sub(1));
+    if let Some(picture) = panel.pictures.main.get_mut(chosen) {
+        picture.show(ui, main);
+    }
+    view(ui, panel, main, chosen);
+    panel.pictures.strip.show(ui, Rect::from_min_max(pos2(between.left(), main.bottom() + 8.0), between.max));
     if panel.is_bypassed() {
         let plate = Rect::from_center_size(main.center(), vec2(130.0, 32.0));
         ui.painter().rect_filled(plate, 6.0, theme::faded(theme::PANEL, 0.92));
@@ -77,19 +81,22 @@ fn show_pictures(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     }
 }
 
-/// The two buttons that choose the picture.
-fn view(ui: &mut Ui, panel: &mut Panel, main: Rect, spectrogram: bool) {
-    let names = [("Spectrum", false), ("Spectrogram", true)];
+/// The buttons that choose the large picture.
+fn view(ui: &mut Ui, panel: &mut Panel, main: Rect, chosen: usize) {
+    let names: Vec<&'static str> = panel.pictures.main.iter().map(|picture| picture.name()).collect();
+    if names.len() < 2 {
+        return;
+    }
     let mut right = main.right() - 40.0;
-    for (name, chosen) in names.into_iter().rev() {
-        let width = if chosen { 88.0 } else { 74.0 };
-        let cell = Rect::from_min_size(pos2(right - width, main.top() + 5.0), vec2(width, 20.0));
+    for (index, name) in names.into_iter().enumerate().rev() {
+        let text = ui.painter().layout_no_wrap(name.to_owned(), theme::font(11.5), theme::TEXT);
+        let cell = Rect::from_min_max(pos2(right - text.size().x - 20.0, main.top() + 5.0), pos2(right, main.top() + 25.0));
         right = cell.left() - 2.0;
         let response = ui.interact(cell, Id::unique(("plainsong-view", name)), Sense::click());
-        let on = chosen == spectrogram;
+        let on = index == chosen;
         response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, on, name));
         if response.clicked() {
-            panel.params().persist(|state| state.spectrogram = chosen);
+            panel.params().persist(|state| state.picture = index);
         }
         let fill = if on || response.hovered() || response.has_focus() { theme::HOVER } else { theme::faded(theme::PANEL, 0.85) };
         ui.painter().rect_filled(cell, 4.0, fill);

@@ -3,16 +3,14 @@
 use crate::compare;
 use crate::live::Live;
 use crate::params::TableParams;
+use crate::pictures::Pictures;
 use crate::presets::{Format, Presets};
 use crate::product::{Card, Product};
 use crate::theme;
 use crate::undo::{Undo, What};
-use crate::widgets::history::History;
 use crate::widgets::knob::knob;
 use crate::widgets::meter::Meter;
 use crate::widgets::segmented::segmented;
-use crate::widgets::spectrogram::Spectrogram;
-use crate::widgets::spectrum::Spectrum;
 use crate::widgets::switch::switch;
 use dsp_core::params::{Param, index_of};
 use dsp_core::processor::Processor;
@@ -79,9 +77,7 @@ pub struct Panel {
     hint: Option<usize>,
     pub(super) input: Meter,
     pub(super) output: Meter,
-    pub(super) spectrum: Spectrum,
-    pub(super) spectrogram: Spectrogram,
-    pub(super) history: History,
+    pub(super) pictures: Pictures,
     revision: u32,
     time: f64,
 }
@@ -117,9 +113,7 @@ impl Panel {
             hint: None,
             input: Meter::default(),
             output: Meter::default(),
-            spectrum: Spectrum::default(),
-            spectrogram: Spectrogram::default(),
-            history: History::default(),
+            pictures: P::pictures(),
             time: 0.0,
         }
     }
@@ -131,7 +125,7 @@ impl Panel {
         self.typing = None;
         self.dialog = None;
         self.pending.fill(None);
-        self.spectrogram.forget_texture();
+        self.pictures.each().for_each(|picture| picture.closed());
         // What was measured while nobody looked is old.
         self.live.input.take();
         self.live.output.take();
@@ -165,13 +159,11 @@ impl Panel {
         self.output.update(self.live.output.take(), seconds);
         let mut any = false;
         while let Some(frame) = self.live.frames.pop() {
-            self.spectrum.update(&frame);
-            self.spectrogram.update(&frame);
-            self.history.update(&frame);
+            self.pictures.each().for_each(|picture| picture.update(&frame));
             any = true;
         }
         if !any {
-            self.spectrum.idle(seconds);
+            self.pictures.each().for_each(|picture| picture.idle(seconds));
         }
         if self.message.as_ref().is_some_and(|(_, since)| time - since > MESSAGE) {
             self.message = None;
@@ -182,7 +174,7 @@ impl Panel {
 
     /// True when nothing on the screen moves by itself.
     pub(super) fn at_rest(&self) -> bool {
-        self.input.at_rest() && self.output.at_rest() && self.spectrum.at_rest()
+        self.input.at_rest() && self.output.at_rest() && self.pictures.at_rest()
     }
 
     /// The table of parameters.

@@ -38,8 +38,10 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     });
     let rest = Rect::from_min_max(inside.min, egui::pos2(right - 16.0, inside.bottom()));
     let error = panel.live().error.lock().clone();
+    let notice = *panel.live().notice.lock();
     let (text, color) = match (error, panel.message(), panel.hint()) {
         (Some(error), _, _) => (error, theme::ALERT),
+        (None, None, None) if notice.is_some() => (format!("Idle: {}.", notice.unwrap_or_default()), theme::WARM),
         (None, Some(message), _) => (message.to_owned(), theme::WARM),
         (None, None, Some(param)) => (format!("{}: {}", param.name, param.help), theme::TEXT),
         _ if panel.latency().is_some() && !panel.live().ready.load(Ordering::Relaxed) => {

@@ -1,6 +1,7 @@
 //! How much was taken away over the last ten seconds.
 
 use crate::live::DisplayFrame;
+use crate::pictures::Picture;
 use crate::theme;
 use egui::epaint::{Mesh, Vertex};
 use egui::{Align2, Pos2, Rect, Shape, Stroke, Ui, pos2};
@@ -25,9 +26,12 @@ pub struct History {
     filled: f32,
 }
 
-impl History {
-    /// Takes in one frame.
-    pub fn update(&mut self, frame: &DisplayFrame) {
+impl Picture for History {
+    fn name(&self) -> &'static str {
+        "Reduction"
+    }
+
+    fn update(&mut self, frame: &DisplayFrame) {
         self.input += frame.input_power;
         self.output += frame.output_power;
         self.late |= frame.late;
@@ -44,13 +48,8 @@ impl History {
         }
     }
 
-    /// The newest reduction in dB.
-    pub fn now(&self) -> f32 {
-        self.columns.back().map_or(0.0, |column| column.0)
-    }
-
-    /// Draws the picture: it hangs from the top.
-    pub fn show(&self, ui: &mut Ui, rect: Rect) {
+    /// It hangs from the top.
+    fn show(&mut self, ui: &mut Ui, rect: Rect) {
         let painter = ui.painter_at(rect);
         painter.rect_filled(rect, 6.0, theme::WELL);
         let y = |db: f32| egui::remap_clamp(db, 0.0..=DEEPEST, rect.top() + 3.0..=rect.bottom() - 2.0);
@@ -96,23 +95,20 @@ impl History {
     }
 }
 
+impl History {
+    /// The newest reduction in dB.
+    pub fn now(&self) -> f32 {
+        self.columns.back().map_or(0.0, |column| column.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::BINS;
 
     #[test]
     fn reduction_is_the_ratio_of_powers_and_silence_is_none() {
-        let mut frame = DisplayFrame {
-            input: [0.0; BINS],
-            output: [0.0; BINS],
-            bins: 0,
-            bin_hz: 50.0,
-            seconds: 0.01,
-            input_power: 1.0,
-            output_power: 0.01,
-            late: false,
-        };
+        let mut frame = DisplayFrame { input_power: 1.0, output_power: 0.01, ..DisplayFrame::EMPTY };
         let mut history = History::default();
         for _ in 0..8 {
             history.update(&frame);

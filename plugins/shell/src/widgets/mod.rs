@@ -1,9 +1,14 @@
 //! The pictures and controls, one a file.
 
+pub mod axis;
 pub mod history;
 pub mod knob;
 pub mod meter;
+pub mod reduction;
 pub mod segmented;
+pub mod sibilants;
+pub mod sounds;
 pub mod spectrogram;
 pub mod spectrum;
 pub mod switch;
+pub mod timeline;

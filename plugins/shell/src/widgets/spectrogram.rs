@@ -1,8 +1,10 @@
 //! The scrolling spectrogram: what stays in the warm colour, what was taken away in the cool one.
 
 use crate::live::DisplayFrame;
+use crate::pictures::Picture;
 use crate::theme;
-use crate::widgets::spectrum::{hertz, position, resample};
+use crate::widgets::axis::Axis;
+use crate::widgets::spectrum::resample;
 use egui::{Align2, Color32, ColorImage, Rect, Stroke, TextureHandle, TextureOptions, Ui, pos2};
 
 /// Columns kept.
@@ -18,6 +20,7 @@ const TILT: f32 = 3.0;
 
 /// The picture and the column that is being filled.
 pub struct Spectrogram {
+    axis: Axis,
     image: ColorImage,
     texture: Option<TextureHandle>,
     column: usize,
@@ -35,7 +38,15 @@ impl std::fmt::Debug for Spectrogram {
 
 impl Default for Spectrogram {
     fn default() -> Self {
+        Self::new(Axis::WHOLE)
+    }
+}
+
+impl Spectrogram {
+    /// An empty one over an axis.
+    pub fn new(axis: Axis) -> Self {
         Self {
+            axis,
             image: ColorImage::filled([COLUMNS, ROWS], theme::WELL),
             texture: None,
             column: 0,
@@ -47,9 +58,12 @@ impl Default for Spectrogram {
     }
 }
 
-impl Spectrogram {
-    /// Takes in one frame.
-    pub fn update(&mut self, frame: &DisplayFrame) {
+impl Picture for Spectrogram {
+    fn name(&self) -> &'static str {
+        "Spectrogram"
+    }
+
+    fn update(&mut self, frame: &DisplayFrame) {
         for (sum, power) in [(&mut self.input, &frame.input), (&mut self.output, &frame.output)] {
             sum.resize(frame.bins, 0.0);
             for (sum, power) in sum.iter_mut().zip(power) {
@@ -63,29 +77,13 @@ impl Spectrogram {
         }
     }
 
-    fn paint_column(&mut self, bin_hz: f32) {
-        let (mut before, mut after) = ([0.0; ROWS], [0.0; ROWS]);
-        resample(&self.input, bin_hz, &mut before);
-        resample(&self.output, bin_hz, &mut after);
-        self.input.fill(0.0);
-        self.output.fill(0.0);
-        for row in 0..ROWS {
-            let tilt = TILT * (hertz(row as f32 / (ROWS - 1) as f32) / 1000.0).log2();
-            let shade = |db: f32| egui::remap_clamp(db + tilt, RANGE.0..=RANGE.1, 0.0..=1.0);
-            let (before, after) = (shade(before[row]), shade(after[row]));
-            self.image.pixels[(ROWS - 1 - row) * COLUMNS + self.column] = color(after, (before - after).max(0.0));
-        }
-        self.fresh.push(self.column);
-        self.column = (self.column + 1) % COLUMNS;
-    }
-
-    /// Gives the texture back: the window that it belonged to is gone.
-    pub fn forget_texture(&mut self) {
+    fn closed(&mut self) {
+        // The texture belonged to the window.
         self.texture = None;
     }
 
-    /// Draws the picture, the newest at the right.
-    pub fn show(&mut self, ui: &mut Ui, rect: Rect) {
+    /// The newest is at the right.
+    fn show(&mut self, ui: &mut Ui, rect: Rect) {
         let options = TextureOptions { wrap_mode: egui::TextureWrapMode::ClampToEdge, ..TextureOptions::LINEAR };
         match &mut self.texture {
             // Many columns at once happen when the picture was hidden.
@@ -111,8 +109,8 @@ impl Spectrogram {
             painter.image(texture.id(), Rect::from_min_max(plot.min, pos2(seam, plot.bottom())), part(cut, 1.0), Color32::WHITE);
             painter.image(texture.id(), Rect::from_min_max(pos2(seam, plot.top()), plot.max), part(0.0, cut), Color32::WHITE);
         }
-        for (hz, label) in [(100.0, "100"), (300.0, "300"), (1_000.0, "1k"), (3_000.0, "3k"), (10_000.0, "10k")] {
-            let y = plot.bottom() - plot.height() * position(hz);
+        for (hz, label) in self.axis.marks().filter(|(hz, _)| *hz < 0.9 * self.axis.high) {
+            let y = plot.bottom() - plot.height() * self.axis.position(hz);
             painter.hline(plot.x_range(), y, Stroke::new(1.0, theme::faded(theme::LINE, 0.5)));
             // On a plate: the picture behind may be as bright as the text.
             let text = painter.layout_no_wrap(label.to_owned(), theme::font(10.0), theme::TEXT);
@@ -134,6 +132,24 @@ impl Spectrogram {
             painter.rect_filled(Rect::from_min_size(pos2(x, plot.top() + 9.0), egui::vec2(14.0, 10.0)), 1.0, swatch);
             x = painter.text(pos2(x + 20.0, plot.top() + 14.0), Align2::LEFT_CENTER, text, theme::font(11.5), theme::TEXT).right() + 16.0;
         }
+    }
+}
+
+impl Spectrogram {
+    fn paint_column(&mut self, bin_hz: f32) {
+        let (mut before, mut after) = ([0.0; ROWS], [0.0; ROWS]);
+        resample(self.axis, &self.input, bin_hz, &mut before);
+        resample(self.axis, &self.output, bin_hz, &mut after);
+        self.input.fill(0.0);
+        self.output.fill(0.0);
+        for row in 0..ROWS {
+            let tilt = TILT * (self.axis.hertz(row as f32 / (ROWS - 1) as f32) / 1000.0).log2();
+            let shade = |db: f32| egui::remap_clamp(db + tilt, RANGE.0..=RANGE.1, 0.0..=1.0);
+            let (before, after) = (shade(before[row]), shade(after[row]));
+            self.image.pixels[(ROWS - 1 - row) * COLUMNS + self.column] = color(after, (before - after).max(0.0));
+        }
+        self.fresh.push(self.column);
+        self.column = (self.column + 1) % COLUMNS;
     }
 }
 

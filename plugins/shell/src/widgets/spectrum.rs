@@ -1,14 +1,12 @@
 //! The spectrum before and after, with what was taken away between the two lines.
 
 use crate::live::{BINS, DisplayFrame};
+use crate::pictures::Picture;
 use crate::theme;
+use crate::widgets::axis::Axis;
 use egui::epaint::{Mesh, Vertex};
 use egui::{Align2, Color32, Pos2, Rect, Sense, Shape, Stroke, Ui, pos2, vec2};
 
-/// Lowest frequency shown, in hertz.
-pub const LOW_HZ: f32 = 30.0;
-/// Highest frequency shown, in hertz.
-pub const HIGH_HZ: f32 = 20_000.0;
 /// Points of a line.
 pub const POINTS: usize = 240;
 /// Level of the lower edge, in dB.
@@ -20,33 +18,12 @@ const TOP: f32 = -6.0;
 const TILT: f32 = 3.0;
 /// Time in which a line falls most of the way, in seconds.
 const RELEASE: f32 = 0.16;
-/// Share of the way that a line rises per frame.
+/// Share of the way that a line rises in [`ATTACK_FRAME`] seconds.
 const ATTACK: f32 = 0.55;
+/// See [`ATTACK`].
+const ATTACK_FRAME: f32 = 0.01;
 /// Lines at these levels, in dB.
 const LEVELS: [f32; 6] = [-90.0, -75.0, -60.0, -45.0, -30.0, -15.0];
-/// Lines at these frequencies, in hertz.
-const GRID_HZ: [(f32, &str); 9] = [
-    (50.0, "50"),
-    (100.0, "100"),
-    (200.0, "200"),
-    (500.0, "500"),
-    (1_000.0, "1k"),
-    (2_000.0, "2k"),
-    (5_000.0, "5k"),
-    (10_000.0, "10k"),
-    (20_000.0, "20k"),
-];
-
-/// Frequency of a position from 0 to 1.
-pub fn hertz(position: f32) -> f32 {
-    LOW_HZ * (HIGH_HZ / LOW_HZ).powf(position)
-}
-
-/// Position of a frequency, 0 to 1 within the picture.
-pub fn position(hertz: f32) -> f32 {
-    (hertz / LOW_HZ).ln() / (HIGH_HZ / LOW_HZ).ln()
-}
-
 /// Level in dB of each bin; silence is far below the picture.
 fn decibels(power: &[f32], into: &mut [f32; BINS]) {
     for (db, power) in into.iter_mut().zip(power) {
@@ -56,7 +33,7 @@ fn decibels(power: &[f32], into: &mut [f32; BINS]) {
 
 /// The level at the points of a log-frequency axis: between bins where they are far apart, the
 /// loudest where a point spans several.
-pub fn resample<const N: usize>(power: &[f32], bin_hz: f32, into: &mut [f32; N]) {
+pub fn resample<const N: usize>(axis: Axis, power: &[f32], bin_hz: f32, into: &mut [f32; N]) {
     let mut db = [0.0; BINS];
     decibels(power, &mut db);
     let db = &db[..power.len().min(BINS)];
@@ -66,7 +43,7 @@ pub fn resample<const N: usize>(power: &[f32], bin_hz: f32, into: &mut [f32; N])
     };
     let at = |bin: isize| db[bin.clamp(0, last as isize) as usize];
     for (i, level) in into.iter_mut().enumerate() {
-        let edge = |offset: f32| hertz((i as f32 + offset) / (N - 1) as f32) / bin_hz;
+        let edge = |offset: f32| axis.hertz((i as f32 + offset) / (N - 1) as f32) / bin_hz;
         let (low, mid, high) = (edge(-0.5), edge(0.0), edge(0.5));
         *level = if mid > last as f32 {
             -160.0
@@ -85,53 +62,78 @@ pub fn resample<const N: usize>(power: &[f32], bin_hz: f32, into: &mut [f32; N])
 /// The lines as they stand, in dB.
 #[derive(Clone, Debug)]
 pub struct Spectrum {
+    axis: Axis,
     input: [f32; POINTS],
     output: [f32; POINTS],
 }
 
 impl Default for Spectrum {
     fn default() -> Self {
-        Self { input: [-160.0; POINTS], output: [-160.0; POINTS] }
+        Self::new(Axis::WHOLE)
     }
 }
 
-impl Spectrum {
-    /// Takes in one frame.
-    pub fn update(&mut self, frame: &DisplayFrame) {
+impl Picture for Spectrum {
+    fn name(&self) -> &'static str {
+        "Spectrum"
+    }
+
+    fn update(&mut self, frame: &DisplayFrame) {
         let fall = 1.0 - (-frame.seconds / RELEASE).exp();
+        // The same speed whatever the hop.
+        let rise = 1.0 - (1.0 - ATTACK).powf(frame.seconds / ATTACK_FRAME);
         let mut now = [0.0; POINTS];
         for (power, line) in [(&frame.input, &mut self.input), (&frame.output, &mut self.output)] {
-            resample(&power[..frame.bins], frame.bin_hz, &mut now);
+            resample(self.axis, &power[..frame.bins], frame.bin_hz, &mut now);
             for (line, now) in line.iter_mut().zip(now) {
-                *line += (now - *line) * if now > *line { ATTACK } else { fall };
+                *line += (now - *line) * if now > *line { rise } else { fall };
             }
         }
     }
 
-    /// Lets the lines fall while no frames come.
-    pub fn idle(&mut self, seconds: f32) {
+    fn idle(&mut self, seconds: f32) {
         let fall = 1.0 - (-seconds / RELEASE).exp();
         for line in self.input.iter_mut().chain(&mut self.output) {
             *line += (-160.0 - *line) * fall;
         }
     }
 
-    /// True when both lines are below the picture.
-    pub fn at_rest(&self) -> bool {
+    fn at_rest(&self) -> bool {
         self.input.iter().all(|db| *db < FLOOR - 30.0)
     }
 
+    fn show(&mut self, ui: &mut Ui, rect: Rect) {
+        self.draw(ui, rect);
+    }
+}
+
+impl Spectrum {
+    /// An empty one over an axis.
+    pub fn new(axis: Axis) -> Self {
+        Self { axis, input: [-160.0; POINTS], output: [-160.0; POINTS] }
+    }
+
+    /// The axis.
+    pub fn axis(&self) -> Axis {
+        self.axis
+    }
+
+    /// The part of the picture in which the lines are.
+    pub fn plot(rect: Rect) -> Rect {
+        Rect::from_min_max(rect.min, pos2(rect.right(), rect.bottom() - 18.0))
+    }
+
     /// Draws the picture.
-    pub fn show(&self, ui: &mut Ui, rect: Rect) {
+    pub fn draw(&self, ui: &mut Ui, rect: Rect) {
         let response = ui.interact(rect, ui.scope_id().with("spectrum"), Sense::hover());
         let painter = ui.painter_at(rect);
         painter.rect_filled(rect, 6.0, theme::WELL);
-        let plot = Rect::from_min_max(rect.min, pos2(rect.right(), rect.bottom() - 18.0));
+        let plot = Self::plot(rect);
         let x = |position: f32| plot.left() + plot.width() * position;
         let y = |db: f32| egui::remap_clamp(db, FLOOR..=TOP, plot.bottom()..=plot.top());
-        for (hz, label) in GRID_HZ {
-            let at = x(position(hz));
-            let shift = if hz >= HIGH_HZ { -10.0 } else { 0.0 };
+        for (hz, label) in self.axis.marks() {
+            let at = x(self.axis.position(hz));
+            let shift = if hz >= self.axis.high { -10.0 } else { 0.0 };
             painter.vline(at, plot.y_range(), Stroke::new(1.0, theme::faded(theme::LINE, 0.7)));
             painter.text(pos2(at + shift, rect.bottom() - 9.0), Align2::CENTER_CENTER, label, theme::font(10.5), theme::DIM);
         }
@@ -140,7 +142,7 @@ impl Spectrum {
             painter.hline(plot.x_range(), y(db), Stroke::new(1.0, theme::faded(theme::LINE, 0.55)));
         }
 
-        let tilt = |i: usize| TILT * (hertz(i as f32 / (POINTS - 1) as f32) / 1000.0).log2();
+        let tilt = |i: usize| TILT * (self.axis.hertz(i as f32 / (POINTS - 1) as f32) / 1000.0).log2();
         let place = |line: &[f32; POINTS]| -> Vec<Pos2> {
             line.iter().enumerate().map(|(i, db)| pos2(x(i as f32 / (POINTS - 1) as f32), y(db + tilt(i)))).collect()
         };
@@ -174,7 +176,7 @@ impl Spectrum {
         let t = (pointer.x - plot.left()) / plot.width();
         let i = (t * (POINTS - 1) as f32).round() as usize;
         let (Some(input), Some(output)) = (self.input.get(i), self.output.get(i)) else { return };
-        let hz = hertz(t);
+        let hz = self.axis.hertz(t);
         let hz = if hz >= 1000.0 { format!("{:.2} kHz", hz / 1000.0) } else { format!("{hz:.0} Hz") };
         let text =
             if *input < -140.0 { hz } else { format!("{hz}    in {input:.0}    out {output:.0}    change {:.1} dB", output - input) };
@@ -213,9 +215,9 @@ mod tests {
         let mut power = vec![1e-12; 481];
         power[40] = 0.25;
         let mut line = [0.0; POINTS];
-        resample(&power, 50.0, &mut line);
+        resample(Axis::WHOLE, &power, 50.0, &mut line);
         let loudest = (0..POINTS).max_by(|a, b| line[*a].total_cmp(&line[*b])).unwrap_or(0);
-        let hz = hertz(loudest as f32 / (POINTS - 1) as f32);
+        let hz = Axis::WHOLE.hertz(loudest as f32 / (POINTS - 1) as f32);
         assert!((hz / 2000.0 - 1.0).abs() < 0.03, "{hz}");
         assert!((line[loudest] + 6.02).abs() < 0.5, "{}", line[loudest]);
     }
@@ -223,7 +225,7 @@ mod tests {
     #[test]
     fn nothing_in_gives_nothing_out() {
         let mut line = [0.0; POINTS];
-        resample(&[], 0.0, &mut line);
+        resample(Axis::WHOLE, &[], 0.0, &mut line);
         assert!(line.iter().all(|db| *db == -160.0));
     }
 }

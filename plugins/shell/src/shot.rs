@@ -1,43 +1,45 @@
 //! The real editor in a real window, with the real engine fed from a WAV file in real time: what
-//! `cargo xtask screenshots` takes pictures of.
-//!
-//! `editor-shot FILE.wav [PARAMETER=VALUE ...]`, 16-bit PCM or 32-bit float at 48 kHz, looped.
+//! `cargo xtask screenshots` takes pictures of. A plugin's example calls [`main`].
 
-use dsp_core::params::{FromValues, index_of};
+use crate::core::Core;
+use crate::editor::ShellEditor;
+use crate::product::Product;
+use dsp_core::params::{FromValues, Param, index_of};
 use dsp_core::processor::Processor;
-use plainsong_shell::ShellEditor;
-use plainsong_shell::core::Core;
-use plainsong_shell::nice_plug::prelude::*;
-use plainsong_shell::product::Product;
+use nice_plug::prelude::*;
+use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
-
-type Engine = <denoise::DenoiseProduct as Product>::Engine;
-type Settings = <Engine as Processor>::Settings;
 
 static SOUND: OnceLock<Vec<f32>> = OnceLock::new();
 static VALUES: OnceLock<Vec<(usize, f32)>> = OnceLock::new();
 
 /// The plugin with a file in place of its input.
-#[derive(Default)]
-struct Fed {
-    core: Core<Engine>,
+struct Fed<P: Product> {
+    core: Core<P::Engine>,
     at: usize,
+    product: PhantomData<fn() -> P>,
 }
 
-impl Plugin for Fed {
-    const NAME: &'static str = denoise::DenoiseProduct::NAME;
+impl<P: Product> Default for Fed<P> {
+    fn default() -> Self {
+        Self { core: Core::default(), at: 0, product: PhantomData }
+    }
+}
+
+impl<P: Product> Plugin for Fed<P> {
+    const NAME: &'static str = P::NAME;
     const VENDOR: &'static str = "Plainsong";
     const URL: &'static str = "";
     const EMAIL: &'static str = "";
-    const VERSION: &'static str = denoise::DenoiseProduct::VERSION;
+    const VERSION: &'static str = P::VERSION;
     const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[AudioIOLayout {
         main_input_channels: NonZeroU32::new(2),
         main_output_channels: NonZeroU32::new(2),
         ..AudioIOLayout::const_default()
     }];
 
-    type Editor = ShellEditor<denoise::DenoiseProduct>;
+    type Editor = ShellEditor<P>;
     type SysExMessage = ();
     type BackgroundTask = ();
 
@@ -100,17 +102,38 @@ fn wav(path: &str) -> Result<Vec<f32>, String> {
     Err(format!("{path}: no sound in it"))
 }
 
-fn main() -> Result<(), String> {
+/// Makes a voice sharp, as a bright microphone does: a first-order high shelf of `gain` dB at 5 kHz.
+fn brighten(sound: &mut [f32], gain: f32) {
+    let factor = 10_f32.powf(gain / 20.0) - 1.0;
+    let pole = (-std::f32::consts::TAU * 5_000.0 / 48_000.0).exp();
+    let mut low = 0.0;
+    for sample in sound {
+        low = pole * low + (1.0 - pole) * *sample;
+        *sample += factor * (*sample - low);
+    }
+}
+
+/// `SHOT FILE.wav [--bright DB] [PARAMETER=VALUE ...]`: 16-bit PCM or 32-bit float at 48 kHz, looped.
+///
+/// # Errors
+/// When an argument makes no sense or the editor does not open.
+pub fn main<P: Product>() -> Result<(), String> {
+    let table: &'static [Param] = <<P::Engine as Processor>::Settings as FromValues>::PARAMS;
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("usage: editor-shot FILE.wav [PARAMETER=VALUE ...]")?;
-    let sound = wav(&file)?;
+    let file = arguments.next().ok_or("usage: SHOT FILE.wav [--bright DB] [PARAMETER=VALUE ...]")?;
+    let mut sound = wav(&file)?;
     let mut values = Vec::new();
-    for pair in arguments {
-        let (id, text) = pair.split_once('=').ok_or_else(|| format!("{pair}: not PARAMETER=VALUE"))?;
-        let index = index_of(Settings::PARAMS, id).map_err(|e| e.to_string())?;
-        values.push((index, Settings::PARAMS[index].parse(text).map_err(|e| e.to_string())?));
+    while let Some(argument) = arguments.next() {
+        if argument == "--bright" {
+            let gain = arguments.next().and_then(|text| text.parse().ok()).ok_or("--bright takes a number of dB")?;
+            brighten(&mut sound, gain);
+            continue;
+        }
+        let (id, text) = argument.split_once('=').ok_or_else(|| format!("{argument}: not PARAMETER=VALUE"))?;
+        let index = index_of(table, id).map_err(|e| e.to_string())?;
+        values.push((index, table[index].parse(text).map_err(|e| e.to_string())?));
     }
     let _ = (SOUND.set(sound), VALUES.set(values));
-    let ran = nice_export_standalone_with_args::<Fed, _>(["editor-shot", "--backend", "dummy"].map(String::from));
+    let ran = nice_export_standalone_with_args::<Fed<P>, _>(["shot", "--backend", "dummy"].map(String::from));
     if ran { Ok(()) } else { Err("the editor did not open".into()) }
 }

@@ -1,0 +1,5 @@
+//! What models see of a spectrum.
+
+mod bands;
+
+pub use bands::{BANDS, Bands, centre};

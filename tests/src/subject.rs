@@ -1,0 +1,136 @@
+//! The engines and plugins that the proofs run over. A new one is an `impl` of [`Subject`] and a line
+//! in [`for_subjects`]; every promise then holds for it.
+
+use crate::audio;
+use crate::random::Random;
+use dsp_core::engines::Engine;
+use dsp_core::engines::deess::Deess;
+use dsp_core::engines::denoise::Denoise;
+use dsp_core::params::{self, FromValues, Param};
+use dsp_core::processor::Processor;
+
+/// Settings as ids and texts, as after `--set`.
+pub type Set = &'static [(&'static str, &'static str)];
+
+/// An engine, the plugin around it, and what is promised of them.
+pub trait Subject: Engine + Processor<Settings: FromValues> {
+    /// The name that hosts show, and the bundles' file name without its ending.
+    const PRODUCT: &'static str;
+    /// The settings that change the latency, with a name: at least the defaults.
+    const MODES: &'static [(&'static str, Set)];
+    /// What must give the delayed input beside bypass, with a name.
+    const DRY: &'static [(&'static str, Set)];
+    /// What is dry is the input's own bits and not only below the noise of 20 bits.
+    const DRY_IS_EXACT: bool;
+    /// What gives a decision to each channel.
+    const PER_CHANNEL: Set = &[("link", "per-channel")];
+    /// What gives only what is taken away.
+    const REMOVED: Set = &[("listen", "removed")];
+    /// What makes the engine do as much as it can with [`Subject::sound`].
+    const BUSY: Set;
+    /// Seconds for which an input sample can be heard, beside the latency.
+    const TAIL: f64;
+
+    /// Sound that the engine has something to do with, `[channel][sample]`.
+    fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>>;
+}
+
+impl Subject for Denoise {
+    const PRODUCT: &'static str = "Plainsong Denoise";
+    const MODES: &'static [(&'static str, Set)] = &[("standard", &[("low-latency", "off")]), ("low latency", &[("low-latency", "on")])];
+    const DRY: &'static [(&'static str, Set)] =
+        &[("amount 0", &[("amount", "0")]), ("all bands 0", &[("low", "0"), ("mid", "0"), ("high", "0")])];
+    const DRY_IS_EXACT: bool = false;
+    const BUSY: Set = &[];
+    /// The window that holds a sample.
+    const TAIL: f64 = 0.02;
+
+    fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+        audio::noisy_speech(rate, seconds, channels, seed)
+    }
+}
+
+impl Subject for Deess {
+    const PRODUCT: &'static str = "Plainsong De-esser";
+    const MODES: &'static [(&'static str, Set)] = &[("standard", &[])];
+    const DRY: &'static [(&'static str, Set)] = &[
+        ("amount 0", &[("amount", "0")]),
+        ("max 0", &[("max", "0")]),
+        ("nothing counts", &[("s", "0"), ("sh", "0"), ("f", "0"), ("breath", "0")]),
+        ("empty range", &[("low", "10000"), ("high", "4000")]),
+    ];
+    const DRY_IS_EXACT: bool = true;
+    const BUSY: Set = &[("amount", "200"), ("f", "100"), ("breath", "100"), ("whistle", "100")];
+    /// Both halves of the filter.
+    const TAIL: f64 = 0.002;
+
+    fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+        audio::sharp_speech(rate, seconds, channels, seed)
+    }
+}
+
+/// The parameters of a subject.
+pub fn table<S: Subject>() -> &'static [Param] {
+    <S::Settings as FromValues>::PARAMS
+}
+
+/// Settings from ids and texts, the rest at their defaults.
+///
+/// # Panics
+/// When an id or text is not the engine's.
+pub fn settings<S: Subject>(sets: &[Set]) -> S::Settings {
+    let mut values = params::defaults(table::<S>());
+    for (id, text) in sets.iter().flat_map(|set| set.iter()) {
+        let index = params::index_of(table::<S>(), id).unwrap_or_else(|e| panic!("{e}"));
+        values[index] = table::<S>()[index].parse(text).unwrap_or_else(|e| panic!("{e}"));
+    }
+    S::Settings::from_values(&values)
+}
+
+/// Names (as hosts show them) and texts of a set.
+pub fn named<S: Subject>(set: Set) -> Vec<(&'static str, &'static str)> {
+    let name = |id: &str| params::index_of(table::<S>(), id).map_or("", |index| table::<S>()[index].name);
+    set.iter().map(|(id, text)| (name(id), *text)).collect()
+}
+
+/// Random settings, now and then at the ends of their ranges, where mistakes are. Those of `fixed`
+/// stay.
+pub fn random_settings<S: Subject>(random: &mut Random, fixed: Set) -> S::Settings {
+    let mut values = [0.0_f32; 64];
+    let table = table::<S>();
+    for (value, param) in values.iter_mut().zip(table) {
+        let (low, high) = param.range();
+        *value = match random.below(4) {
+            0 => low,
+            1 => high,
+            2 => param.default_value(),
+            _ => random.between(low, high),
+        };
+    }
+    for (id, text) in fixed {
+        if let Ok(index) = params::index_of(table, id) {
+            values[index] = table[index].parse(text).unwrap_or(values[index]);
+        }
+    }
+    S::Settings::from_values(&values[..table.len()])
+}
+
+/// Makes a test of each function for each subject: `for_subjects!(first, second)` in a file with
+/// `fn first<S: Subject>()`.
+#[macro_export]
+macro_rules! for_subjects {
+    ($($test:ident),+ $(,)?) => {
+        $crate::for_subjects!(@ denoise, dsp_core::engines::denoise::Denoise, $($test),+);
+        $crate::for_subjects!(@ deess, dsp_core::engines::deess::Deess, $($test),+);
+    };
+    (@ $name:ident, $subject:ty, $($test:ident),+) => {
+        mod $name {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test::<$subject>();
+                }
+            )+
+        }
+    };
+}

@@ -1,0 +1,1 @@
+"""The de-esser's model: bands, labels, mixtures, network, training, export."""

@@ -1,0 +1,413 @@
+"""Mixtures with known truth: talkers whose sibilants were raised or lowered, as band powers.
+
+A recording counts as natural. Its microphone, room, distance, compression and band are varied as
+a whole; then the frames that the labels call sibilants are raised by a known curve. The target
+of a frame is what that boost adds to each reduction band of what is heard, noise included:
+where noise covers the sibilant, or the band is empty, there is little or nothing to take off.
+A cut has the target 0: the sound is weaker than natural, and nothing is to be done.
+"""
+
+import json
+from dataclasses import dataclass, fields
+
+import numpy as np
+import scipy.fft as fft
+
+from ..denoise.prepare import CACHE, LEVEL
+from . import labels as lab
+from .bands import HOP_MS, MODES, RATE, matrix, power, reduction_centres, samples, spectra
+
+HOP = samples(HOP_MS, RATE)
+BIN_TOP = 20_000.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Shares (probabilities) and ranges of a mixture."""
+
+    mode: tuple = (0.6, 0.18, 0.22)
+    synthetic: float = 0.5
+    turns: float = 0.14
+    untouched: float = 0.36
+    cut: float = 0.12
+    cut_db: tuple = (-6.0, 0.0)
+    boost_db: tuple = (1.0, 15.0)
+    low_hz: tuple = (3200.0, 7200.0)
+    high_hz: tuple = (6500.0, 15_000.0)
+    open_top: float = 0.2
+    whistle: float = 0.07
+    each_differs: float = 0.4
+    each_db: float = 1.5
+    speed: float = 0.55
+    speed_range: tuple = (0.84, 1.19)
+    microphone: float = 0.75
+    tilt_db: float = 3.5
+    room: float = 0.25
+    compression: float = 0.3
+    background: float = 0.4
+    snr_db: tuple = (8.0, 45.0)
+    empty: float = 0.07
+    music_only: float = 0.25
+    band_limit: float = 0.15
+    clip: float = 0.05
+    hiss: float = 0.5
+    late_start: float = 0.08
+
+
+@dataclass
+class Segment:
+    """One mixture; T frames. `power` `[T, 40]`, `mode` `[3]`, `classes` `[T]` (255: unsure),
+    `target` `[T, 12]` dB, `weight` `[T, 12]` (how much of the frame's sibilant band is in it),
+    `whistle` `[T]`, `centre` `[T]` Hz, `width` `[T]` octaves, `sure` (1 for known phonemes, less
+    for labels by analysis)."""
+
+    power: np.ndarray
+    mode: np.ndarray
+    classes: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    whistle: np.ndarray
+    centre: np.ndarray
+    width: np.ndarray
+    sure: np.ndarray
+
+
+class Source:
+    """A memory map with pieces, and classes if it has any."""
+
+    def __init__(self, name: str, part: str, classes: str | None = None, cache=CACHE, skip=frozenset()):
+        self.audio = np.memmap(cache / f"{name}-{part}.i16", np.int16, "r")
+        self.pieces = [p for p in json.loads((cache / f"{name}-{part}.json").read_text()) if p.get("lang") not in skip]
+        self.classes = np.memmap(cache / f"{classes}-{part}.u8", np.uint8, "r") if classes else None
+
+
+class Store:
+    """All sources of one part of the split; training leaves the held-out languages out."""
+
+    def __init__(self, part: str, cache=CACHE, held=None):
+        from .prepare import HELD_LANGUAGES
+
+        skip = frozenset().union(*HELD_LANGUAGES.values()) if part == "train" else frozenset()
+        skip = skip if held is None else held
+        self.speech = Source("speech", part, "deess-labels", cache, skip)
+        self.synth = Source("deess-synth", part, "deess-synth", cache)
+        self.vocals = Source("deess-vocals", part, "deess-vocals", cache)
+        self.hits = Source("deess-hits", part, None, cache)
+        self.other = Source("deess-other", part, None, cache)
+        self.noise = Source("noise", part, None, cache)
+        self.music = Source("music", part, None, cache)
+        self.rooms = np.load(cache / f"rooms-{part}.npy", mmap_mode="r")
+
+
+def weights_by_length(pieces: list, most: float, exponent: float) -> np.ndarray:
+    w = np.array([min(p["length"] / RATE, most) for p in pieces]) ** exponent
+    return w / w.sum()
+
+
+class Mixer:
+    """A stream of segments of `seconds`; the same store, length, seed and recipe give the same stream."""
+
+    def __init__(self, store, seconds: float, seed: int, recipe: Recipe = Recipe()):
+        self.store, self.recipe = store, recipe
+        self.rng = np.random.default_rng(seed)
+        self.frames = int(seconds * 1000) // HOP_MS
+        self.length = self.frames * HOP
+        self.speech = [p for p in store.speech.pieces if p["length"] >= 3 * RATE]
+        self.speech_p = weights_by_length(self.speech, 600, 0.6)
+        self.synth_p = weights_by_length(store.synth.pieces, 120, 0.7)
+        self.vocal_p = weights_by_length(store.vocals.pieces, 120, 1.0)
+        self.noise_p = weights_by_length(store.noise.pieces, 60, 0.5)
+        self.fine = matrix().astype(np.float32)
+        self.coarse = matrix(at=reduction_centres()).astype(np.float32)
+        self.hz = np.arange(self.fine.shape[0]) * (RATE / 2 / (self.fine.shape[0] - 1))
+        self.at = reduction_centres()
+
+    def chance(self, p: float) -> bool:
+        return bool(self.rng.random() < p)
+
+    def between(self, r: tuple) -> float:
+        return float(self.rng.uniform(*r))
+
+    # --- sources ------------------------------------------------------------------------
+
+    def cut(self, source, piece: dict, n: int):
+        """`n` samples float32 and their frames' classes, from anywhere in a piece, repeated where it is short."""
+        start, most = piece["start"] // HOP, piece["length"] // HOP
+        want = -(-n // HOP)
+        at = start + (int(self.rng.integers(most - want)) if most > want else 0)
+        have = min(want, most)
+        x = source.audio[at * HOP : (at + have) * HOP].astype(np.float32) / 32768
+        c = np.zeros(have, np.uint8) if source.classes is None else np.array(source.classes[at : at + have])
+        if have < want:
+            times = -(-want // max(have, 1))
+            x, c = np.tile(x, times), np.tile(c, times)
+        return x[:n], c[:want]
+
+    def talker(self, mode: int):
+        """`[length]` natural voice, classes `[frames]`, and how sure they are."""
+        r, s, n = self.recipe, self.store, self.length
+        if mode > 0 and self.chance(0.35):
+            source, piece, sure = s.vocals, s.vocals.pieces[self.rng.choice(len(s.vocals.pieces), p=self.vocal_p)], 0.5
+        elif self.chance(r.synthetic):
+            source, piece, sure = s.synth, s.synth.pieces[self.rng.choice(len(s.synth.pieces), p=self.synth_p)], 1.0
+        else:
+            source, piece, sure = s.speech, self.speech[self.rng.choice(len(self.speech), p=self.speech_p)], 0.5
+        speed = self.between(r.speed_range) if self.chance(r.speed) else 1.0
+        m = fft.next_fast_len(int(round(n * speed / HOP)), True) * HOP if speed != 1 else n
+        speed = m / n
+        x, c = self.cut(source, piece, m)
+        room = self.chance(r.room)
+        full = None
+        if m != n or room or self.chance(r.microphone):
+            spec = fft.rfft(x)
+            full = np.zeros(n // 2 + 1, np.complex64)
+            k = min(len(full), len(spec))
+            full[:k] = spec[:k] * np.float32(n / m)
+            c = c[np.minimum((np.arange(self.frames) * (m / n)).astype(int), len(c) - 1)]
+            if room:
+                full = self.reverberate(full)
+            full *= self.curve(np.arange(len(full)) * np.float32(RATE / n))
+            x = fft.irfft(full, n)
+        return x, c, sure, piece["band"] / speed
+
+    def reverberate(self, full: np.ndarray) -> np.ndarray:
+        whole, early = self.store.rooms[self.rng.integers(len(self.store.rooms))]
+        h = fft.irfft(early + np.float32(self.between((0.15, 0.9))) * (whole - early))[: RATE]
+        return full * fft.rfft(h, 2 * (len(full) - 1))
+
+    def curve(self, hz: np.ndarray) -> np.ndarray:
+        """A microphone: a smooth random response and a tilt, linear gain."""
+        at = np.geomspace(60, 24_000, 7)
+        db = self.rng.normal(0, 1.6, 7) + self.rng.normal(0, self.recipe.tilt_db) * np.linspace(-1, 1, 7)
+        coarse = np.geomspace(20, 24_000, 256)
+        gain = 10 ** (np.interp(np.log(coarse), np.log(at), db) / 20)
+        return np.interp(hz, coarse, gain).astype(np.float32)
+
+    # --- the known boost ----------------------------------------------------------------
+
+    def shape(self):
+        """A function of frequency in Hz that gives the boost in dB, its largest value, and whether it is a whistle."""
+        r, rng = self.recipe, self.rng
+        u = rng.random()
+        if u < r.untouched:
+            return None, 0.0, False
+        if u < r.untouched + r.cut:
+            gain = self.between(r.cut_db)
+        else:
+            gain = self.between(r.boost_db)
+        if gain > 0 and self.chance(r.whistle):
+            mid, half, gain = np.exp(self.between((np.log(4500), np.log(11_000)))), self.between((0.03, 0.09)), gain + 8
+            return lambda f: gain * np.exp(-0.5 * (np.log2(np.maximum(f, 1) / mid) / half) ** 2), gain, True
+        low, high = self.between(r.low_hz), self.between(r.high_hz)
+        high = 30_000.0 if self.chance(r.open_top) else max(high, low * 1.35)
+        soft = np.exp(self.between((np.log(0.02), np.log(0.6))))
+
+        def curve(f):
+            f = np.log2(np.maximum(f, 1))
+            rise = np.clip((f - np.log2(low)) / soft + 0.5, 0, 1)
+            fall = np.clip((np.log2(high) - f) / soft + 0.5, 0, 1)
+            return gain * np.minimum(rise * rise * (3 - 2 * rise), fall * fall * (3 - 2 * fall))
+
+        return curve, gain, False
+
+    def which(self) -> tuple:
+        """Classes that a boost falls on."""
+        u = self.rng.random()
+        return ((lab.S, lab.SH) if u < 0.76 else (lab.S,) if u < 0.84 else (lab.SH,) if u < 0.9 else
+                (lab.S, lab.SH, lab.F) if u < 0.96 else (lab.S, lab.SH, lab.BREATH))
+
+    def boost(self, x: np.ndarray, c: np.ndarray):
+        """`x` with its sibilants raised; the amplitude added by frame `[frames]` as a share of
+        the shape's, gains minus one by reduction band `[12]`, and whether it is a whistle."""
+        shape, gain, whistle = self.shape()
+        n = len(x)
+        if shape is None:
+            return x, np.zeros(self.frames, np.float32), np.zeros(len(self.at), np.float32), False
+        chosen = np.isin(c, self.which())
+        amount = chosen.astype(np.float32)
+        if self.chance(self.recipe.each_differs):
+            for a, b in lab.runs(chosen):
+                g = gain + self.rng.normal(0, self.recipe.each_db) * (gain > 0)
+                amount[a:b] = (10 ** (g / 20) - 1) / (10 ** (gain / 20) - 1) if abs(gain) > 0.2 else 1.0
+        ramp = int(self.between((1.0, 10.0)) * RATE / 1000) | 1
+        m = np.repeat(amount, HOP)
+        kernel = np.ones(ramp, np.float32) / ramp
+        m = np.convolve(m, kernel, "same") if ramp < 64 else _box(m, ramp)
+        f = np.arange(n // 2 + 1) * np.float32(RATE / n)
+        coarse = np.geomspace(500, 24_000, 1500)
+        more = np.interp(f, coarse, 10 ** (shape(coarse) / 20) - 1, left=0.0).astype(np.float32)
+        y = x + m * fft.irfft(fft.rfft(x) * more, n)
+        bins = (10 ** (shape(self.hz) / 20)) ** 2
+        band = np.sqrt(bins @ self.coarse) - 1
+        return y, m.reshape(-1, HOP).mean(1), band.astype(np.float32), whistle and gain > 0
+
+    # --- what lies behind ---------------------------------------------------------------
+
+    def drums(self) -> np.ndarray:
+        """A pattern of hits: a hi-hat or cymbal is never far."""
+        s, n, rng = self.store.hits, self.length, self.rng
+        long = [p for p in s.pieces if p["long"]]
+        if long and self.chance(0.3):
+            return self.cut(s, long[rng.integers(len(long))], n)[0]
+        short = [p for p in s.pieces if not p["long"]]
+        beat = int(RATE * 60 / self.between((70, 170)))
+        x = np.zeros(n + 4 * RATE, np.float32)
+        for _ in range(int(rng.integers(2, 6))):
+            p = short[rng.integers(len(short))]
+            hit = s.audio[p["start"] : p["start"] + min(p["length"], 3 * RATE)].astype(np.float32) / 32768
+            step = beat // int(rng.choice([1, 2, 4], p=[0.4, 0.35, 0.25]))
+            level = np.float32(10 ** (rng.uniform(-14, 0) / 20))
+            for at in range(int(rng.integers(step)), n, step):
+                if rng.random() < 0.8:
+                    x[at : at + len(hit)] += hit * level * np.float32(rng.uniform(0.6, 1))
+        return x[:n]
+
+    def music(self) -> np.ndarray:
+        s, rng = self.store, self.rng
+        u = rng.random()
+        if u < 0.4:
+            return self.drums()
+        if u < 0.85:
+            x = self.cut(s.music, s.music.pieces[rng.integers(len(s.music.pieces))], self.length)[0]
+        else:
+            x = self.cut(s.other, s.other.pieces[rng.integers(len(s.other.pieces))], self.length)[0]
+        return x + self.drums() * np.float32(self.between((0.2, 1))) if self.chance(0.3) else x
+
+    def noise(self) -> np.ndarray:
+        s, rng = self.store.noise, self.rng
+        if self.chance(0.15):
+            return rng.standard_normal(self.length, np.float32) * np.float32(LEVEL)
+        return self.cut(s, s.pieces[rng.choice(len(s.pieces), p=self.noise_p)], self.length)[0]
+
+    # --- one segment --------------------------------------------------------------------
+
+    def voice(self, mode: int):
+        """One talker, or two in turn, boosted: samples, classes, sureness, target gain by frame and band, whistle."""
+        x, c, sure, band = self.talker(mode)
+        x, m, g, w = self.boost(x, c)
+        gain = 1 + m[:, None] * g
+        whistle = (m > 0.5) & w
+        sure = np.full(self.frames, sure, np.float32)
+        if self.chance(self.recipe.turns):
+            x2, c2, s2, _ = self.talker(mode)
+            x2, m2, g2, w2 = self.boost(x2, c2)
+            x2 = x2 * np.float32(10 ** (self.rng.uniform(-6, 6) / 20))
+            turn, at = np.zeros(self.frames, bool), 0
+            while at < self.frames:
+                at += int(self.rng.uniform(1.5, 6) * 200)
+                to = at + int(self.rng.uniform(1.5, 6) * 200)
+                turn[at:to], at = True, to
+            x = np.where(np.repeat(turn, HOP), x2, x)
+            c, gain = np.where(turn, c2, c), np.where(turn[:, None], 1 + m2[:, None] * g2, gain)
+            whistle, sure = np.where(turn, (m2 > 0.5) & w2, whistle), np.where(turn, np.float32(s2), sure)
+        return x, c, sure, gain.astype(np.float32), whistle
+
+    def segment(self) -> Segment:
+        rng, r, n = self.rng, self.recipe, self.length
+        mode = int(rng.choice(3, p=r.mode))
+        empty = self.chance(r.empty if mode == 0 else r.music_only)
+        behind = empty or self.chance(r.background if mode == 0 else 0.75)
+        if empty:
+            x, c = np.zeros(n, np.float32), np.zeros(self.frames, np.uint8)
+            sure, gain, whistle = np.ones(self.frames, np.float32), np.ones((self.frames, len(self.at)), np.float32), np.zeros(self.frames, bool)
+        else:
+            x, c, sure, gain, whistle = self.voice(mode)
+        d = None
+        if behind:
+            d = self.music() if (mode > 0 and self.chance(0.85)) or (mode == 0 and self.chance(0.2)) else self.noise()
+            have = float(np.sqrt(np.mean(d * d))) + 1e-9
+            snr = 0.0 if empty else self.between(r.snr_db) if mode == 0 else self.between((-2, 25) if mode == 1 else (-8, 14))
+            d = d * np.float32(0.5 * LEVEL / have * 10 ** (-snr / 20))
+        if self.chance(r.hiss):
+            h = rng.standard_normal(n, np.float32) * np.float32(LEVEL * 10 ** (-rng.uniform(38, 75) / 20))
+            d = h if d is None else d + h
+        if not empty and self.chance(r.clip):
+            most = np.abs(x).max() * np.float32(10 ** (-rng.uniform(1, 12) / 20))
+            x = np.clip(x, -most, most)
+        sx, sd = spectra(x), None if d is None else spectra(d)
+        v = power(sx)
+        b, both = (None, v) if sd is None else (power(sd), power(sx + sd))
+        if self.chance(r.band_limit):
+            top = rng.choice([3600, 4000, 5500, 7000, 8000, 11_000, 15_000], p=[0.15, 0.15, 0.1, 0.15, 0.25, 0.1, 0.1])
+            limit = np.clip((top + 300 - self.hz) / 300, 1e-5, 1).astype(np.float32) ** 2
+            v, both, b = v * limit, both * limit, None if b is None else b * limit
+        if self.chance(r.compression):
+            squash = self.compression(both)
+            v, both, b = v * squash, both * squash, None if b is None else b * squash
+        vb = v @ self.coarse
+        bb = (0 if b is None else b @ self.coarse) + np.float32(1e-12)
+        target = 10 * np.log10((vb + bb) / (vb / (gain * gain) + bb))
+        c = c.copy()
+        target = np.where(gain > 1, np.maximum(target, 0), 0)
+        # a labelled sound that lies under the background is not there
+        high = (self.hz > 2500) & (self.hz < 16_000)
+        hv, hb = v[:, high].sum(1), (0 if b is None else b[:, high].sum(1)) + 1e-12
+        friction = (c > 0) & (c < 255)
+        c[friction & (hv < 0.1 * hb)] = 0
+        c[friction & (hv >= 0.1 * hb) & (hv < 0.7 * hb)] = lab.UNSURE
+        share = vb / (vb.sum(1, keepdims=True) + 1e-12)
+        lo = np.log2(self.at)
+        mid = (share * lo).sum(1)
+        spread = 2 * np.sqrt(np.maximum((share * lo**2).sum(1) - mid**2, 0))
+        fine = both @ self.fine
+        if self.chance(r.late_start):
+            k = int(rng.integers(self.frames // 3))
+            fine[:k], c[:k], target[:k], whistle = 0, 0, 0, np.where(np.arange(self.frames) < k, False, whistle)
+        fine = fine * np.float32(10 ** (rng.uniform(-30, 15) / 10))
+        heard = (vb + bb) / ((vb + bb).sum(1, keepdims=True) + 1e-20)
+        return Segment(fine.astype(np.float32), np.eye(len(MODES), dtype=np.float32)[mode], c, target.astype(np.float32),
+                       heard.astype(np.float32), whistle, (2**mid).astype(np.float32), spread.astype(np.float32), sure)
+
+    def compression(self, p: np.ndarray) -> np.ndarray:
+        """Gains of power `[frames, 1]` of a compressor that sees the whole band."""
+        level = 10 * np.log10(p.sum(1) + 1e-12)
+        threshold = level.max() - self.between((6, 24))
+        want = -np.maximum(level - threshold, 0) * (1 - 1 / self.between((1.5, 6)))
+        attack, release = (np.exp(-5 / self.between(t)) for t in ((1, 30), (40, 400)))
+        out, g = np.empty(len(want)), 0.0
+        for i, w in enumerate(want):
+            k = attack if w < g else release
+            g = w + k * (g - w)
+            out[i] = g
+        return (10 ** (out / 10)).astype(np.float32)[:, None]
+
+    def batch(self, count: int) -> dict[str, np.ndarray]:
+        """`count` segments stacked, by the fields' names."""
+        got = [self.segment() for _ in range(count)]
+        return {f.name: np.stack([getattr(g, f.name) for g in got]) for f in fields(Segment)}
+
+
+class Pool:
+    """Segments that are used more than once: mixing costs more than a step of the net.
+
+    A batch has one fresh segment; the others come from the last `size`. Each use gets another microphone:
+    a smooth curve over the bands, which moves input and target alike.
+    """
+
+    def __init__(self, mixer: Mixer, size: int = 700):
+        self.mixer, self.size, self.kept, self.next = mixer, size, [], 0
+
+    def batch(self, count: int, fresh: int = 1) -> dict[str, np.ndarray]:
+        rng = self.mixer.rng
+        new = [self.mixer.segment() for _ in range(fresh)]
+        chosen = list(new)
+        for _ in range(count - fresh):
+            chosen.append(self.kept[rng.integers(len(self.kept))] if self.kept else self.mixer.segment())
+        for s in new:
+            if len(self.kept) < self.size:
+                self.kept.append(s)
+            else:
+                self.kept[self.next] = s
+                self.next = (self.next + 1) % self.size
+        out = {f.name: np.stack([getattr(g, f.name) for g in chosen]) for f in fields(Segment)}
+        at = np.linspace(0, 1, out["power"].shape[-1])
+        for i in range(count):
+            db = np.interp(at, np.linspace(0, 1, 6), rng.normal(0, 1.5, 6)) + rng.normal(0, 3) * (at - 0.5)
+            out["power"][i] *= (10 ** (db / 10)).astype(np.float32)
+        return out
+
+
+def _box(x: np.ndarray, n: int) -> np.ndarray:
+    """Running mean of `n` (odd) samples, same length."""
+    s = np.cumsum(np.concatenate([np.zeros(n // 2 + 1), x.astype(np.float64), np.zeros(n // 2)]))
+    return ((s[n:] - s[:-n]) / n).astype(np.float32)
