@@ -9,7 +9,7 @@ use dsp_core::units::Hz;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Samples of one channel that are analysed at a time.
 const BLOCK: usize = 8_192;
@@ -68,7 +68,7 @@ fn analyse(file: &Path, args: &Args) -> Result<Value, Failure> {
     let mut source = source::open(file, args.allow_truncated)?;
     let (rate, channels) = (source.info().rate, source.info().channels);
     let mut analyser = Analyser::new(Format::new(Hz(f64::from(rate)), channels)?)?;
-    let started = Instant::now();
+    let mut took = Duration::ZERO;
     let samples = |seconds: f64| (seconds.max(0.0) * f64::from(rate)) as u64;
     let (from, to) = (samples(args.from), args.length.map_or(u64::MAX, |length| samples(args.from + length)));
     let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); channels];
@@ -81,7 +81,9 @@ fn analyse(file: &Path, args: &Args) -> Result<Value, Failure> {
         let first = from.saturating_sub(at).min(frames) as usize;
         let end = (to - at).min(frames) as usize;
         let pieces: Vec<&[f32]> = block.iter().map(|channel| channel.get(first..end).unwrap_or_default()).collect();
+        let started = Instant::now();
         analyser.process(&pieces);
+        took += started.elapsed();
         at += frames;
     }
     let features: Map<String, Value> =
@@ -91,7 +93,7 @@ fn analyse(file: &Path, args: &Args) -> Result<Value, Failure> {
         "rate": rate,
         "channels": channels,
         "seconds": analyser.seconds(),
-        "speed": analyser.seconds() / started.elapsed().as_secs_f64().max(1e-9),
+        "speed": analyser.seconds() / took.as_secs_f64().max(1e-9),
         "warnings": source.warnings(),
         "features": features,
     }))

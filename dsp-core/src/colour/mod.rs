@@ -21,8 +21,9 @@ use crate::sample::usable_all;
 use crate::units::{Db, Hz};
 use oversampler::Oversampler;
 
-/// Corner of the high-pass that takes off the direct current of uneven curves, in hertz.
-const DIRECT_HZ: f64 = 5.0;
+/// Corner of the high-pass behind the curve, in hertz: an uneven curve makes direct current and, of
+/// every swell, a sub-sonic wave that nobody wants in a master.
+const DIRECT_HZ: f64 = 20.0;
 /// Below this corner the transformer's core saturates, in hertz.
 const CORE_HZ: f64 = 180.0;
 /// A glide nearer than this (decibels, shares) is there.

@@ -80,7 +80,7 @@ impl Prototype {
 /// Q of the sections of a Butterworth filter of an even order, or of an odd order beside its section
 /// of first order: `1 / (2 cos(angle))` of each pair of poles, lowest first.
 pub fn butterworth_q(order: usize, pair: usize) -> f64 {
-    let from = if order % 2 == 0 { 0.5 } else { 1.0 };
+    let from = if order.is_multiple_of(2) { 0.5 } else { 1.0 };
     let angle = std::f64::consts::PI * (from + pair as f64) / order as f64;
     1.0 / (2.0 * angle.cos())
 }

@@ -5,7 +5,7 @@ use crate::support::{level, music, prepared, processor_seconds, run, same_bits, 
 use dsp_core::colour::Colour;
 use dsp_core::dynamics::limiter::TruePeakLimiter;
 use dsp_core::dynamics::multiband::{Multiband, Split};
-use dsp_core::engines::master::{Master, MasterMoves};
+use dsp_core::engines::master::{Listen, Master, MasterMoves};
 use dsp_core::filters::{Equaliser, LinearEqualiser, Phase};
 use dsp_core::processor::Processor;
 use dsp_core::stereo::Stereo;
@@ -121,6 +121,28 @@ fn the_ceiling_holds() {
     let most = out.iter().flatten().fold(0.0_f32, |most, x| most.max(x.abs()));
     assert!(most <= Db(-0.95).to_linear(), "{most}");
     assert!(level(&out[0]) > -20.0);
+}
+
+/// Master and what was changed add up to the delayed input with its gains.
+#[test]
+fn master_and_removed_add_up() {
+    let moves = busy_moves(Phase::Minimum, Split::Shelves);
+    let input = music(48_000.0, 1.0, 2, 3);
+    let mut chain: Master = prepared(48_000.0, 2);
+    let latency = chain.latency(&moves);
+    let kept = run(&mut chain, &input, &moves, 512);
+    chain.reset();
+    let removed = run(&mut chain, &input, &MasterMoves { listen: Listen::Removed, ..moves }, 333);
+    let gain = Db(moves.input.0 + moves.limiter_drive.0).to_linear();
+    for n in latency..input[0].len() {
+        let sum = kept[0][n] + removed[0][n];
+        assert!((sum - gain * input[0][n - latency]).abs() < 1e-5, "sample {n}: {sum}");
+    }
+    // A gain alone changes nothing.
+    chain.reset();
+    let louder = MasterMoves { input: Db(-6.0), listen: Listen::Removed, ..MasterMoves::default() };
+    let nothing = run(&mut chain, &input, &louder, 512);
+    assert!(nothing.iter().flatten().all(|x| x.abs() < 1e-6));
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn random_settings(random: &mut Random) -> Settings {
     let mut settings = Settings::default();
     for band in &mut settings.bands {
         let shape = [Shape::Bell, Shape::LowShelf, Shape::HighShelf, Shape::Tilt, Shape::LowCut, Shape::HighCut][random.below(6)];
-        let [low, high] = match shape {
+        let [low, high]: [f64; 2] = match shape {
             Shape::LowCut => [20.0, 300.0],
             Shape::HighCut => [8_000.0, 20_000.0],
             _ => [40.0, 17_000.0],
@@ -17,7 +17,7 @@ fn random_settings(random: &mut Random) -> Settings {
         *band = Band {
             on: random.unit() < 0.4,
             shape,
-            frequency: Hz(low * (high / low as f64).powf(random.unit())),
+            frequency: Hz(low * (high / low).powf(random.unit())),
             gain: Db((random.unit() * 18.0 - 9.0) as f32),
             q: if shape == Shape::Bell { (0.3 * 20_f64.powf(random.unit())) as f32 } else { 0.71 },
             slope: Slope::ALL[random.below(4)],

@@ -71,7 +71,7 @@ fn the_mono_sum_is_untouched() {
 fn bass_is_mono() {
     let settings = Settings { mono_below: Hz(120.0), ..Settings::default() };
     for hz in [30.0, 60.0, 120.0, 240.0, 1_000.0] {
-        let truth = -10.0 * (1.0 + (120.0 / hz as f64).powi(8)).log10();
+        let truth = -10.0 * (1.0 + (120.0_f64 / hz).powi(8)).log10();
         let gain = side_gain(&settings, hz);
         assert!((gain - truth).abs() < 0.1, "{gain:.2} for {truth:.2} dB at {hz} Hz");
     }

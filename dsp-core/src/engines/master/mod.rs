@@ -10,7 +10,7 @@
 mod moves;
 mod params;
 
-pub use moves::MasterMoves;
+pub use moves::{Listen, MasterMoves};
 
 use crate::colour::Colour;
 use crate::delay::Delay;
@@ -89,6 +89,9 @@ struct Inner {
     drive: Ramp,
     limited: Ramp,
     wet: Ramp,
+    /// Share of what was changed in place of the master, and the gain of the input in it.
+    removed: Ramp,
+    driven: Ramp,
     fade: Ramp,
     structure: Structure,
     change: Change,
@@ -149,6 +152,8 @@ impl Inner {
             drive: ramp,
             limited: ramp,
             wet: ramp,
+            removed: ramp,
+            driven: ramp,
             fade: ramp,
             structure: Structure::default(),
             change: Change::None,
@@ -177,7 +182,9 @@ impl Inner {
 
     fn reset(&mut self) {
         self.forget();
-        for ramp in [&mut self.input, &mut self.drive, &mut self.limited, &mut self.wet, &mut self.fade] {
+        for ramp in
+            [&mut self.input, &mut self.drive, &mut self.limited, &mut self.wet, &mut self.removed, &mut self.driven, &mut self.fade]
+        {
             ramp.reset();
         }
         self.change = Change::None;
@@ -193,6 +200,8 @@ impl Inner {
         }
         self.input.set(moves.input.to_linear());
         self.drive.set(moves.limiter_drive.to_linear());
+        self.removed.set(f32::from(u8::from(moves.listen == Listen::Removed)));
+        self.driven.set(moves.input.to_linear() * moves.limiter_drive.to_linear());
         self.limited.set(f32::from(u8::from(moves.limiter_on)));
         self.wet.set(f32::from(u8::from(!moves.bypass)));
         match self.change {
@@ -243,10 +252,25 @@ impl Inner {
         gain(audio, &mut self.drive);
         self.limit(audio, moves);
         self.deepest = self.deepest.min(self.limiter.take_gain());
+        self.listen(audio);
         mix(audio, &self.dry, &mut self.wet);
         gain(audio, &mut self.fade);
         if let Change::Fill(left) = &mut self.change {
             *left -= length;
+        }
+    }
+
+    /// Puts what was changed in the place of the master, where that is asked for: the delayed input with
+    /// all gain it was given, less the master.
+    fn listen(&mut self, audio: &mut [&mut [f32]]) {
+        if self.removed.at_rest() == Some(0.0) && self.driven.at_rest().is_some() {
+            return;
+        }
+        for index in 0..audio.first().map_or(0, |channel| channel.len()) {
+            let (share, gain) = (self.removed.next(), self.driven.next());
+            for (channel, dry) in audio.iter_mut().zip(&self.dry) {
+                channel[index] += share * (dry[index] * gain - 2.0 * channel[index]);
+            }
         }
     }
 

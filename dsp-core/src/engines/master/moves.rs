@@ -9,6 +9,16 @@ use crate::params::{FromValues, Kind, Param};
 use crate::stereo;
 use crate::units::{Db, Hz, Ms};
 
+/// What the output carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Listen {
+    /// The master.
+    #[default]
+    Master,
+    /// What was changed: the delayed input, with the gain it was given, less the master.
+    Removed,
+}
+
 /// Everything that the chain does to a song.
 ///
 /// The default is a master left alone: no band on, no dynamics, no width, no colour; the limiter
@@ -39,6 +49,8 @@ pub struct MasterMoves {
     pub limiter_drive: Db,
     /// Ceiling in dBTP, release, look-ahead and link of the limiter.
     pub limit: Limit,
+    /// What the output carries.
+    pub listen: Listen,
     /// The output is the delayed input.
     pub bypass: bool,
 }
@@ -140,6 +152,7 @@ impl MasterMoves {
             limiter_on: true,
             limiter_drive: Db(0.0),
             limit: Limit::default(),
+            listen: Listen::Master,
             bypass: false,
         }
     }
@@ -205,6 +218,7 @@ impl MasterMoves {
         self.limit.release = if release < LEAST_RELEASE { Release::Auto } else { Release::Time(Ms(release)) };
         port.float(&mut self.limit.ahead.0);
         port.percent(&mut self.limit.link);
+        port.choice(&mut self.listen, &[Listen::Master, Listen::Removed]);
         port.switch(&mut self.bypass);
     }
 }
@@ -268,7 +282,7 @@ mod tests {
                 assert!(ids.contains(&format!("mb-{band}-{field}").as_str()));
             }
         }
-        assert_eq!(ids.len(), 141);
+        assert_eq!(ids.len(), 142);
     }
 
     #[test]

@@ -213,7 +213,7 @@ const COLOUR: [Param; 4] = [
     percent("colour-mix", "Colour mix", "How much of what the curve adds is mixed in.", 100.0, 100.0),
 ];
 
-const LIMITER: [Param; 7] = [
+const LIMITER: [Param; 8] = [
     switch("limiter-on", "Limiter", "Switches the true-peak limiter.", true),
     db("limiter-drive", "Limiter drive", "Gain into the limiter: more is louder.", [-12.0, 36.0, 0.0]),
     db("limiter-ceiling", "Ceiling", "Highest true peak of the output (dBTP).", [-24.0, 0.0, -1.0]),
@@ -233,6 +233,13 @@ const LIMITER: [Param; 7] = [
         1.0,
     ),
     percent("limiter-link", "Limiter link", "How far channels share the limiter's gain.", 100.0, 100.0),
+    choice(
+        "listen",
+        "Listen",
+        "Hear the master, or only what was changed: the input with all gain it was given, less the master.",
+        &[("master", "Master"), ("removed", "Removed")],
+        0,
+    ),
     switch("bypass", "Bypass", "Passes the sound as it came, with the same delay.", false),
 ];
 
