@@ -109,6 +109,10 @@ const LOW_PASS: &[Choice] = &[
     Free(Below, Ratio(2.0)),
     Free(Lobes, Ratio(1.2)),
     Free(Lobes, Ratio(1.8)),
+    Free(Lobes, Ratio(3.0)),
+    Free(Lobes, Ratio(1.05)),
+    Free(Around, Ratio(1.41)),
+    Free(Near, Ratio(1.1)),
     Free(Near, Ratio(1.4)),
     Free(Near, Ratio(3.0)),
 ];

@@ -211,13 +211,14 @@ fn nothing_is_asked_of_the_system() {
 /// Stereo at 48 kHz on one core: a hundred times faster than it plays.
 #[test]
 fn it_is_fast() {
-    let audio = music(48_000.0, 20.0, 2, 5);
+    let audio = music(48_000.0, 6.0, 2, 5);
     let mut best = f64::INFINITY;
-    for _ in 0..3 {
+    // Other work on the machine can only make it slower.
+    for _ in 0..12 {
         let start = processor_seconds();
         std::hint::black_box(analysed(48_000.0, &audio, 4_096));
         best = best.min(processor_seconds() - start);
     }
-    println!("{:.0} times real time", 20.0 / best);
-    assert!(20.0 / best >= 100.0, "{:.0} times real time", 20.0 / best);
+    println!("{:.0} times real time", 6.0 / best);
+    assert!(6.0 / best >= 100.0, "{:.0} times real time", 6.0 / best);
 }
