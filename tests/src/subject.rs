@@ -96,7 +96,7 @@ pub fn named<S: Subject>(set: Set) -> Vec<(&'static str, &'static str)> {
 /// Random settings, now and then at the ends of their ranges, where mistakes are. Those of `fixed`
 /// stay.
 pub fn random_settings<S: Subject>(random: &mut Random, fixed: Set) -> S::Settings {
-    let mut values = [0.0_f32; 64];
+    let mut values = [0.0_f32; 256];
     let table = table::<S>();
     for (value, param) in values.iter_mut().zip(table) {
         let (low, high) = param.range();
