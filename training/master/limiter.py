@@ -104,7 +104,11 @@ def music(names) -> dict:
         x, rate = sf.read(MUSIC / name, dtype="float32", always_2d=True)
         x = x[:, :2] if x.shape[1] > 1 else np.repeat(x, 2, 1)
         start = max(0, (len(x) - SECONDS * rate) // 2)
-        out[name] = (x[start: start + SECONDS * rate], rate)
+        x = x[start: start + SECONDS * rate].copy()
+        fade = np.linspace(0, 1, rate // 100, dtype=np.float32)[:, None]
+        x[: len(fade)] *= fade  # a cut is no music
+        x[-len(fade):] *= fade[::-1]
+        out[name] = (x, rate)
     return out
 
 

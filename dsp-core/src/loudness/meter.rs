@@ -2,7 +2,7 @@
 
 use super::gate::{Blocks, loudness};
 use super::image::{BANDS, Image, Sums};
-use super::true_peak::{CHUNK, Interpolator};
+use super::true_peak::{CHUNK, Interpolator, SHORT};
 use super::weighting::{Section, State, channel_weight, k_weighting};
 use crate::processor::{Error, Format};
 use crate::realtime::FlushDenormals;
@@ -80,7 +80,7 @@ struct Channel {
     states: [State; 2],
     /// Sum of squares since the step began.
     power: f64,
-    interpolator: Interpolator,
+    interpolator: Interpolator<SHORT>,
 }
 
 /// Loudness, peaks and image of a signal (ITU-R BS.1770-5, EBU R 128, EBU Tech 3341 and 3342).
@@ -118,11 +118,12 @@ impl Meter {
     /// When the format is out of range.
     pub fn new(format: Format) -> Result<Self, Error> {
         let format = Format::new(format.rate, format.channels)?;
+        let interpolator = Interpolator::default();
         let channel = |index| Channel {
             weight: channel_weight(index, format.channels),
             states: Default::default(),
             power: 0.0,
-            interpolator: Interpolator::default(),
+            interpolator: interpolator.clone(),
         };
         Ok(Self {
             rate: format.rate.0,

@@ -51,14 +51,14 @@ struct Inner {
 struct FrameMeter {
     length: usize,
     filled: usize,
-    /// Sum of squares of each channel.
-    powers: Vec<f32>,
+    /// Largest magnitude that came to the limiter, linear.
+    peak: f32,
 }
 
 impl FrameMeter {
     fn restart(&mut self) {
         self.filled = 0;
-        self.powers.fill(0.0);
+        self.peak = 0.0;
     }
 }
 
@@ -113,7 +113,7 @@ impl Processor for Limiter {
             drives: line.clone(),
             levels: line.clone(),
             shares: [line.clone(), line],
-            meter: FrameMeter { length: FRAME.to_samples(format.rate).max(1), filled: 0, powers: vec![0.0; format.channels] },
+            meter: FrameMeter { length: FRAME.to_samples(format.rate).max(1), filled: 0, peak: 0.0 },
             rate: format.rate.0,
             limiter,
         });
@@ -175,7 +175,7 @@ impl Inner {
             dry.process(kept);
         }
         self.limiter.process_range(audio, range.clone(), &settings.limit);
-        for ((samples, kept), power) in audio.iter_mut().zip(&self.kept).zip(&mut self.meter.powers) {
+        for (samples, kept) in audio.iter_mut().zip(&self.kept) {
             for (index, (sample, &dry)) in samples[range.clone()].iter_mut().zip(kept).enumerate() {
                 let (drive, removed, bypass) = (self.drives[index], self.shares[0][index], self.shares[1][index]);
                 // At rest each end gives its own bits.
@@ -183,7 +183,7 @@ impl Inner {
                 let heard = if removed == 0.0 { limited } else { removed * (dry * drive - limited) + (1.0 - removed) * limited };
                 let wet = heard * self.levels[index];
                 *sample = if bypass == 0.0 { wet } else { bypass * dry + (1.0 - bypass) * wet };
-                *power += dry * dry;
+                self.meter.peak = self.meter.peak.max((dry * drive).abs());
             }
         }
     }
@@ -195,16 +195,16 @@ impl Inner {
         if meter.filled < meter.length {
             return;
         }
-        // A full-scale sine has a mean power of one half, and reads 1.
-        let power = 2.0 * meter.powers.iter().sum::<f32>() / (meter.length * self.kept.len()) as f32;
+        // What counts for a limiter are peaks: that of a full-scale sine reads 1, as its power does elsewhere.
+        let power = meter.peak * meter.peak;
         let gain = self.limiter.take_gain();
         let gain = if settings.bypass { 1.0 } else { gain };
-        // The whole band from 0 Hz to half the rate, as two bins.
+        // One bin for the whole band.
         let bin_hz = (self.rate / 2.0) as f32;
         let seconds = (meter.length as f64 / self.rate) as f32;
         // The frame is of what comes out now.
         let age = seconds / 2.0 + (self.limiter.latency() as f64 / self.rate) as f32;
-        observer.frame(&Frame { input_power: &[power; 2], gain: &[gain; 2], bin_hz, seconds, age, late: false, detection: None });
+        observer.frame(&Frame { input_power: &[power], gain: &[gain], bin_hz, seconds, age, late: false, detection: None });
         meter.restart();
     }
 }
