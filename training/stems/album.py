@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..denoise.frames import RATE
 from .bank import PEAK, Song, write_song
-from .frames import RATE
 from .sources import ALBUM, SHARED, split
 
 COMMIT = "6a6fbe3"

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ..common.place import CACHE
-from .frames import RATE
+from ..denoise.frames import RATE
 
 FOLDER = CACHE / "stems-bank"
 PARTS = ("train", "valid", "test")

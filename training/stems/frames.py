@@ -12,10 +12,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from ..denoise.frames import hann
+from ..denoise.frames import RATE, hann
 from ..denoise.frames import windows as short_tailed
 
-RATE = 48_000
 BIN_HZ = 25.0
 BINS = 961
 

@@ -15,11 +15,11 @@ from functools import lru_cache
 import numpy as np
 import soundfile as sf
 
+from ..denoise.frames import RATE
 from ..denoise.mix import Store
 from ..denoise.prepare import FFT, decode
 from . import midi, produce, score, sing
 from .bank import FOLDER, PEAK, Song, file_name, write_song
-from .frames import RATE
 from .instruments import HITS, Kit, soundfont, synth
 from .sources import PARTS, SHARED, drum_fonts, fonts, kit_folders, loose_hits, midi_songs, split, track_part, tracks
 

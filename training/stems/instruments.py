@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from .frames import RATE
+from ..denoise.frames import RATE
+
 
 FONT_GAIN = 0.5
 TAIL = 2.0

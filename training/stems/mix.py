@@ -82,6 +82,10 @@ class Mixer:
         self.rng = np.random.default_rng(seed)
         self.n = int(seconds * RATE) // 480 * 480
         self.names = (*TASKS[task], "other" if task == "stems" else "rest")
+        # where each bin lies between points an octave apart from 62 Hz up
+        hz = torch.linspace(0, RATE / 2, self.n // 2 + 1, device=bank.device)
+        at = torch.log2(hz.clamp(min=62.5) / 62.5).clamp(0, EQ_POINTS - 1.001)
+        self.octaves = (at.long(), at - at.long())
 
     def chance(self, share: float) -> bool:
         return self.rng.random() < share
@@ -122,13 +126,9 @@ class Mixer:
         bins = self.n // 2 + 1
         s = s[:, :bins] if s.shape[1] >= bins else torch.nn.functional.pad(s, (0, bins - s.shape[1]))
         if eq:
-            points = torch.from_numpy(self.rng.standard_normal(EQ_POINTS) * self.recipe.eq_db).float()
-            # points an octave apart from 62 Hz up
-            at = torch.log2(torch.linspace(0, RATE / 2, 2049).clamp(min=1) / 62.5).clamp(0, EQ_POINTS - 1.001)
-            i = at.long()
-            curve = points[i] * (1 - at + i) + points[i + 1] * (at - i)
-            curve = torch.nn.functional.interpolate(curve[None, None], bins, mode="linear", align_corners=True)[0, 0]
-            s = s * (10 ** (curve / 20)).to(s.device)
+            points = torch.from_numpy(self.rng.standard_normal(EQ_POINTS).astype(np.float32) * self.recipe.eq_db).to(s.device)
+            i, part = self.octaves
+            s = s * 10 ** ((points[i] * (1 - part) + points[i + 1] * part) / 20)
         return torch.fft.irfft(s, self.n) * (self.n / x.shape[1])
 
     def take(self, song: int, stem: str, start: int, speed: float) -> torch.Tensor:

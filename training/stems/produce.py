@@ -8,7 +8,8 @@ adding up to the mix.
 import numpy as np
 from scipy.signal import fftconvolve, lfilter, sosfilt
 
-from .frames import RATE
+from ..denoise.frames import RATE
+
 
 ENVELOPE_HOP = 48
 """Samples (1 ms) between gains of compressors and limiters."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .frames import RATE
+from ..denoise.frames import RATE
+
 
 FRAME_MS = 5.0
 PITCH_RANGE = (65.0, 600.0)
