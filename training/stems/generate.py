@@ -44,7 +44,7 @@ class Studio:
     def __init__(self, part: str):
         self.part, self.store = part, Store(part)
         self.fonts, self.drum_fonts = fonts(), drum_fonts()
-        self.kits = [p for p in kit_folders() if split().get(("kit", p.name), "train") == part or part != "train"]
+        self.kits = [p for p in kit_folders() if split().get(("kit", p.name)) == part]
         self.scores = {}
         for key in midi_songs():
             if split().get(("score", key)) == part:
@@ -84,7 +84,7 @@ class Studio:
             x = kit.play(notes, seconds, rng) if kit.hits else np.zeros((0, 2), np.float32)
         elif choice < 0.8 and self.drum_fonts and family != "machine":
             font = soundfont(self.drum_fonts[int(rng.integers(len(self.drum_fonts)))])
-            x = font.play(notes, 0, seconds, drums=True, bank=0)
+            x = font.play(notes, 0, seconds)
         else:
             program = int(rng.choice([0, 8, 16, 32, 40] if family != "machine" else [24, 25, 25, 8]))
             x = self.font(rng).play(notes, program, seconds, drums=True)

@@ -21,7 +21,9 @@ FONT_GAIN = 0.5
 TAIL = 2.0
 """Seconds that a note may ring beyond its song's last bar."""
 POLYPHONY = 256
-DRUM_CHANNEL = 9
+MAX_HIT = 6
+"""Seconds of a drum hit that are kept."""
+DRUM_CHANNEL, DRUM_BANK = 9, 128
 
 
 def room_for(seconds: float) -> int:
@@ -55,21 +57,18 @@ class Soundfont:
         if lib.fluid_synth_sfload(self.synth, str(path).encode(), 1) < 0:
             raise RuntimeError(f"{path} is not a soundfont that libfluidsynth can read")
 
-    def play(self, notes: np.ndarray, program: int, seconds: float, drums: bool = False,
-             bank: int = 0, bends: np.ndarray | None = None) -> np.ndarray:
-        """`bends` `[n, 2]`: time in seconds, semitones within +-2."""
+    def play(self, notes: np.ndarray, program: int, seconds: float, drums: bool = False) -> np.ndarray:
+        """Notes by a General MIDI program, or by a kit on the drum channel."""
         lib, s = self.lib, self.synth
         channel = DRUM_CHANNEL if drums else 0
         lib.fluid_synth_system_reset(s)
-        lib.fluid_synth_bank_select(s, channel, 128 if drums and bank == 0 else bank)
+        lib.fluid_synth_bank_select(s, channel, DRUM_BANK if drums else 0)
         lib.fluid_synth_program_change(s, channel, int(program))
         events = []
         for start, length, pitch, velocity in notes:
             k = int(np.clip(round(pitch), 0, 127))
             events.append((start, 1, k, int(np.clip(velocity * 127, 1, 127))))
             events.append((start + max(length, 0.02), 0, k, 0))
-        for t, semitones in bends if bends is not None else ():
-            events.append((t, 2, int(np.clip(8192 + semitones / 2 * 8191, 0, 16383)), 0))
         events.sort(key=lambda e: (e[0], e[1]))
         total = room_for(seconds)
         out = np.zeros((total, 2), np.float32)
@@ -85,8 +84,6 @@ class Soundfont:
                 lib.fluid_synth_noteon(s, channel, a, b)
             elif kind == 0:
                 lib.fluid_synth_noteoff(s, channel, a)
-            elif kind == 2:
-                lib.fluid_synth_pitch_bend(s, channel, a)
         return out
 
 
@@ -97,7 +94,7 @@ def soundfont(path: Path) -> Soundfont:
 
 
 HITS = {
-    "kick": (r"kick|bass ?drum|\bbd\b|^bd[ _]", (35, 36)),
+    "kick": (r"kick|bass ?drum|drum bass|\bbd\b|^bd[ _]", (35, 36)),
     "snare": (r"snare(?!.*(rim|stick))|\bsn\b|^sn[ _]|\bsd\b", (38, 40)),
     "stick": (r"stick|rim", (37,)),
     "clap": (r"clap", (39,)),
@@ -107,7 +104,7 @@ HITS = {
     "tom high": (r"tom", (47, 48, 50)),
     "crash": (r"crash|splash|china", (49, 52, 55, 57)),
     "ride": (r"ride|bell", (51, 53, 59)),
-    "perc": (r"cowbell|tamb|shaker|conga|bongo|perc|clave|maraca|cabasa|tabla", tuple(range(54, 82))),
+    "perc": (r"cowbell|tamb|shaker|conga|bongo|perc|clave|maraca|cabasa|tabla", tuple(k for k in range(54, 82) if k not in (55, 57, 59))),
 }
 """Kinds of hits: what they are called in kits' files, and their General MIDI keys."""
 
@@ -161,7 +158,7 @@ class Kit:
         """A kit drawn from loose samples, one per kind, by their names."""
         found = {}
         for f in files:
-            kind = hit_kind(re.sub(r"^(drum|bd|sn)_", lambda m: m.group(0).replace("_", " "), f.stem).replace("cymbal closed", "closed"))
+            kind = hit_kind(re.sub(r"^(drum|bd|sn)_", lambda m: m.group(0).replace("_", " "), f.stem))
             if kind:
                 found.setdefault(kind, []).append(f)
         hits = {}
@@ -188,15 +185,16 @@ class Kit:
         out = np.zeros((room_for(seconds), 2), np.float32)
         notes = notes[np.argsort(notes[:, 0])]
         kinds = [key_kind(int(k)) for k in notes[:, 2]]
-        tune = {k: 2 ** rng.uniform(-0.15, 0.15) for k in HITS}
+        tune, tuned = {k: 2 ** rng.uniform(-0.15, 0.15) for k in HITS}, {}
         for i, (start, _, _, velocity) in enumerate(notes):
             x = self.sound(kinds[i], velocity)
             if x is None:
                 continue
-            if abs(tune[kinds[i]] - 1) > 0.01:
-                at = np.arange(0, len(x) - 1, tune[kinds[i]])
-                x = np.stack([np.interp(at, np.arange(len(x)), x[:, c]) for c in (0, 1)], 1)
-            x = x[: 6 * RATE] * np.float32(velocity**1.6)
+            which = (kinds[i], id(x))
+            if which not in tuned:
+                at = np.arange(0, min(len(x) - 1, MAX_HIT * RATE), tune[kinds[i]])
+                tuned[which] = np.stack([np.interp(at, np.arange(len(x)), x[:, c]) for c in (0, 1)], 1).astype(np.float32)
+            x = tuned[which] * np.float32(velocity**1.6)
             if kinds[i] == "open":
                 after = [notes[j, 0] for j in range(i + 1, min(i + 12, len(notes))) if kinds[j] == "closed"]
                 if after:

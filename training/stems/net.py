@@ -196,7 +196,8 @@ class Net(nn.Module):
         high gains `[B, S, 2, T, 721]`; with `state` (as `state_shapes`, batch 1) also the next
         state. `start` `[B, 2]` is a level to begin with, the other states being zero."""
         b, t, c = spec.shape[0], spec.shape[2], self.size.channels
-        bins, tri, level = self.features(spec, keep, state["level"] if state else start)
+        with torch.autocast(spec.device.type, enabled=False):
+            bins, tri, level = self.features(spec, keep, state["level"] if state else start)
         parts = []
         for g, (first, count, width) in enumerate(GROUPS):
             z = bins[:, :, first : first + count * width].reshape(b, t, count, width * BIN_FEATURES)

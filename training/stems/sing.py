@@ -90,7 +90,8 @@ def pitch_line(rng, melody: np.ndarray, frames: int, style: dict) -> np.ndarray:
         if length > 0.35:
             inside = (t > start) & (t < start + length)
             depth[inside] = style["depth"] * np.clip((t[inside] - start - 0.2) / 0.3, 0, 1)
-    drift = np.interp(t, np.arange(0, t[-1] + 1, 0.25), rng.standard_normal(int(4 * (t[-1] + 1)) + 1) * style["drift"]) if frames > 1 else 0
+    knots = np.arange(0, t[-1] + 1, 0.25)
+    drift = np.interp(t, knots, rng.standard_normal(len(knots)) * style["drift"])
     return line + depth * np.sin(phase) + drift
 
 
@@ -133,6 +134,7 @@ def sing(rng, voice: Voice, melody: np.ndarray, seconds: float, order: list | No
         envelope[target] = voice.envelope[source] * gain[:, None] ** 2
         noise[target] = voice.noise[source]
         voiced = target >= at + consonant
+        f0[target[~voiced]] = 0
         f0[target[voiced]] = 440 * 2 ** ((line[target[voiced]] - 69) / 12)
     shift = style["formant"]
     if abs(shift - 1) > 0.01:

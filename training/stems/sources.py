@@ -36,7 +36,7 @@ def fetch() -> None:
         rows = [r for r in csv.DictReader(f, delimiter="\t") if r["source"].startswith("Debian")]
     for r in rows:
         target = X / r["id"]
-        if (target / "usr").exists():
+        if (target / "usr").exists() or (CACHE / "x" / r["id"]).exists():
             continue
         if not any(DEB.glob(r["id"] + "_*.deb")):
             subprocess.run(["apt-get", "download", f"{r['id']}={r['version']}"], cwd=DEB, check=True)
