@@ -21,7 +21,7 @@ from ..denoise.prepare import FFT, decode
 from . import midi, produce, score, sing
 from .bank import FOLDER, PEAK, Song, file_name, write_song
 from .instruments import HITS, Kit, soundfont, synth
-from .sources import PARTS, SHARED, drum_fonts, fonts, kit_folders, loose_hits, midi_songs, split, track_part, tracks
+from .sources import PARTS, SHARED, drum_fonts, fonts, kit_folders, loose_hits, midi_songs, part_of, track_part, tracks
 
 SECONDS = (40.0, 75.0)
 ORIGINS = (("made up", 0.55), ("pop909", 0.25), ("midi", 0.20))
@@ -44,10 +44,10 @@ class Studio:
     def __init__(self, part: str):
         self.part, self.store = part, Store(part)
         self.fonts, self.drum_fonts = fonts(), drum_fonts()
-        self.kits = [p for p in kit_folders() if split().get(("kit", p.name)) == part]
+        self.kits = [p for p in kit_folders() if part_of("kit", p.name) == part]
         self.scores = {}
         for key in midi_songs():
-            if split().get(("score", key)) == part:
+            if part_of("score", key) == part:
                 self.scores.setdefault("pop909" if key.startswith("pop909") else "midi", []).append(key)
         self.talkers = [p for p in self.store.pieces["speech"] if p["band"] >= 11000 and p["length"] > 8 * RATE]
 
