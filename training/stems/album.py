@@ -86,7 +86,7 @@ def take_song(repository: Path, name: str, files: list[str]) -> Song:
         stems[kind] = x
     n = max(map(len, stems.values()))
     stems = {k: np.pad(v, ((0, n - len(v)), (0, 0))) for k, v in stems.items()}
-    peak = max(1.0, np.abs(sum(stems.values())).max() / PEAK)
+    peak = max(1.0, *(np.abs(v).max() / PEAK for v in (sum(stems.values()), *stems.values())))
     return Song(f"album {name}", "album", "full" if name in WITH_BASS else "merged", {k: v / peak for k, v in stems.items()})
 
 
