@@ -35,7 +35,8 @@ BASS_PROGRAMS = {"picked": (33, 34, 35), "slap": (36, 37), "upright": (32,), "sy
 SYNTHETIC = {"lead": 0.5, "pad": 0.5, "pluck": 0.5}
 """Share of these families that our own synthesiser plays."""
 LEVELS_DB = {"vocals": (0.0, 3.0), "drums": (-1.0, 3.5), "bass": (-3.0, 3.5), "other": (-3.0, 3.5)}
-"""Loud RMS of the stems in a mix against each other: mean and spread. See the comparison in EXPERIMENTS.md."""
+"""Loud RMS of the stems in a mix against each other: mean and spread. A first guess; `compare.py` puts real
+songs beside it."""
 
 
 class Studio:
