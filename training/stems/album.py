@@ -86,7 +86,7 @@ def take_song(repository: Path, name: str, files: list[str]) -> Song:
         stems[kind] = x
     n = max(map(len, stems.values()))
     stems = {k: np.pad(v, ((0, n - len(v)), (0, 0))) for k, v in stems.items()}
-    peak = max(1.0, np.abs(sum(stems.values())).max() / PEAK)
+    peak = max(1.0, *(np.abs(v).max() / PEAK for v in (sum(stems.values()), *stems.values())))
     return Song(f"album {name}", "album", "full" if name in WITH_BASS else "merged", {k: v / peak for k, v in stems.items()})
 
 
@@ -100,6 +100,10 @@ def excerpts() -> list[Song]:
         stems = {k: np.repeat(v, 2, 1)[:, :2] if v.shape[1] == 1 else v for k, v in stems.items()}
         n = min(map(len, stems.values()))
         out.append(Song(f"excerpt {folder.name}", "album", "full" if "bass" in stems else "merged", {k: v[:n] for k, v in stems.items()}))
+    for p in sorted((SHARED / "music" / "vocals").glob("*_vocals_extra.opus")):
+        x = sf.read(p, dtype="float32", always_2d=True)[0]
+        # the rest of the song is not there: material for remixes only
+        out.append(Song(f"vocals {p.stem.split('_')[0]}", "notes", "full", {"vocals": np.repeat(x, 2, 1)[:, :2] if x.shape[1] == 1 else x}))
     return out
 
 

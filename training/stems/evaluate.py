@@ -7,7 +7,7 @@
 
 In the same run: the mix as every stem, a quarter of the mix, a classical causal separator (median
 harmonic-percussive, the stereo centre, a bass split) and the ideal ratio mask in the same framing. uSDR is
-10 log10 of a stem's power over its error's over a whole song (Mitsufuji et al. 2022); cSDR is the
+10 log10 of a stem's power over its error's over a whole song (Mitsufuji et al. 2022); SI-SDR allows a gain; cSDR is the
 median over seconds in which the stem is heard. Tables go to training/runs/evaluate/.
 """
 
@@ -123,6 +123,12 @@ def sdr(target: np.ndarray, estimate: np.ndarray) -> float:
     return float(10 * np.log10((np.square(target, dtype=np.float64).sum() + 1e-9) / (e + 1e-9)))
 
 
+def si_sdr(target: np.ndarray, estimate: np.ndarray) -> float:
+    """Scale-invariant SDR in dB (Le Roux et al. 2019) of `[2, n]`."""
+    t = target.astype(np.float64)
+    return sdr(t * ((t * estimate).sum() / (np.square(t).sum() + 1e-12)), estimate)
+
+
 def scores(names: list[str], true: np.ndarray, got: np.ndarray, bss: bool) -> dict:
     """uSDR and cSDR by stem for stems `[K, 2, n]`; stems that are never heard are left out."""
     out, n = {}, true.shape[-1] // RATE
@@ -133,7 +139,7 @@ def scores(names: list[str], true: np.ndarray, got: np.ndarray, bss: bool) -> di
         if heard.sum() < 3:
             continue
         d = np.square(true[k] - got[k], dtype=np.float64)[:, : n * RATE].reshape(2, n, RATE).sum((0, 2))
-        out[name] = {"uSDR": sdr(true[k], got[k]), "cSDR": float(np.median(10 * np.log10(e[heard] / (d[heard] + 1e-9))))}
+        out[name] = {"uSDR": sdr(true[k], got[k]), "SI-SDR": si_sdr(true[k], got[k]), "cSDR": float(np.median(10 * np.log10(e[heard] / (d[heard] + 1e-9))))}
     if bss:
         import museval
 
@@ -199,6 +205,23 @@ def table(found: dict, stems: list[str], key: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def gains(rows: dict, ratios: list) -> str:
+    """SI-SDR gain of the voice by ratio of speech to music, and the share of the ideal mask's gain."""
+    def at(name, r):
+        return float(np.mean([f["voice"]["SI-SDR"] for f, t in zip(rows[name], ratios) if t == r and "voice" in f]))
+
+    lines = ["| SI-SDR gain of the voice in dB (share of the ideal mask's), speech to music at | " + " | ".join(f"{r} dB" for r in DIALOGUE_DB) + " |",
+             "|" + " --- |" * (len(DIALOGUE_DB) + 1)]
+    for name in rows:
+        cells = []
+        for r in DIALOGUE_DB:
+            base = at("mix as every stem", r)
+            gain, most = at(name, r) - base, at("ideal ratio mask", r) - base
+            cells.append(f"{gain:.2f} ({gain / most:.2f})" if abs(most) > 1e-6 else f"{gain:.2f}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", choices=TASKS, default="stems")
@@ -237,14 +260,10 @@ def main():
                 rows[system].append(scores(["voice", "rest"], stems, got, args.museval))
             print(name, system, {k: round(v["uSDR"], 2) for k, v in rows[system][-1].items()}, flush=True)
     stems = ["vocals", "drums", "bass", "other", "bass + other"] if args.task == "stems" else ["voice", "rest"]
-    keys = ["uSDR", "cSDR"] + ["BSS v4"] * args.museval
+    keys = ["uSDR", "SI-SDR", "cSDR"] + ["BSS v4"] * args.museval
     text = [f"**{k}**, {len(tags)} {'songs' if args.task == 'stems' else 'mixtures'} of `{args.part}`, dB\n\n" + table(rows, stems, k) for k in keys]
     if args.task == "dialogue":
-        lines = ["| uSDR of the voice at | " + " | ".join(f"{r} dB" for r in DIALOGUE_DB) + " |", "|" + " --- |" * (len(DIALOGUE_DB) + 1)]
-        for system, found in rows.items():
-            values = [np.mean([f["voice"]["uSDR"] for f, (_, t) in zip(found, tags) if t == r and "voice" in f]) for r in DIALOGUE_DB]
-            lines.append(f"| {system} | " + " | ".join(f"{v:.2f}" for v in values) + " |")
-        text.append("\n".join(lines) + "\n")
+        text.append(gains(rows, [t for _, t in tags]))
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / f"{args.task}-{args.part}.md").write_text("\n".join(text))
     (args.out / f"{args.task}-{args.part}.json").write_text(json.dumps({"songs": tags, "scores": rows}, indent=1))

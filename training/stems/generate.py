@@ -21,7 +21,7 @@ from ..denoise.prepare import FFT, decode
 from . import midi, produce, score, sing
 from .bank import FOLDER, PEAK, Song, file_name, write_song
 from .instruments import HITS, Kit, soundfont, synth
-from .sources import PARTS, SHARED, drum_fonts, fonts, kit_folders, loose_hits, midi_songs, split, track_part, tracks
+from .sources import PARTS, SHARED, drum_fonts, fonts, kit_folders, loose_hits, midi_songs, part_of, track_part, tracks
 
 SECONDS = (40.0, 75.0)
 ORIGINS = (("made up", 0.55), ("pop909", 0.25), ("midi", 0.20))
@@ -35,7 +35,8 @@ BASS_PROGRAMS = {"picked": (33, 34, 35), "slap": (36, 37), "upright": (32,), "sy
 SYNTHETIC = {"lead": 0.5, "pad": 0.5, "pluck": 0.5}
 """Share of these families that our own synthesiser plays."""
 LEVELS_DB = {"vocals": (0.0, 3.0), "drums": (-1.0, 3.5), "bass": (-3.0, 3.5), "other": (-3.0, 3.5)}
-"""Loud RMS of the stems in a mix against each other: mean and spread. See the comparison in EXPERIMENTS.md."""
+"""Loud RMS of the stems in a mix against each other: mean and spread. A first guess; `compare.py` puts real
+songs beside it."""
 
 
 class Studio:
@@ -44,10 +45,10 @@ class Studio:
     def __init__(self, part: str):
         self.part, self.store = part, Store(part)
         self.fonts, self.drum_fonts = fonts(), drum_fonts()
-        self.kits = [p for p in kit_folders() if split().get(("kit", p.name)) == part]
+        self.kits = [p for p in kit_folders() if part_of("kit", p.name) == part]
         self.scores = {}
         for key in midi_songs():
-            if split().get(("score", key)) == part:
+            if part_of("score", key) == part:
                 self.scores.setdefault("pop909" if key.startswith("pop909") else "midi", []).append(key)
         self.talkers = [p for p in self.store.pieces["speech"] if p["band"] >= 11000 and p["length"] > 8 * RATE]
 

@@ -139,9 +139,13 @@ class Kit:
     @classmethod
     def hydrogen(cls, folder: Path) -> "Kit":
         """A Hydrogen drum kit: the first instrument of each kind, all its velocity layers."""
-        text = re.sub(r'xmlns(:\w+)?="[^"]*"', "", (folder / "drumkit.xml").read_text(errors="replace"))
+        text = re.sub(r'\s(xmlns(:\w+)?|\w+:\w+)="[^"]*"', "", (folder / "drumkit.xml").read_text(errors="replace"))
+        try:
+            root = ET.fromstring(text)
+        except ET.ParseError as e:
+            raise ValueError(f"{folder / 'drumkit.xml'} is damaged ({e}): unpack its package anew") from e
         hits = {}
-        for node in ET.fromstring(text).iter("instrument"):
+        for node in root.iter("instrument"):
             kind = hit_kind(node.findtext("name") or "")
             if kind is None or kind in hits:
                 continue

@@ -44,6 +44,12 @@ def fetch() -> None:
         subprocess.run(["dpkg", "-x", next(DEB.glob(r["id"] + "_*.deb")), target], check=True)
 
 
+def part_of(kind: str, key: str) -> str:
+    """Part of a song, score, track or kit; what is not in the table falls by a hash of its key, as it
+    would when the table is written anew."""
+    return split().get((kind, key)) or drawn(key)
+
+
 @lru_cache(maxsize=1)
 def split() -> dict:
     with open(SPLIT) as f:
@@ -76,7 +82,7 @@ def tracks() -> list[tuple[str, Path]]:
 
 def track_part(key: str) -> str:
     """The denoiser's split goes before ours, so that a track is held out everywhere."""
-    return read_split().get(("music", key)) or split().get(("track", key)) or drawn(key)
+    return read_split().get(("music", key)) or part_of("track", key)
 
 
 # ------------------------------------------------------------------ sounds

@@ -55,9 +55,10 @@ def batch_loss(net, mode, mixer, count, rng=None, bf16=False):
 
 
 @torch.no_grad()
-def validate(net, mode, bank, task, seconds, count=VALID_EXAMPLES) -> dict:
+def validate(net, mode, bank, task, seconds, count=None) -> dict:
     """Loss terms and mean SDR in dB by stem over the fixed examples of held-out songs in which it
     is heard, undisturbed by equalisers and speeds."""
+    count = count or VALID_EXAMPLES
     recipe = Recipe(speed=0, eq=0, narrow=0, late_start=0, coherent=1.0 if task == "stems" else 0, rest=0)
     mixer = Mixer(bank, seconds, 99, task, recipe)
     sums, ratios = {}, {n: [] for n in mixer.names}
