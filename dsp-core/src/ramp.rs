@@ -8,7 +8,7 @@ use crate::units::{Hz, Ms};
 pub struct Ramp {
     value: f32,
     target: f32,
-    step: f32,
+    slope: f32,
     left: usize,
     length: usize,
     /// True until the first target, which is taken at once.
@@ -33,17 +33,17 @@ impl Ramp {
         } else if target != self.target {
             self.target = target;
             self.left = self.length;
-            self.step = (target - self.value) / self.length as f32;
+            self.slope = (target - self.value) / self.length as f32;
         }
     }
 
     /// The value of the next sample.
     #[inline]
-    pub fn next(&mut self) -> f32 {
+    pub fn step(&mut self) -> f32 {
         if self.left > 0 {
             self.left -= 1;
             // The end is the target itself, not a sum of steps.
-            self.value = if self.left == 0 { self.target } else { self.value + self.step };
+            self.value = if self.left == 0 { self.target } else { self.value + self.slope };
         }
         self.value
     }
@@ -62,13 +62,13 @@ mod tests {
     fn it_takes_the_first_at_once_and_goes_straight_to_the_others() {
         let mut ramp = Ramp::new(Ms(10.0), Hz(1_000.0));
         ramp.set(0.3);
-        assert_eq!((ramp.next(), ramp.at_rest()), (0.3, Some(0.3)));
+        assert_eq!((ramp.step(), ramp.at_rest()), (0.3, Some(0.3)));
         ramp.set(0.8);
-        let course: Vec<f32> = (0..12).map(|_| ramp.next()).collect();
+        let course: Vec<f32> = (0..12).map(|_| ramp.step()).collect();
         assert!(course.windows(2).all(|pair| (0.0..0.0501).contains(&(pair[1] - pair[0]))), "{course:?}");
         assert_eq!(course[9..], [0.8; 3]);
         ramp.reset();
         ramp.set(0.1);
-        assert_eq!(ramp.next(), 0.1);
+        assert_eq!(ramp.step(), 0.1);
     }
 }

@@ -58,8 +58,10 @@ fn near(what: &str, rate: u32, value: Option<f64>, expected: f64, tolerance: f64
     assert!((value - expected).abs() <= tolerance, "{what} at {rate} Hz: {value}, expected {expected} +-{tolerance}");
 }
 
-/// Cases 1 to 5: parts, expected loudness; true where momentary and short-term must read it too.
-const INTEGRATED: [(&str, &[(f64, f64)], f64, bool); 5] = [
+/// Name, parts, expected loudness; true where momentary and short-term must read it too.
+type Case = (&'static str, &'static [(f64, f64)], f64, bool);
+
+const INTEGRATED: [Case; 5] = [
     ("3341 case 1", &[(20.0, -23.0)], -23.0, true),
     ("3341 case 2", &[(20.0, -33.0)], -33.0, true),
     ("3341 case 3", &[(10.0, -36.0), (60.0, -23.0), (10.0, -36.0)], -23.0, false),

@@ -2,6 +2,7 @@
 
     python -m training.master.limiter                       # all, ours by target/release/xtask
     python -m training.master.limiter --engine PATH --quick # three pieces of music only
+    python -m training.master.limiter --settings            # ours with other settings, too
 
 Peers: x42's dpl (Debian x42-plugins), LSP's limiter (lsp-plugins-lv2), both by ffmpeg's lv2 filter, and
 ffmpeg's alimiter. Plugins that are not installed (lv2ls of lilv-utils tells) are named and left out. Tables go to
@@ -35,7 +36,7 @@ OUT = Path(__file__).parents[1] / "runs" / "master"
 
 CEILING = -1.0
 """dBTP."""
-SECONDS = 20
+SECONDS = 10
 """Of each piece, from its middle."""
 FACTOR = 16
 BLOCK, MARGIN = 1 << 15, 1 << 11
@@ -193,9 +194,11 @@ def loudness(x, rate) -> float:
     return float(text[text.rindex("Integrated loudness:"):].split("I:")[1].split()[0])
 
 
-def systems(engine: Path) -> dict:
-    out = {"Plainsong": Ours(engine), "Plainsong, 1.5 ms": Ours(engine, {"lookahead": 1.5}),
-           "Plainsong, 5 ms": Ours(engine, {"lookahead": 5}), "Plainsong, release 10 ms": Ours(engine, {"release": 10})}
+def systems(engine: Path, settings: bool) -> dict:
+    out = {"Plainsong": Ours(engine)}
+    if settings:
+        out |= {"Plainsong, 1.5 ms": Ours(engine, {"lookahead": 1.5}), "Plainsong, 5 ms": Ours(engine, {"lookahead": 5}),
+                "Plainsong, release 10 ms": Ours(engine, {"release": 10})}
     have = subprocess.run(["lv2ls"], capture_output=True, text=True).stdout.split() if shutil.which("lv2ls") else []
     for name, system, there in (("x42 dpl", dpl, DPL in have), ("LSP, half x8", lsp, LSP in have), ("ffmpeg alimiter", alimiter, True)):
         if there:
@@ -209,6 +212,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--engine", type=Path, default=ROOT / "target/release/xtask")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--settings", action="store_true", help="ours with other settings, too")
     args = parser.parse_args()
     names = sorted(p.name for p in MUSIC.glob("*.ogg"))
     if not names:
@@ -217,7 +221,7 @@ def main():
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
         run = Runner(folder)
-        for name, system in systems(args.engine).items():
+        for name, system in systems(args.engine, args.settings).items():
             row = rows[name] = {}
             for gain in (6, 12):
                 over, lost = [], []

@@ -102,7 +102,7 @@ impl Envelope {
         self.waiting[(self.time & mask) as usize] = whole(f64::from(need));
         self.time += 1;
         // All needs up to `ahead` samples ahead of the one that comes out.
-        while self.taken + (self.most - ahead) as u64 + 1 <= self.time {
+        while self.taken + ((self.most - ahead) as u64) < self.time {
             self.hold.push(self.waiting[(self.taken & mask) as usize]);
             self.taken += 1;
         }

@@ -156,7 +156,7 @@ impl<const TAPS: usize> Stage<TAPS> {
             // Each channel goes the same way from the same look-ahead.
             self.ahead = from;
             for (index, (sample, &need)) in samples.iter_mut().zip(&channel.needs).enumerate() {
-                if self.ahead != ahead && (time + index as u64) % SAMPLES_A_STEP == 0 {
+                if self.ahead != ahead && (time + index as u64).is_multiple_of(SAMPLES_A_STEP) {
                     self.ahead = if ahead > self.ahead { self.ahead + 1 } else { self.ahead - 1 };
                 }
                 let gain = channel.envelope.step(need, self.ahead, back);
@@ -244,7 +244,7 @@ impl TruePeakLimiter {
         while at < range.end {
             let end = range.end.min(at + CHUNK);
             let ceilings = &mut self.ceilings[..end - at];
-            ceilings.fill_with(|| self.ceiling.next());
+            ceilings.fill_with(|| self.ceiling.step());
             self.first.process(audio, at..end, ceilings, self.time, ahead, (&back, link));
             let whole = self.second.most;
             self.second.process(audio, at..end, ceilings, self.time, whole, (&self.second_back, link));

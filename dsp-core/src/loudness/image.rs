@@ -105,11 +105,13 @@ mod tests {
     fn correlation_of_known_signals() {
         let tone = |hz: f64, t: f64| (TAU * hz * t).sin();
         for rate in [44_100.0, 96_000.0] {
-            let at = |signal: fn(f64, &dyn Fn(f64, f64) -> f64) -> (f64, f64)| sums(rate, |t| signal(t, &tone)).correlation();
-            assert!((at(|t, tone| (tone(440.0, t), 0.3 * tone(440.0, t))).unwrap() - 1.0).abs() < 1e-6);
-            assert!((at(|t, tone| (tone(440.0, t), -tone(440.0, t))).unwrap() + 1.0).abs() < 1e-6);
-            assert!(at(|t, tone| (tone(440.0, t), tone(441.0, t))).unwrap().abs() < 0.01);
-            assert_eq!(at(|t, tone| (tone(440.0, t), 0.0)), None);
+            let same = sums(rate, |t| (tone(440.0, t), 0.3 * tone(440.0, t))).correlation();
+            assert!((same.unwrap() - 1.0).abs() < 1e-6);
+            let opposite = sums(rate, |t| (tone(440.0, t), -tone(440.0, t))).correlation();
+            assert!((opposite.unwrap() + 1.0).abs() < 1e-6);
+            let apart = sums(rate, |t| (tone(440.0, t), tone(441.0, t))).correlation();
+            assert!(apart.unwrap().abs() < 0.01);
+            assert_eq!(sums(rate, |t| (tone(440.0, t), 0.0)).correlation(), None);
         }
     }
 

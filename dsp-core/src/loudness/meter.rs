@@ -253,7 +253,7 @@ impl Meter {
         let (momentary, short_term) = (self.power(MOMENTARY), self.power(SHORT_TERM));
         self.most[0] = self.most[0].max(momentary);
         self.most[1] = self.most[1].max(short_term);
-        let full = |steps: usize| self.count >= steps as u64 && (self.count - steps as u64) % BLOCK_EVERY == 0;
+        let full = |steps: usize| self.count >= steps as u64 && (self.count - steps as u64).is_multiple_of(BLOCK_EVERY);
         let (gated, ranged) = (full(MOMENTARY), full(SHORT_TERM));
         if gated {
             self.gated.add(momentary);

@@ -59,7 +59,7 @@ impl Store {
 /// A file being written.
 pub enum Sink {
     /// WAV.
-    Wav(WavSink),
+    Wav(Box<WavSink>),
     /// FLAC.
     Flac(Box<FlacSink>),
 }
@@ -71,7 +71,7 @@ impl Sink {
     /// When the format does not hold such sound, or the disk does not take it.
     pub fn new(file: File, format: FileFormat, store: Store, info: &Info, original: &Path) -> Result<Self, Failure> {
         Ok(match format {
-            FileFormat::Wav => Self::Wav(WavSink::new(file, store, info, original, RIFF_MOST)?),
+            FileFormat::Wav => Self::Wav(Box::new(WavSink::new(file, store, info, original, RIFF_MOST)?)),
             FileFormat::Flac => Self::Flac(Box::new(FlacSink::new(file, store, info)?)),
         })
     }

@@ -160,10 +160,10 @@ impl Inner {
     fn chunk(&mut self, audio: &mut [&mut [f32]], range: std::ops::Range<usize>, settings: &Settings) {
         let length = range.len();
         for index in 0..length {
-            self.drives[index] = self.drive.next();
-            self.levels[index] = self.level.next();
-            self.shares[0][index] = self.removed.next();
-            self.shares[1][index] = self.bypass.next();
+            self.drives[index] = self.drive.step();
+            self.levels[index] = self.level.step();
+            self.shares[0][index] = self.removed.step();
+            self.shares[1][index] = self.bypass.step();
         }
         for ((samples, kept), dry) in audio.iter_mut().zip(&mut self.kept).zip(&mut self.dry) {
             let (samples, kept) = (&mut samples[range.clone()], &mut kept[..length]);
