@@ -309,8 +309,9 @@ mod tests {
             for (bin, gain) in gains.iter().enumerate() {
                 let hz = bin as f64 * rate / length as f64;
                 assert!(hz > 1_200.0 || (gain - 1.0).abs() < 0.01, "{rate}, {hz} Hz: {gain}");
-                // Sharpened bands ripple a little.
-                assert!(hz < 3_500.0 || *gain < 0.03, "{rate}, {hz} Hz: {gain}");
+                // Sharpened bands ripple a little, and one that half the rate cuts off is not sharpened.
+                let most = if hz < 0.7 * rate / 2.0 { 0.05 } else { 0.2 };
+                assert!(hz < 3_500.0 || *gain < most, "{rate}, {hz} Hz: {gain}");
             }
         }
     }
