@@ -65,11 +65,14 @@ def scaled(x: np.ndarray) -> np.ndarray:
 
 
 def synthetic(part: str, seconds: float = 14.0, each: int = 1) -> list[Utterance]:
-    """`each` utterances of every held-out espeak-ng voice in a language, one more of the others: at least 4 s and at most `seconds`."""
+    """`each` utterances of every second held-out espeak-ng voice in a language, one more of the other synthesisers'
+    voices: at least 4 s and at most `seconds`."""
     audio = np.memmap(CACHE / f"deess-synth-{part}.i16", np.int16, "r")
     phones = json.loads((CACHE / f"deess-phones-{part}.json").read_text())
     out = []
-    for p in json.loads((CACHE / f"deess-synth-{part}.json").read_text()):
+    pieces = json.loads((CACHE / f"deess-synth-{part}.json").read_text())
+    espeak = [p for p in pieces if p["key"].startswith("espeak")]
+    for p in espeak[::2] + [p for p in pieces if not p["key"].startswith("espeak")]:
         most = each + 1 if "espeak" not in p["key"] else each
         for start, length in p["files"][:most]:
             n = min(length, int(seconds * RATE))
