@@ -267,7 +267,7 @@ impl Inner {
             return;
         }
         for index in 0..audio.first().map_or(0, |channel| channel.len()) {
-            let (share, gain) = (self.removed.next(), self.driven.next());
+            let (share, gain) = (self.removed.step(), self.driven.step());
             for (channel, dry) in audio.iter_mut().zip(&self.dry) {
                 channel[index] += share * (dry[index] * gain - 2.0 * channel[index]);
             }
@@ -294,7 +294,7 @@ fn gain(audio: &mut [&mut [f32]], ramp: &mut Ramp) {
         Some(gain) => audio.iter_mut().for_each(|channel| channel.iter_mut().for_each(|sample| *sample *= gain)),
         None => {
             for index in 0..audio.first().map_or(0, |channel| channel.len()) {
-                let gain = ramp.next();
+                let gain = ramp.step();
                 audio.iter_mut().for_each(|channel| channel[index] *= gain);
             }
         }
@@ -308,7 +308,7 @@ fn mix(audio: &mut [&mut [f32]], other: &[Vec<f32>], ramp: &mut Ramp) {
         Some(0.0) => audio.iter_mut().zip(other).for_each(|(channel, other)| channel.copy_from_slice(&other[..channel.len()])),
         _ => {
             for index in 0..audio.first().map_or(0, |channel| channel.len()) {
-                let share = ramp.next();
+                let share = ramp.step();
                 for (channel, other) in audio.iter_mut().zip(other) {
                     channel[index] = other[index] + (channel[index] - other[index]) * share;
                 }
