@@ -40,8 +40,11 @@ def fetch() -> None:
             continue
         if not any(DEB.glob(r["id"] + "_*.deb")):
             subprocess.run(["apt-get", "download", f"{r['id']}={r['version']}"], cwd=DEB, check=True)
-        target.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["dpkg", "-x", next(DEB.glob(r["id"] + "_*.deb")), target], check=True)
+        # renamed when whole, so that a broken unpacking is not taken for a package
+        part = X / f"{r['id']}.part"
+        part.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["dpkg", "-x", next(DEB.glob(r["id"] + "_*.deb")), part], check=True)
+        part.rename(target)
 
 
 def part_of(kind: str, key: str) -> str:
