@@ -1,9 +1,10 @@
 //! `process` and `reset` never reach the system's allocator, model included.
 
-use dsp_core::engines::{Engine, deess, denoise};
+use dsp_core::engines::{Engine, deess, denoise, limiter};
+use dsp_core::loudness::Meter;
 use dsp_core::processor::Format;
 use dsp_core::realtime::{PoolAllocator, misses};
-use dsp_core::units::{Hz, Ms};
+use dsp_core::units::{Db, Hz, Ms};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -103,6 +104,38 @@ fn deess_allocates_nothing() {
     ]);
 }
 
+#[test]
+fn limiter_allocates_nothing() {
+    use limiter::{Limit, Limiter, Listen, Release, Settings};
+    let base = Settings { drive: Db(12.0), ..Settings::default() };
+    process_and_reset::<Limiter>(&[
+        base,
+        Settings { limit: Limit { ahead: Ms(5.0), link: 0.3, release: Release::Time(Ms(30.0)), ..base.limit }, ..base },
+        Settings { listen: Listen::Removed, matched: true, ..base },
+        Settings { bypass: true, ..base },
+    ]);
+}
+
+#[test]
+fn meter_allocates_nothing() {
+    for channels in [1, 2] {
+        let mut meter = Meter::new(Format::new(Hz(44_100.0), channels).unwrap()).unwrap();
+        let input: Vec<f32> = (0..200_000).map(|n| (n as f32 * 0.05).sin() * 0.6).collect();
+        for block in [1, 480, 4096] {
+            let made = calls(|| {
+                for part in input.chunks(block).take(20_000) {
+                    meter.process(&[part, part][..channels]);
+                    if block > 1 {
+                        std::hint::black_box(meter.reading());
+                    }
+                }
+                meter.reset();
+            });
+            assert_eq!(made, 0, "block {block}, {channels} channels");
+        }
+    }
+}
+
 /// A host may call from another thread than the one that prepared.
 #[test]
 fn another_thread_allocates_nothing() {
@@ -119,4 +152,5 @@ fn another_thread_allocates_nothing() {
     }
     check::<denoise::Denoise>();
     check::<deess::Deess>();
+    check::<limiter::Limiter>();
 }

@@ -6,6 +6,7 @@ use crate::random::Random;
 use dsp_core::engines::Engine;
 use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
+use dsp_core::engines::limiter::Limiter;
 use dsp_core::params::{self, FromValues, Param};
 use dsp_core::processor::Processor;
 
@@ -69,6 +70,24 @@ impl Subject for Deess {
     }
 }
 
+impl Subject for Limiter {
+    const PRODUCT: &'static str = "Plainsong Limiter";
+    const MODES: &'static [(&'static str, Set)] = &[("standard", &[])];
+    const DRY: &'static [(&'static str, Set)] = &[("nothing reaches the ceiling", &[("ceiling", "0")])];
+    const DRY_IS_EXACT: bool = true;
+    const PER_CHANNEL: Set = &[("link", "0")];
+    const BUSY: Set = &[("ceiling", "-12")];
+    /// Nothing but the delay holds a sample.
+    const TAIL: f64 = 0.0;
+
+    fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+        let sound = audio::noisy_speech(rate, seconds, channels, seed);
+        // 6 dB over the busy ceiling, 6 dB under full scale.
+        let peak = crate::measure::peak(&sound).max(1e-6);
+        audio::scaled(&sound, 0.5 / peak)
+    }
+}
+
 /// The parameters of a subject.
 pub fn table<S: Subject>() -> &'static [Param] {
     <S::Settings as FromValues>::PARAMS
@@ -96,7 +115,7 @@ pub fn named<S: Subject>(set: Set) -> Vec<(&'static str, &'static str)> {
 /// Random settings, now and then at the ends of their ranges, where mistakes are. Those of `fixed`
 /// stay.
 pub fn random_settings<S: Subject>(random: &mut Random, fixed: Set) -> S::Settings {
-    let mut values = [0.0_f32; 64];
+    let mut values = [0.0_f32; 256];
     let table = table::<S>();
     for (value, param) in values.iter_mut().zip(table) {
         let (low, high) = param.range();
@@ -122,6 +141,7 @@ macro_rules! for_subjects {
     ($($test:ident),+ $(,)?) => {
         $crate::for_subjects!(@ denoise, dsp_core::engines::denoise::Denoise, $($test),+);
         $crate::for_subjects!(@ deess, dsp_core::engines::deess::Deess, $($test),+);
+        $crate::for_subjects!(@ limiter, dsp_core::engines::limiter::Limiter, $($test),+);
     };
     (@ $name:ident, $subject:ty, $($test:ident),+) => {
         mod $name {

@@ -22,6 +22,7 @@ SCALE = 40.0
 class Weights:
     """Shares of the terms; see the module's text."""
 
+    base: float = 2.0
     complex_share: float = 0.3
     too_much: float = 0.4
     half_power: float = 1.0
@@ -76,7 +77,7 @@ def loss_terms(mask, gain, mixture, target, top, weights: Weights = Weights()) -
         turn = (re * f - c[..., 0]).square() + (im * f - c[..., 1]).square()
         return (base * ((1 - w.complex_share) * d.square() + w.complex_share * turn)).sum() / count
 
-    terms = {"base": spread(d, f3, c3)}
+    terms = {"base": w.base * spread(d, f3, c3)}
     terms["too_much"] = (guard * d.relu().square()).sum() / count
     terms["half"] = w.half_power * spread(s5 - y5, f5, c5)
     error = ((re - target[..., 0]).square() + (im - target[..., 1]).square()) * known

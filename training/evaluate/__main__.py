@@ -160,6 +160,8 @@ def main():
     parser.add_argument("--engine", type=Path, help="render ours with this program")
     parser.add_argument("--quick", action="store_true",
                         help="ours only, without DNSMOS; peers from the cache where they are complete")
+    parser.add_argument("--part", choices=("test", "valid"), default="test",
+                        help="held-out part: valid for decisions, test for what is published")
     parser.add_argument("--card", action="store_true", help="write CARD.md and the manifests' figures")
     parser.add_argument("--name", default="evaluate", help="name of the result files")
     args = parser.parse_args()
@@ -176,12 +178,14 @@ def main():
         folder = Path(tempfile.mkdtemp())
         write(net, modes[0], folder)
         args.model = folder / "model.onnx"
-    pairs = make_pairs(Store("test"))
+    if args.card and args.part != "test":
+        parser.error("a card holds the scores of the test part: leave --part out")
+    pairs = make_pairs(Store(args.part), args.part)
     book, scores, ours = Scores(), {}, []
     for name, system in peers().items():
         if not args.quick or all(f"{SHIFT} {name} {p.key}" in book.known for p in pairs):
             scores[name] = book.run(name, system, pairs, keep=True)
-            print(name, {k: round(mean(scores[name][:80], k), 3) for k in MAIN}, flush=True)
+            print(name, {k: round(mean([scores[name][i] for i in groups(pairs)["all"]], k), 3) for k in MAIN}, flush=True)
     for mode in modes:
         model = args.model or ROOT / "models" / mode.model_id / "model.onnx"
         for e in [1.0, *args.exponent]:

@@ -7,6 +7,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod analyse;
 mod bench;
 mod bundle;
 mod install;
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Process audio files with an engine, exactly as the plugin would
     Render(render::Args),
+    /// Measure features of sound files
+    Analyse(analyse::Args),
     /// Measure what an engine costs
     Bench(bench::Args),
     /// Run everything that proves the suite; ends with `N passed, N failed`
@@ -51,6 +54,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Render(args) => render::run(args),
+        Command::Analyse(args) => analyse::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Bundle(args) => bundle::run(args),
         Command::Install(args) => install::run(args),

@@ -40,7 +40,7 @@ pub struct SoakArgs {
     /// Only this subject: engine or plugin
     #[arg(long)]
     only: Option<String>,
-    /// Only this product, by its engine's name: denoise, deess
+    /// Only this product, by its engine's name: denoise, deess, limiter
     #[arg(long)]
     product: Option<String>,
     /// Seed of the parameter changes

@@ -786,7 +786,7 @@ fn the_de_essers_report_lists_sounds_in_order_and_its_picture_has_lanes() {
             if t % 0.5 < 0.12 { 0.25 * (noise() - noise()) } else { 0.2 * vowel }
         })
         .collect();
-    let (output, report) = deess(&folder, &[sound.clone()], 48_000, &[]);
+    let (output, report) = deess(&folder, std::slice::from_ref(&sound), 48_000, &[]);
     done(&output);
     assert_eq!((&report["engine"], &report["models"][0]["id"]), (&"deess".into(), &"deess".into()));
     let mut last = 0.0;
@@ -805,7 +805,7 @@ fn the_de_essers_report_lists_sounds_in_order_and_its_picture_has_lanes() {
     assert_eq!(size, (1600, 1340));
     // What is removed and what stays add up.
     let (_, _, kept) = read(&folder.at("out.wav"));
-    done(&deess(&folder, &[sound.clone()], 48_000, &["--listen", "removed"]).0);
+    done(&deess(&folder, std::slice::from_ref(&sound), 48_000, &["--listen", "removed"]).0);
     let (_, _, removed) = read(&folder.at("out.wav"));
     let sum: Vec<f32> = kept[0].iter().zip(&removed[0]).map(|(a, b)| a + b).collect();
     close(&[sum], &[sound], 1e-6);

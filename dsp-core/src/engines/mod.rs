@@ -2,6 +2,8 @@
 
 pub mod deess;
 pub mod denoise;
+pub mod limiter;
+pub mod master;
 
 use crate::params::FromValues;
 use crate::processor::{Error, Format, Processor};

@@ -1,12 +1,7 @@
 //! The clock that cuts a stream into hops, for any block size, and what it keeps of the past.
 
+use crate::sample::usable;
 use std::ops::Range;
-
-/// Inputs under this magnitude (-300 dBFS) are zero: nothing denormal enters.
-const TINY: f32 = 1e-15;
-/// Inputs over this magnitude (+120 dBFS) are faults and taken as silence: they would stay in the
-/// model's memory of the level.
-const HUGE: f32 = 1e6;
 
 /// What a channel keeps between blocks.
 #[derive(Debug)]
@@ -69,9 +64,7 @@ impl Framer {
             let samples = &mut samples[range.clone()];
             let slots = filled..filled + samples.len();
             for (kept, &sample) in channel.incoming[slots.clone()].iter_mut().zip(samples.iter()) {
-                // False for what is not a number, too.
-                let usable = (TINY..=HUGE).contains(&sample.abs());
-                *kept = if usable { sample } else { 0.0 };
+                *kept = usable(sample);
             }
             if write {
                 samples.copy_from_slice(&channel.outgoing[slots]);

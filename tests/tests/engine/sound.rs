@@ -42,6 +42,10 @@ fn two_equal_channels_stay_equal<S: Subject>() {
 
 /// The output gain acts on the processed sound, exactly, and not on bypass.
 fn output_gain_is_a_gain<S: Subject>() {
+    if index_of(table::<S>(), "output").is_err() {
+        // A gain behind a limiter would lift its ceiling.
+        return;
+    }
     let input = S::sound(RATE, 1.0, 1, 91);
     let mut engine: S = loaded(RATE, 1);
     let louder: Set = &[("output", "6")];
@@ -67,7 +71,7 @@ fn switching_makes_no_click<S: Subject>() {
         let ends = [param.range().0, param.range().1].map(|value| {
             let mut values = defaults.clone();
             // Louder than the tone is a step of the tone's own.
-            values[index] = if param.id == "output" { value.min(0.0) } else { value };
+            values[index] = if ["output", "drive"].contains(&param.id) { value.min(0.0) } else { value };
             S::Settings::from_values(&values)
         });
         engine.reset();

@@ -3,6 +3,8 @@
 use dsp_core::engines::Engine;
 use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
+use dsp_core::engines::limiter::Limiter;
+use dsp_core::engines::master::Master;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Observer, Processor};
@@ -107,8 +109,12 @@ const fn entry<E: Engine>(about: &'static str) -> Entry {
 }
 
 /// All engines.
-pub static ENGINES: &[Entry] =
-    &[entry::<Denoise>("Take noise out of speech"), entry::<Deess>("Take the sharpness off sibilants, and nothing else")];
+pub static ENGINES: &[Entry] = &[
+    entry::<Denoise>("Take noise out of speech"),
+    entry::<Deess>("Take the sharpness off sibilants, and nothing else"),
+    entry::<Limiter>("Keep true peaks under a ceiling"),
+    entry::<Master>("Master a mix with moves set by hand"),
+];
 
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static Entry> {

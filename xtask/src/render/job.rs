@@ -6,10 +6,11 @@ use super::levels::Levels;
 use super::picture;
 use super::place::{self, Draft};
 use super::report;
-use super::sink::{FileFormat, Sink};
+use super::sink::{FileFormat, Sink, Store};
 use super::source::{self, Depth, Source};
 use super::spectra::Spectra;
 use super::watch::Watch;
+use dsp_core::dither::Dither;
 use dsp_core::processor::Format;
 use dsp_core::units::Hz;
 use serde_json::{Map, Value, json};
@@ -44,6 +45,8 @@ pub struct Options {
     pub models: Vec<Model>,
     /// Depth of the output; none keeps the source's.
     pub bits: Option<Depth>,
+    /// Dither of the output where it has whole numbers.
+    pub dither: Dither,
     /// Replace outputs that exist.
     pub overwrite: bool,
     /// Take what is there of files that are cut short.
@@ -161,7 +164,8 @@ impl<'a> Stream<'a> {
         };
         let output = |failure: Failure| failure.about(&self.task.output);
         let (draft, file) = Draft::new(&self.task.output).map_err(output)?;
-        let mut sink = Sink::new(file, self.task.format, depth, &info, &self.task.input).map_err(|failure| self.blame(failure))?;
+        let store = Store { depth, dither: self.options.dither };
+        let mut sink = Sink::new(file, self.task.format, store, &info, &self.task.input).map_err(|failure| self.blame(failure))?;
         let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); info.channels];
         let mut total = 0_u64;
         let latency = self.skip;
@@ -224,6 +228,7 @@ impl<'a> Stream<'a> {
                     "seconds": seconds,
                     "bits_before": info.depth.name(),
                     "bits_after": depth.name(),
+                    "dither": if depth == Depth::F32 { Dither::None } else { self.options.dither }.key(),
                 }),
             );
             report.insert("before".into(), report::levels(self.levels[0].reading()));

@@ -7,7 +7,7 @@
 
 mod batch;
 pub mod engine;
-mod failure;
+pub mod failure;
 mod inputs;
 mod job;
 mod levels;
@@ -15,16 +15,16 @@ mod mp4;
 mod packets;
 mod picture;
 mod place;
-mod quantise;
 mod report;
 mod sink;
-mod source;
+pub mod source;
 mod spectra;
 mod tags;
 mod watch;
 mod wave;
 
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
+use dsp_core::dither::Dither;
 use dsp_core::params::{self, Param};
 use engine::{ENGINES, Entry};
 use failure::{Failure, reading};
@@ -86,6 +86,10 @@ struct RenderArgs {
     /// Bits of a sample in the output [default: as the input; 24 for compressed inputs and float to FLAC]
     #[arg(long, value_name = "BITS")]
     bits: Option<source::Depth>,
+
+    /// What is added before samples are rounded to 16 or 24 bits: none, tpdf (triangular), or shaped (quieter to the ear)
+    #[arg(long, value_name = "none|tpdf|shaped", default_value = "tpdf")]
+    dither: Dither,
 
     /// Format of the files in an output folder [default: wav]
     #[arg(long)]
@@ -276,6 +280,7 @@ pub fn run(args: Args) -> ExitCode {
         models: (entry.models)(&values),
         values,
         bits: args.bits,
+        dither: args.dither,
         overwrite: args.overwrite,
         allow_truncated: args.allow_truncated,
         silence_nan: args.silence_nan,

@@ -1,10 +1,11 @@
 //! Where sound goes: a WAV or FLAC file.
 
 use super::failure::{Failure, writing};
-use super::quantise::Quantiser;
 use super::source::{Depth, Info};
 use super::tags;
 use super::wave::Chunk;
+use dsp_core::dither::{Dither, Quantiser};
+use dsp_core::units::Hz;
 use flac_codec::encode::{FlacSampleWriter, Options};
 use flac_codec::metadata::{Block, VorbisComment};
 use std::fs::File;
@@ -39,10 +40,26 @@ impl FileFormat {
     }
 }
 
+/// How samples are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// Depth.
+    pub depth: Depth,
+    /// What is added before samples are rounded to whole numbers.
+    pub dither: Dither,
+}
+
+impl Store {
+    /// The dither is the same in each run.
+    fn quantiser(self, info: &Info) -> Quantiser {
+        Quantiser::new(self.depth.bits(), self.dither, Hz(f64::from(info.rate)), info.channels, 0)
+    }
+}
+
 /// A file being written.
 pub enum Sink {
     /// WAV.
-    Wav(WavSink),
+    Wav(Box<WavSink>),
     /// FLAC.
     Flac(Box<FlacSink>),
 }
@@ -52,10 +69,10 @@ impl Sink {
     ///
     /// # Errors
     /// When the format does not hold such sound, or the disk does not take it.
-    pub fn new(file: File, format: FileFormat, depth: Depth, info: &Info, original: &Path) -> Result<Self, Failure> {
+    pub fn new(file: File, format: FileFormat, store: Store, info: &Info, original: &Path) -> Result<Self, Failure> {
         Ok(match format {
-            FileFormat::Wav => Self::Wav(WavSink::new(file, depth, info, original, RIFF_MOST)?),
-            FileFormat::Flac => Self::Flac(Box::new(FlacSink::new(file, depth, info)?)),
+            FileFormat::Wav => Self::Wav(Box::new(WavSink::new(file, store, info, original, RIFF_MOST)?)),
+            FileFormat::Flac => Self::Flac(Box::new(FlacSink::new(file, store, info)?)),
         })
     }
 
@@ -128,7 +145,8 @@ fn copy(original: &mut Option<File>, from: &Chunk, to: &mut impl Write) -> Resul
 }
 
 impl WavSink {
-    fn new(file: File, depth: Depth, info: &Info, original: &Path, most: u64) -> Result<Self, Failure> {
+    fn new(file: File, store: Store, info: &Info, original: &Path, most: u64) -> Result<Self, Failure> {
+        let depth = store.depth;
         let channels = u16::try_from(info.channels).map_err(|_| Failure::new("has too many channels for WAV"))?;
         let float = depth == Depth::F32;
         let bytes = depth.bits() / 8;
@@ -178,7 +196,7 @@ impl WavSink {
         }
         file.write_all(b"data\0\0\0\0").map_err(writing)?;
         let data_at = file.stream_position().map_err(writing)?;
-        let quantiser = Quantiser::new(depth, info.channels);
+        let quantiser = store.quantiser(info);
         let frame = u64::from(frame);
         Ok(Self {
             file,
@@ -262,7 +280,7 @@ fn flac(error: flac_codec::Error) -> Failure {
 }
 
 impl FlacSink {
-    fn new(file: File, depth: Depth, info: &Info) -> Result<Self, Failure> {
+    fn new(file: File, store: Store, info: &Info) -> Result<Self, Failure> {
         // RFC 9639: at most 8 channels, rates below 2^20 Hz; floats have no place.
         let channels = u8::try_from(info.channels).ok().filter(|&channels| channels <= 8);
         let channels = channels.ok_or_else(|| {
@@ -271,7 +289,7 @@ impl FlacSink {
                 info.channels
             ))
         })?;
-        let depth = if depth == Depth::F32 { Depth::I24 } else { depth };
+        let depth = if store.depth == Depth::F32 { Depth::I24 } else { store.depth };
         let mut options = Options::default();
         for block in info.flac_blocks.iter().cloned() {
             match block {
@@ -288,7 +306,8 @@ impl FlacSink {
         }
         let file = BufWriter::with_capacity(1 << 16, file);
         let writer = FlacSampleWriter::new(file, options, info.rate, u32::from(depth.bits()), channels, None).map_err(flac)?;
-        Ok(Self { writer, quantiser: Quantiser::new(depth, info.channels), integers: Vec::new() })
+        let quantiser = Store { depth, ..store }.quantiser(info);
+        Ok(Self { writer, quantiser, integers: Vec::new() })
     }
 
     fn write(&mut self, block: &[&[f32]]) -> Result<(), Failure> {
@@ -328,7 +347,8 @@ mod tests {
                 tags: vec![("TITLE".into(), "Long".into())],
                 warning: None,
             };
-            let mut sink = WavSink::new(File::create(&path).unwrap(), Depth::I16, &info, &path, 4_000).unwrap();
+            let mut sink =
+                WavSink::new(File::create(&path).unwrap(), Store { depth: Depth::I16, dither: Dither::Tpdf }, &info, &path, 4_000).unwrap();
             let samples: Vec<f32> = (0..5000).map(|n| n as f32 / 32_768.0).collect();
             sink.write(&[&samples]).unwrap();
             sink.finish().unwrap();

@@ -11,19 +11,34 @@ use std::collections::VecDeque;
 const SECONDS: f32 = 10.0;
 /// Duration of a column in seconds.
 const COLUMN_SECONDS: f32 = 0.04;
-/// Deepest reduction shown, in dB.
+/// Deepest reduction shown if nothing else is asked for, in dB.
 const DEEPEST: f32 = 42.0;
 /// Power below which the input counts as silence: -110 dBFS.
 const SILENCE: f32 = 1e-11;
 
 /// Reduction of the whole signal, newest last, in dB (positive), and whether a frame was late.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct History {
+    /// Deepest reduction shown, in dB.
+    deepest: f32,
     columns: VecDeque<(f32, bool)>,
     input: f32,
     output: f32,
     late: bool,
     filled: f32,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self::down_to(DEEPEST)
+    }
+}
+
+impl History {
+    /// A picture down to a reduction in dB.
+    pub fn down_to(deepest: f32) -> Self {
+        Self { deepest, columns: VecDeque::new(), input: 0.0, output: 0.0, late: false, filled: 0.0 }
+    }
 }
 
 impl Picture for History {
@@ -52,8 +67,8 @@ impl Picture for History {
     fn show(&mut self, ui: &mut Ui, rect: Rect) {
         let painter = ui.painter_at(rect);
         painter.rect_filled(rect, 6.0, theme::WELL);
-        let y = |db: f32| egui::remap_clamp(db, 0.0..=DEEPEST, rect.top() + 3.0..=rect.bottom() - 2.0);
-        for db in [12.0, 24.0, 36.0] {
+        let y = |db: f32| egui::remap_clamp(db, 0.0..=self.deepest, rect.top() + 3.0..=rect.bottom() - 2.0);
+        for db in [2.0, 4.0, 6.0].map(|part| part / 7.0 * self.deepest) {
             painter.hline(rect.x_range(), y(db), Stroke::new(1.0, theme::faded(theme::LINE, 0.6)));
             painter.text(
                 pos2(rect.right() - 5.0, y(db) - 6.5),

@@ -3,6 +3,7 @@
 pub mod axis;
 pub mod history;
 pub mod knob;
+pub mod levels;
 pub mod meter;
 pub mod reduction;
 pub mod segmented;

@@ -44,6 +44,8 @@ impl Picture for ReductionMeter {
     fn update(&mut self, frame: &DisplayFrame) {
         let reduction = match &frame.detection {
             Some(detection) => detection.reduction().0,
+            // Without a detector: what the whole signal lost.
+            None if frame.output_power > 0.0 => 10.0 * (frame.input_power / frame.output_power).log10(),
             None => 0.0,
         };
         self.pass(reduction, frame.seconds);

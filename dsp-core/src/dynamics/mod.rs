@@ -1,0 +1,10 @@
+//! Gains that follow the sound.
+
+pub mod computer;
+pub mod crossover;
+mod envelope;
+pub mod limiter;
+pub mod linear_split;
+pub mod multiband;
+pub mod shelves;
+mod sliding;

@@ -1,0 +1,178 @@
+//! What a user can set on the limiter, declared once.
+
+use crate::dynamics::limiter::{LONGEST, Limit, Release, SHORTEST};
+use crate::params::{FromValues, Kind, Off, Param, Unit};
+use crate::units::{Db, Ms};
+
+/// What the output carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Listen {
+    /// The limited signal.
+    #[default]
+    Limited,
+    /// What was taken away: the delayed, driven input less the limited signal.
+    Removed,
+}
+
+/// All settings of the limiter as plain values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Gain in front of the limiter.
+    pub drive: Db,
+    /// Ceiling, release, look-ahead and link.
+    pub limit: Limit,
+    /// The output is turned down by the drive.
+    pub matched: bool,
+    /// What the output carries.
+    pub listen: Listen,
+    /// The output is the delayed input.
+    pub bypass: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::from_values(&[])
+    }
+}
+
+/// Below this the release control reads "auto", in milliseconds.
+const SHORTEST_RELEASE: f32 = 0.5;
+
+const fn float(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3], unit: Unit, decimals: u8) -> Param {
+    let [min, max, default] = range;
+    Param { id, name, help, kind: Kind::Float { min, max, default, unit, decimals, skew: 1.0, off: None } }
+}
+
+impl FromValues for Settings {
+    const ENGINE: &'static str = "limiter";
+
+    const PARAMS: &'static [Param] = &[
+        float("drive", "Drive", "Gain in front of the limiter: more drive is louder and more limited.", [-12.0, 36.0, 0.0], Unit::Db, 1),
+        float(
+            "ceiling",
+            "Ceiling",
+            "Highest true peak of the output (dBTP), between the samples too. Streaming services ask for -1 dB or -2 dB.",
+            [-24.0, 0.0, -1.0],
+            Unit::Db,
+            1,
+        ),
+        Param {
+            id: "release",
+            name: "Release",
+            help: "How fast the gain comes back after a peak. Auto is fast after single peaks and slow where limiting lasts.",
+            kind: Kind::Float {
+                min: 0.0,
+                max: 1000.0,
+                default: 0.0,
+                unit: Unit::Ms,
+                decimals: 0,
+                skew: 0.4,
+                off: Some(Off::AtMin("auto")),
+            },
+        },
+        float(
+            "lookahead",
+            "Look-ahead",
+            "How long before a peak the gain begins to fall: longer is cleaner, shorter keeps more of the punch. The delay stays the same.",
+            [SHORTEST.0, LONGEST.0, 3.0],
+            Unit::Ms,
+            1,
+        ),
+        float(
+            "link",
+            "Stereo link",
+            "How far the channels share their gain. At 100 % the stereo image stays where it is.",
+            [0.0, 100.0, 100.0],
+            Unit::Percent,
+            0,
+        ),
+        Param {
+            id: "match",
+            name: "Match level",
+            help: "Turns the output down by the drive, to hear what limiting does and not that it is louder.",
+            kind: Kind::Switch { default: false },
+        },
+        Param {
+            id: "listen",
+            name: "Listen",
+            help: "Hear the limited sound, or only what was taken away.",
+            kind: Kind::Choice { values: &[("limited", "Limited"), ("removed", "Removed")], default: 0 },
+        },
+        Param {
+            id: "bypass",
+            name: "Bypass",
+            help: "Passes the sound as it came, with the same delay.",
+            kind: Kind::Switch { default: false },
+        },
+    ];
+
+    const PRESETS: &'static [(&'static str, &'static [(&'static str, f32)])] = &[
+        ("Catch peaks", &[]),
+        ("Streaming master", &[("drive", 6.0), ("ceiling", -1.0)]),
+        ("Loud master", &[("drive", 10.0), ("ceiling", -1.0), ("lookahead", 2.0)]),
+        ("Compact disc", &[("drive", 6.0), ("ceiling", -0.3)]),
+        ("For lossy codecs", &[("drive", 4.0), ("ceiling", -2.0)]),
+        ("Broadcast speech", &[("drive", 6.0), ("ceiling", -3.0), ("release", 200.0), ("lookahead", 5.0)]),
+        ("Drum bus", &[("drive", 6.0), ("release", 40.0), ("lookahead", 1.5), ("link", 60.0)]),
+        ("Bass, clean", &[("drive", 4.0), ("release", 500.0), ("lookahead", 5.0)]),
+    ];
+
+    fn from_values(values: &[f32]) -> Self {
+        let value = |index: usize| {
+            let param = &Self::PARAMS[index];
+            values.get(index).map_or_else(|| param.default_value(), |&v| param.clamp(v))
+        };
+        let release = value(2);
+        Self {
+            drive: Db(value(0)),
+            limit: Limit {
+                ceiling: Db(value(1)),
+                release: if release < SHORTEST_RELEASE { Release::Auto } else { Release::Time(Ms(release)) },
+                ahead: Ms(value(3)),
+                link: value(4) / 100.0,
+            },
+            matched: value(5) >= 0.5,
+            listen: if value(6) >= 0.5 { Listen::Removed } else { Listen::Limited },
+            bypass: value(7) >= 0.5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params;
+
+    /// Ids are what hosts, presets and scripts hold on to: they never change.
+    #[test]
+    fn parameter_ids_are_the_released_ones() {
+        let ids: Vec<_> = Settings::PARAMS.iter().map(|p| p.id).collect();
+        assert_eq!(ids, ["drive", "ceiling", "release", "lookahead", "link", "match", "listen", "bypass"]);
+    }
+
+    #[test]
+    fn presets_name_known_parameters_in_range() {
+        for (name, changes) in Settings::PRESETS {
+            for (id, value) in *changes {
+                let param = &Settings::PARAMS[params::index_of(Settings::PARAMS, id).unwrap_or_else(|e| panic!("{name}: {e}"))];
+                assert_eq!(param.clamp(*value), *value, "{name}: {id}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_land_in_their_fields() {
+        let of = |changes: &[(&str, f32)]| {
+            let mut values = params::defaults(Settings::PARAMS);
+            for (id, value) in changes {
+                values[params::index_of(Settings::PARAMS, id).unwrap()] = *value;
+            }
+            Settings::from_values(&values)
+        };
+        assert_eq!(of(&[]).limit, Limit::default());
+        let settings = of(&[("drive", 6.0), ("ceiling", -2.0), ("release", 80.0), ("lookahead", 1.5), ("link", 50.0), ("match", 1.0)]);
+        assert_eq!((settings.drive, settings.matched), (Db(6.0), true));
+        assert_eq!(settings.limit, Limit { ceiling: Db(-2.0), release: Release::Time(Ms(80.0)), ahead: Ms(1.5), link: 0.5 });
+        assert_eq!((of(&[("listen", 1.0)]).listen, of(&[("bypass", 1.0)]).bypass), (Listen::Removed, true));
+    }
+}

@@ -1,0 +1,20 @@
+//! Filters: the equaliser, what it is made of, and what other stages share with it.
+//!
+//! ```text
+//! analogue (definition) ─▶ matched (digital, no cramping) ─▶ section (state variables, f64)
+//!                     └──▶ linear_phase (FIR by partitioned convolution)
+//! ```
+
+pub mod analogue;
+pub mod convolver;
+pub mod equaliser;
+pub mod fir;
+pub mod glide;
+pub mod linear_phase;
+pub mod matched;
+pub mod section;
+pub mod settings;
+
+pub use equaliser::Equaliser;
+pub use linear_phase::LinearEqualiser;
+pub use settings::{BANDS, Band, Phase, Settings, Shape, Slope};

@@ -1,0 +1,14 @@
+//! The stages of the mastering chain and the chain itself, each against a slow reference and against
+//! what every processor promises. One binary, so that the crate is linked once.
+
+mod analysis;
+mod chain;
+mod colour;
+mod dynamics;
+mod equaliser;
+mod promises;
+mod stereo;
+mod support;
+
+#[global_allocator]
+static ALLOCATOR: support::Counting = support::Counting;

@@ -1,0 +1,1 @@
+"""Measures of the mastering chain beside its peers."""

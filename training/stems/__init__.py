@@ -1,0 +1,1 @@
+"""Stems and dialogue: songs, framing, network, training, export, scores."""
