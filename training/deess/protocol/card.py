@@ -72,7 +72,8 @@ share-alike licence, the sources are named, and none of their audio is in the mo
 On held-out voices and languages, by `python -m training.deess.protocol --card`, the sibilants (s z sh zh ch j)
 being raised by 9 dB from 5 to 10 kHz. *error*: absolute error of the reduction on a sibilant, dB; *SDR* of the
 output against the speech that was never raised, dB; *vowels*: log-spectral distance to the input, dB; *t k f h*: their change
-above 2 kHz, dB; *needs nothing*: SDR of the output to the input on speech that was never raised. Held-out synthetic
+above 2 kHz, dB; *needs nothing*: SDR of the output to the input on speech that was never raised (untouched bits count as
+100 dB, hence the median). Held-out synthetic
 voices come from the same synthesisers as those in training: **other synthesisers are not measured.** On recorded
 speech the labels come from signal analysis (checked by `python -m training.deess.labels`), so recall and
 classes there are agreement with that analysis, and recordings are taken as natural, which not all are.
