@@ -61,7 +61,7 @@ share-alike licence, the sources are named, and none of their audio is in the mo
   its sibilants alone are then raised by a known curve, and that curve is the answer. A microphone that is bright
   as a whole is not an excess; a talker whose natural s is unusually strong looks like one that was raised, and is
   taken for it in part.
-- The level does not matter: the graph takes it out.
+- The level does not matter: a running mean in front of the graph takes it out.
 - It needs about 2 s of a talker. In the first syllables it takes less than it will.
 - What noise covers is left alone. Below 8 kHz of band there is little to work with, below 4 kHz nothing.
 - `whistle` was trained on narrow boosts of 3 to 9 % of an octave made from recordings, never on a real whistle.
