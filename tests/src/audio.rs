@@ -40,11 +40,6 @@ impl Resonator {
 
 /// Speech-like sound: `seconds` at `rate` hertz, -20 dBFS while it sounds.
 pub fn speech(rate: f64, seconds: f32, seed: u64) -> Vec<f32> {
-    speech_with(rate, seconds, seed, 1.0)
-}
-
-/// As [`speech`], with its fricatives louder by `sharpness`, linear.
-pub fn speech_with(rate: f64, seconds: f32, seed: u64, sharpness: f32) -> Vec<f32> {
     let rate = rate as f32;
     let length = (seconds * rate) as usize;
     let mut random = Random::new(seed);
@@ -66,7 +61,7 @@ pub fn speech_with(rate: f64, seconds: f32, seed: u64, sharpness: f32) -> Vec<f3
         let place = random.between(4200.0, 7000.0).min(rate * 0.42);
         for i in 0..consonant {
             let envelope = (PI * i as f32 / consonant as f32).sin();
-            let noise = random.normal() * if fricative { 0.5 * sharpness } else { 0.05 };
+            let noise = random.normal() * if fricative { 0.5 } else { 0.05 };
             out.push(envelope * hiss.step(noise, place, 1500.0, rate) * 2.0);
         }
         for i in 0..voiced {
@@ -144,13 +139,50 @@ pub fn noisy_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<
         .collect()
 }
 
-/// How much too strong the sibilants of [`sharp_speech`] are: 12 dB.
-const SHARP: f32 = 4.0;
+/// Peaks of the noise of an s in hertz (broad, as the small cavity behind the teeth makes it).
+const SIBILANT_PEAKS: [f32; 4] = [5_200.0, 6_700.0, 8_300.0, 10_000.0];
+/// Level of the s in [`soft_speech`], root mean square: 12 dB under the vowels, as a good microphone
+/// gives it.
+const SOFT: f32 = 0.25 * SPEECH_LEVEL;
+/// Level of the s in [`sharp_speech`]: 14 dB more.
+const SHARP: f32 = 5.0 * SOFT;
+/// From one s to the next, and how long it is, in seconds.
+const SIBILANT_EVERY: f32 = 0.55;
+const SIBILANT_LENGTH: f32 = 0.12;
 
-/// Speech with sharp sibilants and a little hiss behind it, one such signal a channel: the same voice at
-/// different levels.
-pub fn sharp_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
-    let voice = speech_with(rate, seconds, seed, SHARP);
+/// Times at which the s of [`sharp_speech`] begin and end, in seconds.
+pub fn sibilant_times(seconds: f32) -> impl Iterator<Item = (f32, f32)> {
+    let count = (seconds / SIBILANT_EVERY) as usize;
+    (1..count).map(|n| (n as f32 * SIBILANT_EVERY, n as f32 * SIBILANT_EVERY + SIBILANT_LENGTH))
+}
+
+/// Speech with an s of this level at [`sibilant_times`] and a little hiss behind it, one such signal a
+/// channel: the same voice at different levels.
+fn sibilant_speech(rate: f64, seconds: f32, channels: usize, seed: u64, sibilants: f32) -> Vec<Vec<f32>> {
+    let mut voice = speech(rate, seconds, seed);
+    let mut random = Random::new(seed ^ 0x5151);
+    let rate = rate as f32;
+    // Twice as long as the edge of an s: the voice makes room for it.
+    let edge = 0.012;
+    for (from, to) in sibilant_times(seconds) {
+        let mut peaks: [Resonator; 4] = Default::default();
+        let range = ((from - edge) * rate) as usize..(((to + edge) * rate) as usize).min(voice.len());
+        let noise: Vec<f32> = range
+            .clone()
+            .map(|_| {
+                let all = peaks.iter_mut().zip(SIBILANT_PEAKS);
+                all.map(|(peak, hz)| peak.step(random.normal(), hz.min(0.45 * rate), 1_600.0, rate)).sum()
+            })
+            .collect();
+        let power = noise.iter().map(|x| x * x).sum::<f32>() / noise.len().max(1) as f32;
+        let scale = sibilants / power.sqrt().max(f32::MIN_POSITIVE);
+        for (n, noise) in range.zip(noise) {
+            let time = n as f32 / rate;
+            let inside = ((time - from).min(to - time) / edge).clamp(-1.0, 1.0);
+            let near = 0.5 - 0.5 * (PI * (0.5 * inside + 0.5)).cos();
+            voice[n] = voice[n] * (1.0 - near) + scale * noise * near;
+        }
+    }
     (0..channels)
         .map(|channel| {
             let level = 1.0 - 0.12 * channel as f32;
@@ -158,6 +190,16 @@ pub fn sharp_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<
             voice.iter().zip(hiss).map(|(v, h)| level * v + h).collect()
         })
         .collect()
+}
+
+/// Speech whose s are much too strong.
+pub fn sharp_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+    sibilant_speech(rate, seconds, channels, seed, SHARP)
+}
+
+/// The same with s as they should be.
+pub fn soft_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+    sibilant_speech(rate, seconds, channels, seed, SOFT)
 }
 
 /// A drum kit alone: kick, snare and hi-hats (struck metal as inharmonic squares and noise, after the

@@ -4,7 +4,7 @@ use dsp_core::detection::{Detection, Event, Events, Sound};
 use dsp_core::engines::deess::{Deess, Listen, Mode, Settings};
 use dsp_core::processor::{Frame, Observer, Processor};
 use dsp_core::units::Db;
-use plainsong_tests::audio::{delayed, drums, scaled, sharp_speech, speech, white};
+use plainsong_tests::audio::{delayed, drums, scaled, sharp_speech, sibilant_times, soft_speech, white};
 use plainsong_tests::engine::{Blocks, loaded, run, run_observed};
 use plainsong_tests::measure::{null_db, same_bits};
 use std::f32::consts::TAU;
@@ -53,17 +53,29 @@ fn hear(rate: f64, input: &[Vec<f32>], settings: &Settings) -> (Vec<Vec<f32>>, H
     (out, heard)
 }
 
-/// Sibilants that are 12 dB too sharp are heard and taken down; those that are not much less.
+/// Sibilants that are much too strong are heard where they are and taken down, those that are not are
+/// left.
 #[test]
-fn sharp_sibilants_are_taken_down_and_soft_ones_hardly() {
+fn sharp_sibilants_are_taken_down_and_soft_ones_left() {
     let settings = Settings::default();
-    let (_, sharp) = hear(RATE, &sharp_speech(RATE, 8.0, 1, 3), &settings);
-    let taken: Vec<&Event> = sharp.events.iter().filter(|event| event.largest.0 >= TOUCHED).collect();
-    assert!(taken.len() >= 4, "{} of {} events reduced", taken.len(), sharp.events.len());
-    assert!(taken.iter().all(|event| event.sound != Sound::Plosive && (2_500.0..14_000.0).contains(&event.centre_hz)), "{taken:?}");
-    let (_, soft) = hear(RATE, &[speech(RATE, 8.0, 3)], &settings);
-    let mean = |heard: &Heard| heard.frames.iter().map(|frame| frame.reduction().0).sum::<f32>() / heard.frames.len() as f32;
-    assert!(mean(&sharp) > 2.0 * mean(&soft), "sharp {:.2} dB, soft {:.2} dB", mean(&sharp), mean(&soft));
+    let taken = |input: &[Vec<f32>]| {
+        let (_, heard) = hear(RATE, input, &settings);
+        let inside = |from: f32, to: f32| {
+            let frame = |time: f32| (f64::from(time) / heard.seconds) as usize;
+            let frames = &heard.frames[frame(from + 0.02)..frame(to - 0.02)];
+            let mean = frames.iter().map(|frame| frame.reduction().0).sum::<f32>() / frames.len() as f32;
+            let sibilant = frames.iter().filter(|frame| [Sound::S, Sound::Sh].contains(&frame.sound())).count();
+            (mean, sibilant as f32 / frames.len() as f32)
+        };
+        // The first two seconds are for learning the voice.
+        sibilant_times(8.0).filter(|(from, to)| *from > 2.0 && *to < 7.9).map(|(from, to)| inside(from, to)).collect::<Vec<_>>()
+    };
+    let (sharp, soft) = (taken(&sharp_speech(RATE, 8.0, 1, 3)), taken(&soft_speech(RATE, 8.0, 1, 3)));
+    let mean = |of: &[(f32, f32)]| of.iter().map(|(reduction, _)| reduction).sum::<f32>() / of.len() as f32;
+    let heard = |of: &[(f32, f32)]| of.iter().filter(|(_, share)| *share > 0.6).count() as f32 / of.len() as f32;
+    // How much exactly is measured on real and synthetic speech by the protocol; this voice is cruder.
+    assert!(heard(&sharp) >= 0.7 && heard(&soft) >= 0.7, "{sharp:.1?} {soft:.1?}");
+    assert!(mean(&sharp) > 0.7 && mean(&soft) < 0.4 * mean(&sharp), "sharp {sharp:.1?}, soft {soft:.1?}");
 }
 
 /// Sound in which there is no sibilant is left alone, in the mode that is made for it, and nothing
@@ -90,12 +102,12 @@ fn what_has_no_sibilants_is_left_alone() {
     }
 }
 
-/// Clipped speech has sharp edges everywhere: no chatter, and vowels stay.
+/// Clipped speech has sharp edges everywhere: no chatter, and what is no sibilant stays.
 #[test]
 fn clipped_speech_does_not_chatter() {
     let clipped: Vec<f32> = sharp_speech(RATE, 6.0, 1, 11)[0].iter().map(|x| (x * 8.0).clamp(-0.7, 0.7)).collect();
     let (_, heard) = hear(RATE, &[clipped], &Settings::default());
-    assert!(heard.frames.iter().all(|frame| frame.sound() != Sound::None || frame.reduction().0 <= TOUCHED));
+    assert!(heard.frames.iter().all(|frame| frame.probability(Sound::None) < 0.7 || frame.reduction().0 <= TOUCHED));
     // A sibilant comes and goes at most four times a second.
     assert!(heard.changes() <= 2 * 4 * 6, "{} changes in 6 s", heard.changes());
 }
