@@ -441,7 +441,8 @@ impl Plugin {
     /// When that takes longer than ten seconds.
     pub fn wait_until_ready<S: Subject>(&mut self, channels: usize) -> Duration {
         let start = Instant::now();
-        let sound = S::sound(48_000.0, 1.0, channels, 7);
+        // Long enough for an engine that learns a voice first.
+        let sound = S::sound(48_000.0, 3.0, channels, 7);
         let state = self.save();
         self.set_all::<S>(S::BUSY);
         while start.elapsed() < Duration::from_secs(10) {

@@ -213,7 +213,9 @@ fn damaged_states_do_no_harm<S: Subject>() {
     let bundle = Bundle::of::<S>();
     let mut random = Random::for_test(0xBAD);
     let mut plugin = offline(&bundle, RATE, 2);
-    plugin.set("Amount", "37");
+    let first = &table::<S>()[0];
+    let (low, high) = first.range();
+    plugin.set(first.name, &first.format(low + 0.37 * (high - low)));
     let good = plugin.save();
     let noise = S::sound(RATE, 0.05, 2, 105);
     let ids: Vec<_> = plugin.params().iter().map(|p| p.id).collect();
