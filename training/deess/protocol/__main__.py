@@ -123,6 +123,16 @@ def mean(v) -> float:
     return float(np.mean(v)) if len(v) else float("nan")
 
 
+def idle(v) -> str:
+    """Median and lowest tenth, since outputs that are the input's own bits count as 100 dB."""
+    return f"{np.median(v):.1f} ({np.percentile(v, 10):.1f})" if len(v) else ""
+
+
+def middle(m: dict) -> dict:
+    """Means of lists of figures; the median of `idle`."""
+    return {k: float(np.median(v)) if k == "idle" else mean(v) for k, v in m.items()}
+
+
 def table(head: list[str], lines: list[list]) -> str:
     def cell(v):
         return "" if isinstance(v, float) and np.isnan(v) else f"{v:.2f}" if isinstance(v, float) else str(v)
@@ -130,7 +140,7 @@ def table(head: list[str], lines: list[list]) -> str:
     return "\n".join("| " + " | ".join(map(cell, row)) + " |" for row in [head, ["---"] * len(head), *lines]) + "\n"
 
 
-HEAD = ["", "error", "reduction", "SDR", "vowels", "t k f h", "needs nothing",
+HEAD = ["", "error", "reduction", "SDR", "vowels", "t k f h", "needs nothing, median (lowest tenth)",
         *(f"change at {level:.0f} dB: error, reduction, SDR" for level in LEVELS_DB)]
 
 
@@ -141,7 +151,7 @@ def line(name: str, got: dict) -> list:
 
     m = got["all"]
     return [name, mean(m["error"]), mean(m["reduction"]), mean(m["sdr"]), f"{mean(m['vowel']):.3f}", mean(m["tkfh"]),
-            mean(m.get("idle", [])), *(at(level) for level in LEVELS_DB)]
+            idle(m.get("idle", [])), *(at(level) for level in LEVELS_DB)]
 
 
 def heard(net: Net, utterances: list) -> list[list]:
@@ -219,9 +229,9 @@ def report(net: Net, part: str, engine: Path | None, quick: bool, peers: bool) -
         for name, f in systems.items():
             got = score(f, us, not quick, kept if name in FILTERS else None, FILTERS.get(name, ""))
             lines.append(line(name, got))
-            data.setdefault(title, {})[name] = {k: mean(v) for k, v in got["all"].items()} | {
+            data.setdefault(title, {})[name] = middle(got["all"]) | {
                 "changes": {str(k): v for k, v in got["changes"].items()},
-                "groups": {g: {k: mean(v) for k, v in m.items()} for g, m in got["groups"].items()}}
+                "groups": {g: middle(m) for g, m in got["groups"].items()}}
         for name, ms in {"oracle": 0, **late}.items():
             got = merge([kept.get(f"oracle {ms} {engine_key}", u, lambda: boosted_figures(u, apply(u.boosted, oracle(u, ms), taps)))
                          for u in us])

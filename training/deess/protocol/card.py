@@ -61,7 +61,7 @@ share-alike licence, the sources are named, and none of their audio is in the mo
   its sibilants alone are then raised by a known curve, and that curve is the answer. A microphone that is bright
   as a whole is not an excess; a talker whose natural s is unusually strong looks like one that was raised, and is
   taken for it in part.
-- The level does not matter: the graph takes it out.
+- The level does not matter: a running mean in front of the graph takes it out.
 - It needs about 2 s of a talker. In the first syllables it takes less than it will.
 - What noise covers is left alone. Below 8 kHz of band there is little to work with, below 4 kHz nothing.
 - `whistle` was trained on narrow boosts of 3 to 9 % of an octave made from recordings, never on a real whistle.
@@ -72,7 +72,8 @@ share-alike licence, the sources are named, and none of their audio is in the mo
 On held-out voices and languages, by `python -m training.deess.protocol --card`, the sibilants (s z sh zh ch j)
 being raised by 9 dB from 5 to 10 kHz. *error*: absolute error of the reduction on a sibilant, dB; *SDR* of the
 output against the speech that was never raised, dB; *vowels*: log-spectral distance to the input, dB; *t k f h*: their change
-above 2 kHz, dB; *needs nothing*: SDR of the output to the input on speech that was never raised. Held-out synthetic
+above 2 kHz, dB; *needs nothing*: SDR of the output to the input on speech that was never raised (untouched bits count as
+100 dB, hence the median). Held-out synthetic
 voices come from the same synthesisers as those in training: **other synthesisers are not measured.** On recorded
 speech the labels come from signal analysis (checked by `python -m training.deess.labels`), so recall and
 classes there are agreement with that analysis, and recordings are taken as natural, which not all are.
