@@ -82,7 +82,7 @@ class Studio:
             x = Kit.loose(source, loose[source], rng).play(notes, seconds, rng)
         elif choice < 0.6 and self.kits:
             kit = self.kit(int(rng.integers(len(self.kits))))
-            x = kit.play(notes, seconds, rng) if kit.hits else np.zeros((0, 2), np.float32)
+            x = kit.play(notes, seconds, rng) if kit.whole() else np.zeros((0, 2), np.float32)
         elif choice < 0.8 and self.drum_fonts and family != "machine":
             font = soundfont(self.drum_fonts[int(rng.integers(len(self.drum_fonts)))])
             x = font.play(notes, 0, seconds)
