@@ -34,7 +34,7 @@ PROGRAMS = {
 BASS_PROGRAMS = {"picked": (33, 34, 35), "slap": (36, 37), "upright": (32,), "synth": (38, 39), "contrabass": (43,)}
 SYNTHETIC = {"lead": 0.5, "pad": 0.5, "pluck": 0.5}
 """Share of these families that our own synthesiser plays."""
-LEVELS_DB = {"vocals": (-3.0, 4.5), "drums": (2.0, 4.0), "bass": (-3.0, 4.0), "other": (-4.0, 4.5)}
+LEVELS_DB = {"vocals": (-3.0, 4.5), "drums": (2.0, 4.0), "bass": (-2.0, 4.0), "other": (-4.0, 4.5)}
 """Loud RMS of the stems in a mix against each other: mean and spread. Half-way to four real songs of one artist,
 whose vocals lie lower and whose drums lie higher than a first guess had them (`compare.py`)."""
 
@@ -104,7 +104,7 @@ class Studio:
             x = produce.amplifier(rng, x, rng.uniform(-6, 9), cabinet=False)
         if family == "acoustic" or rng.random() < 0.3:
             x = produce.reverb(x, self.room(rng), rng.uniform(-24, -9))
-        return produce.width(x, rng.uniform(0.5, 2.0))
+        return produce.width(x, rng.uniform(0.4, 1.5))
 
     def bass(self, rng, song, part) -> np.ndarray:
         family, seconds = part.family, song.seconds
