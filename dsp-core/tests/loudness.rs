@@ -293,8 +293,10 @@ fn another_meter_reads_the_same() {
         near("momentary", rate, reading.momentary, theirs.loudness_momentary().unwrap(), 0.1);
         near("short-term", rate, reading.short_term, theirs.loudness_shortterm().unwrap(), 0.02);
         let theirs_peak = (0..2).map(|c| theirs.true_peak(c).unwrap()).fold(0.0, f64::max);
-        // Theirs interpolates with 12 taps a phase and reads low near half the rate; ours has 48.
-        near("true peak", rate, reading.true_peak, 20.0 * theirs_peak.log10() + 0.2, 0.3);
+        // Theirs interpolates with fewer taps than ours and reads low near half the rate, where this
+        // noise reaches; from 192 kHz on it does not interpolate at all. It never reads higher.
+        let above = if rate < 192_000 { 0.5 } else { 1.2 };
+        near("true peak", rate, reading.true_peak, 20.0 * theirs_peak.log10() + above / 2.0 - 0.05, above / 2.0 + 0.05);
         let sample_peak = (0..2).map(|c| theirs.sample_peak(c).unwrap()).fold(0.0, f64::max);
         near("sample peak", rate, reading.sample_peak, 20.0 * sample_peak.log10(), 1e-4);
         near("PLR", rate, reading.plr, reading.true_peak.unwrap() - reading.integrated.unwrap(), 1e-9);

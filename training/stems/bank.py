@@ -15,6 +15,7 @@ import io
 import json
 import re
 import tarfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import Pool
 from pathlib import Path
@@ -111,6 +112,16 @@ def packed(head: dict) -> dict[str, bytes]:
     return out
 
 
+@contextmanager
+def mapper(workers: int):
+    """A `map` that keeps the order, over so many processes; one needs no other process."""
+    if workers == 1:
+        yield map
+        return
+    with Pool(workers) as pool:
+        yield pool.imap
+
+
 def pack(parts: list[str], out: Path, megabytes: float, pieces: int, workers: int = 1, folder: Path = FOLDER) -> list[Path]:
     """Writes pieces of at most so many megabytes, the album first, then all kinds in turn."""
     out.mkdir(parents=True, exist_ok=True)
@@ -119,8 +130,8 @@ def pack(parts: list[str], out: Path, megabytes: float, pieces: int, workers: in
     order = sorted(range(len(rows)), key=lambda i: (rows[i][1]["kind"] not in FIRST_KINDS, rows[i][0] == "train", rng.random()))
     written, size, tar = [], 0, None
     limit = megabytes * 1e6
-    with Pool(workers) as pool:
-        for i, files in zip(order, pool.imap(packed, [rows[i][1] for i in order])):
+    with mapper(workers) as each:
+        for i, files in zip(order, each(packed, [rows[i][1] for i in order])):
             total = sum(len(v) + 1536 for v in files.values())
             if total > limit:
                 raise ValueError(f"{rows[i][1]['key']} takes {total / 1e6:.1f} MB, over {megabytes} MB: raise --megabytes")
@@ -173,8 +184,8 @@ def unpack(pieces: list[Path], workers: int = 1, folder: Path = FOLDER) -> None:
                     base, which = stem.rsplit(".", 1)
                     songs.setdefault((part, base), {})[which] = data
         jobs = [(part, s.pop("head"), s, folder) for (part, _), s in songs.items()]
-        with Pool(workers) as pool:
-            for line in pool.imap_unordered(_restore, jobs):
+        with mapper(workers) as each:
+            for line in each(_restore, jobs):
                 print(line, flush=True)
 
 

@@ -23,16 +23,19 @@ from .frames import RATE, STANDARD, analyse
 STEMS = ("vocals", "drums", "bass", "other")
 OCTAVES = (31.5, 63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
 EXCERPT = 20.0
+AUDIBLE = 1e-5
+"""Mean square of a second in which a stem is taken as heard, -50 dBFS."""
 
 
 def loudest(stems: dict, seconds: float) -> slice:
-    """The stretch in which most stems are heard."""
+    """The stretch in which most stems are heard, a rare one counting for more."""
     mix = sum(stems.values())
     n, m = int(seconds), len(mix) // RATE
     if m <= n:
         return slice(0, len(mix))
     e = np.stack([np.square(v[: m * RATE]).reshape(m, -1).mean(1) for v in stems.values()])
-    heard = (e > 1e-5).sum(0)
+    on = e > AUDIBLE
+    heard = (on / np.maximum(on.sum(1, keepdims=True), 1)).sum(0)
     a = int(np.argmax([heard[i : i + n].sum() for i in range(m - n + 1)]))
     return slice(a * RATE, (a + n) * RATE)
 

@@ -94,23 +94,23 @@ def soundfont(path: Path) -> Soundfont:
 
 
 HITS = {
-    "kick": (r"kick|bass ?drum|drum bass|\bbd\b|^bd[ _]", (35, 36)),
-    "snare": (r"snare(?!.*(rim|stick))|\bsn\b|^sn[ _]|\bsd\b", (38, 40)),
+    "kick": (r"kick|bass ?drum|drum bass|\bbd\b", (35, 36)),
+    "snare": (r"snare(?!.*(rim|stick))|\bsn\b|\bsd\b", (38, 40)),
     "stick": (r"stick|rim", (37,)),
     "clap": (r"clap", (39,)),
-    "closed": (r"closed|hat.*(close|tight)|\bhh ?c|hihat ?c|^hat$", (42, 44)),
-    "open": (r"open|hat.*(loose)|\bhh ?o", (46,)),
-    "tom low": (r"tom.*(low|floor|3|4)|floor", (41, 43, 45)),
-    "tom high": (r"tom", (47, 48, 50)),
+    "closed": (r"closed|hat.*(close|tight|\bcl\b)|\bhh ?c|hihat ?c|^hat$", (42, 44)),
+    "open": (r"open|hat.*(loose|\bop\b)|\bhh ?o", (46,)),
+    "tom low": (r"\btom ?(lo|floor|hi[34]|[34]\b)|floor|low tom", (41, 43, 45)),
+    "tom high": (r"\btom", (47, 48, 50)),
     "crash": (r"crash|splash|china", (49, 52, 55, 57)),
-    "ride": (r"ride|bell", (51, 53, 59)),
+    "ride": (r"ride", (51, 53, 59)),
     "perc": (r"cowbell|tamb|shaker|conga|bongo|perc|clave|maraca|cabasa|tabla", tuple(k for k in range(54, 82) if k not in (55, 57, 59))),
 }
 """Kinds of hits: what they are called in kits' files, and their General MIDI keys."""
 
 
 def hit_kind(name: str) -> str | None:
-    name = name.lower()
+    name = name.lower().replace("_", " ")
     return next((kind for kind, (pattern, _) in HITS.items() if re.search(pattern, name)), None)
 
 
@@ -162,7 +162,7 @@ class Kit:
         """A kit drawn from loose samples, one per kind, by their names."""
         found = {}
         for f in files:
-            kind = hit_kind(re.sub(r"^(drum|bd|sn)_", lambda m: m.group(0).replace("_", " "), f.stem))
+            kind = hit_kind(f.stem)
             if kind:
                 found.setdefault(kind, []).append(f)
         hits = {}
@@ -171,6 +171,10 @@ class Kit:
             if x is not None and len(x):
                 hits[kind] = [(0.0, x)]
         return cls(name, hits)
+
+    def whole(self) -> bool:
+        """Whether it is a drum set; hand drums and bells alone are none."""
+        return {"kick", "snare"} <= set(self.hits) and not {"closed", "open", "ride"}.isdisjoint(self.hits)
 
     def sound(self, kind: str, velocity: float) -> np.ndarray | None:
         near = {"stick": "snare", "clap": "snare", "open": "closed", "tom low": "tom high", "tom high": "tom low",

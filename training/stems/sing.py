@@ -21,6 +21,8 @@ MAX_CONSONANT = 24
 REACH = (0.85, 2.1)
 """A voice sings from and to these multiples of its own median pitch."""
 RELEASE = 0.06
+STEADY = 0.5
+"""Frames of a vowel count as steady while their power is this share of the loudest's, at least."""
 
 
 @dataclass
@@ -95,6 +97,28 @@ def pitch_line(rng, melody: np.ndarray, frames: int, style: dict) -> np.ndarray:
     return line + depth * np.sin(phase) + drift
 
 
+def stretched(power: np.ndarray, n: int) -> np.ndarray:
+    """Which frame of a voiced stretch of `power` `[have]` each of `n` frames takes. The ends keep their
+    pace; a long note rests on the steady frames about the loudest, read to and fro at half pace, so that
+    no onset comes twice."""
+    have = len(power)
+    if n < 1.5 * have:
+        edge = min(have // 3, n // 3)
+        middle = np.linspace(edge, have - edge - 1, n - 2 * edge)
+        return np.concatenate([np.arange(edge), middle, have - edge + np.arange(edge)])
+    inside = slice(have // 4, have - have // 4)
+    top = inside.start + int(np.argmax(power[inside]))
+    a = b = top
+    while a > inside.start and power[a - 1] > STEADY * power[top]:
+        a -= 1
+    while b < inside.stop - 1 and power[b + 1] > STEADY * power[top]:
+        b += 1
+    m = n - have
+    turn = max(b - a, 1)
+    hold = np.minimum(a + np.abs((np.arange(m) * 0.5 + turn + top - a) % (2 * turn) - turn), b)
+    return np.concatenate([np.arange(top), hold, np.linspace(hold[-1], have - 1, have - top)])
+
+
 def sing(rng, voice: Voice, melody: np.ndarray, seconds: float, order: list | None = None, style: dict | None = None) -> np.ndarray:
     """`[samples]` float32: the voice on the melody `[n, 4]`. `order` are syllables' indices by
     note (so that a double sings the same words)."""
@@ -117,13 +141,7 @@ def sing(rng, voice: Voice, melody: np.ndarray, seconds: float, order: list | No
         n = stop - at - consonant
         if n < 4 or at + consonant >= frames:
             continue
-        # the vowel: its ends keep their pace, its middle is read slower (or there and back)
-        have = last - vowel
-        edge = min(have // 3, n // 3)
-        inner = have - 2 * edge
-        m = n - 2 * edge
-        middle = np.linspace(0, max(inner - 1, 0), m) if m < 3 * inner else np.abs((np.arange(m) * 0.5) % (2 * max(inner - 1, 1)) - max(inner - 1, 1))
-        path = np.concatenate([np.arange(consonant + edge), consonant + edge + middle, consonant + have - edge + np.arange(edge)])
+        path = np.concatenate([np.arange(consonant), consonant + stretched(voice.envelope[vowel:last].sum(1), n)])
         source = np.clip(first + np.round(path).astype(int), 0, len(voice.f0) - 1)
         target = at + np.arange(len(source))
         ok = (target >= 0) & (target < frames)

@@ -158,18 +158,17 @@ def test_a_song_comes_back_from_the_bank(folder):
 
 
 def test_pieces_travel(folder, tmp_path):
-    pieces = bank.pack(["train", "valid"], tmp_path / "out", 0.9, 8, folder=folder)
-    assert pieces and all(p.stat().st_size <= 0.9e6 for p in pieces)
+    pieces = bank.pack(["valid"], tmp_path / "out", 0.5, 8, folder=folder)
+    assert len(pieces) > 1 and all(p.stat().st_size <= 0.5e6 for p in pieces)
     bank.unpack(pieces, folder=tmp_path / "there")
-    for part in ("train", "valid"):
-        a, b = bank.heads(part, folder), bank.heads(part, tmp_path / "there")
-        assert [h["key"] for h in a] == [h["key"] for h in b]
-        for u, v in zip(a, b):
-            x, y = (bank.samples(h).astype(np.float32) for h in (u, v))
-            assert x.shape == y.shape
-            if u["kind"] == "album":  # aligned: Opus' delay is taken out
-                i = u["stems"].index("drums")
-                assert (x[i] * y[i]).sum() > 0.9 * np.sqrt((x[i] ** 2).sum() * (y[i] ** 2).sum())
+    a, b = bank.heads("valid", folder), bank.heads("valid", tmp_path / "there")
+    assert [h["key"] for h in a] == [h["key"] for h in b]
+    for u, v in zip(a, b):
+        x, y = (bank.samples(h).astype(np.float32) for h in (u, v))
+        assert x.shape == y.shape
+        if u["kind"] == "album":  # aligned: Opus' delay is taken out
+            i = u["stems"].index("drums")
+            assert (x[i] * y[i]).sum() > 0.9 * np.sqrt((x[i] ** 2).sum() * (y[i] ** 2).sum())
 
 
 def test_a_piece_with_strange_names_is_refused(tmp_path):
@@ -216,13 +215,13 @@ def test_speed_moves_the_pitch(folder):
 # ---------------------------------------------------------------- training
 
 def test_a_perfect_separation_has_no_loss_and_steps_lower_it(folder):
-    mixer = Mixer(Bank("train", folder=folder), 1.0, 2, recipe=Recipe(eq=0, speed=0))
+    mixer = Mixer(Bank("train", folder=folder), 0.6, 2, recipe=Recipe(eq=0, speed=0))
     mixture, stems, groups = mixer.batch(2)
     net, mode = Net("stems", SMALL), STANDARD
     spec = analyse(mixture, mode)
     optimiser = torch.optim.Adam(net.parameters(), 3e-3)
     losses = []
-    for _ in range(8):
+    for _ in range(4):
         terms, waves = loss_terms(*net(spec, level_keep(mode)), spec, stems, groups, mode)
         loss = sum(terms.values())
         optimiser.zero_grad()
@@ -372,7 +371,17 @@ def test_synth_and_kits_play_where_they_should():
     y = kit.play(np.array([[0.25, 0.1, 36, 1.0], [0.5, 0.1, 46, 1.0]]), 1.0, rng)
     assert np.flatnonzero(y[:, 0])[0] == RATE // 4 and y[RATE // 2, 0] > 0
     assert hit_kind("Kick Drum 1") == "kick" and hit_kind("Snare Rimshot Stick") == "stick" and key_kind(42) == "closed"
+    assert hit_kind("Cowbell") == "perc" and hit_kind('Ride (Custom, 22")') == "ride" and hit_kind("drum_tom_lo_hard") == "tom low"
+    assert not kit.whole() and Kit("k", kit.hits | {"snare": kit.hits["kick"]}).whole()
     assert all(key_kind(k) == kind for kind, (_, keys) in HITS.items() for k in keys)
+
+
+def test_a_long_note_rests_on_the_steady_part_of_its_vowel():
+    power = np.array([0.1, 0.3, 0.8, 1, 0.9, 0.9, 0.6, 0.2, 0.1, 0.05])
+    for n in (6, 10, 14, 15, 60):
+        path = np.round(sing.stretched(power, n)).astype(int)
+        assert len(path) == n and path[0] == 0 and path[-1] == 9 and np.abs(np.diff(path)).max() <= (1 if n >= 10 else 5)
+    assert (power[path[5:-5]] > sing.STEADY * power.max()).all()
 
 
 def test_master_keeps_the_sum_under_the_ceiling():
