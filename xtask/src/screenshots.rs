@@ -70,7 +70,6 @@ const SHOTS: &[Shot] = &[
     },
     shot("deesser", "deesser", SHARP, 11),
     Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
-    shot("deesser", "deesser-natural", &[], 9),
     shot("limiter", "limiter", &["drive=12"], 11),
 ];
 
