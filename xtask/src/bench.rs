@@ -1,10 +1,12 @@
 //! What an engine costs: in a tight loop, and paced as a host paces it.
 
 use crate::render::engine::{self, Driver, ENGINES};
+use crate::render::source;
 use clap::Parser;
-use dsp_core::params;
+use dsp_core::params::{self, ParamError};
 use dsp_core::processor::{Error, Format, Frame, Observer};
 use dsp_core::units::Hz;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,9 @@ pub struct Args {
     /// Sample rate in hertz.
     #[arg(long, default_value_t = 48_000.0)]
     rate: f64,
+    /// A sound file to play, its first channel, over and over [default: generated voice and hiss]
+    #[arg(long, value_name = "FILE")]
+    sound: Option<PathBuf>,
     /// Set a parameter; may be given many times.
     #[arg(long, value_name = "ID=VALUE")]
     set: Vec<String>,
@@ -68,6 +73,23 @@ fn signal(samples: usize, rate: f64) -> Vec<f32> {
         .collect()
 }
 
+/// The first channel of a file, over and over.
+fn played(path: &Path, samples: usize, rate: f64) -> Result<Vec<f32>, String> {
+    let told = |failure| format!("{}: {failure}", path.display());
+    let mut file = source::open(path, false).map_err(told)?;
+    if f64::from(file.info().rate) != rate {
+        return Err(format!("{}: is at {} Hz; name that with --rate", path.display(), file.info().rate));
+    }
+    let (mut block, mut all) = (vec![Vec::new(); file.info().channels], Vec::new());
+    while file.read(&mut block, 8_192).map_err(told)? > 0 {
+        all.extend_from_slice(&block[0]);
+    }
+    if all.is_empty() {
+        return Err(format!("{}: holds no sound", path.display()));
+    }
+    Ok(all.iter().copied().cycle().take(samples).collect())
+}
+
 /// What the engine's frames tell.
 #[derive(Default)]
 struct Frames {
@@ -86,7 +108,7 @@ impl Observer for Frames {
     }
 }
 
-fn values(args: &Args, entry: &engine::Entry) -> Result<Vec<f32>, Error> {
+fn values(args: &Args, entry: &engine::Entry) -> Result<Vec<f32>, ParamError> {
     let mut values = params::defaults(entry.params);
     for pair in &args.set {
         let (id, text) = pair.split_once('=').unwrap_or((pair, ""));
@@ -96,10 +118,13 @@ fn values(args: &Args, entry: &engine::Entry) -> Result<Vec<f32>, Error> {
     Ok(values)
 }
 
-fn measure(args: &Args) -> Result<String, Error> {
-    let Some(entry) = engine::find(&args.engine) else { return Err(Error::Preset(format!("there is no engine \"{}\"", args.engine))) };
-    let mut engine = (entry.make)(Format::new(Hz(args.rate), args.channels)?, &values(args, entry)?)?;
-    let input = signal((args.seconds.max(args.paced).max(1.0) * args.rate) as usize, args.rate);
+fn measure(args: &Args) -> Result<String, String> {
+    let told = |error: Error| error.to_string();
+    let entry = engine::find(&args.engine).ok_or_else(|| format!("there is no engine \"{}\"", args.engine))?;
+    let values = values(args, entry).map_err(|error| error.to_string())?;
+    let mut engine = Format::new(Hz(args.rate), args.channels).and_then(|format| (entry.make)(format, &values)).map_err(told)?;
+    let samples = (args.seconds.max(args.paced).max(1.0) * args.rate) as usize;
+    let input = args.sound.as_ref().map_or_else(|| Ok(signal(samples, args.rate)), |path| played(path, samples, args.rate))?;
     let run = |engine: &mut dyn Driver, block: usize, seconds: f64, frames: &mut Frames, before: &mut dyn FnMut(usize)| -> Vec<Duration> {
         let mut audio = vec![vec![0.0_f32; block]; args.channels];
         let blocks = ((seconds * args.rate) as usize / block).min(input.len() / block);
