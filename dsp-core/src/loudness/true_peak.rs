@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// Values that are computed for each sample.
 pub const PHASES: usize = 8;
-/// Length of the interpolating filter in samples that serves for meters: with [`BETA`] it passes 0.465 of
+/// Length of the interpolating filter in samples that serves for meters: with `BETA` it passes 0.465 of
 /// the rate. A longer one passes more of what lies just below half the rate.
 pub const SHORT: usize = 48;
 /// Shape of the Kaiser window: 55 dB of stop-band (J. F. Kaiser, 1974), 0.015 dB of ripple.
