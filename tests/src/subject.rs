@@ -1,5 +1,5 @@
 //! The engines and plugins that the proofs run over. A new one is an `impl` of [`Subject`] and a line
-//! in [`crate::for_subjects`]; every promise then holds for it.
+//! in [`for_subjects`](crate::for_subjects); every promise then holds for it.
 
 use crate::audio;
 use crate::random::Random;
