@@ -127,8 +127,8 @@ fn quiet_input_costs_no_more_than_sound<S: Subject>() {
     ];
     for (name, input) in inputs {
         let cost = cost::<S>(&input, &sound);
-        // Half as much again for caches that others use; denormals cost ten times and more.
-        assert!(cost.as_secs_f64() < 1.5 * usual.as_secs_f64(), "{name}: {cost:?}, sound: {usual:?}");
+        // Three times, for caches and cores that other tests use; denormals cost ten times and more.
+        assert!(cost.as_secs_f64() < 3.0 * usual.as_secs_f64(), "{name}: {cost:?}, sound: {usual:?}");
     }
 }
 
