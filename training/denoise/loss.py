@@ -24,12 +24,12 @@ class Weights:
 
     base: float = 2.0
     complex_share: float = 0.3
-    too_much: float = 0.4
+    too_much: float = 0.15
     half_power: float = 1.0
     snr_per_db: float = 0.001
     snr_floor_db: float = -30.0
     fricative: float = 4.0
-    fricative_too_much: float = 4.0
+    fricative_too_much: float = 1.5
 
 
 def bin_weights() -> torch.Tensor:
