@@ -6,17 +6,36 @@ use serde::Deserialize;
 /// A tensor of `f32` by name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Tensor {
-    /// Its name in the graph. That of a state stands there behind `state_` where it goes in and behind
-    /// `next_` where it comes out.
+    /// Its name in the graph.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
 }
 
+/// A tensor that a step takes from the step before.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct State {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its name in the graph where it goes in; `state_` and its name where nothing is said.
+    #[serde(default)]
+    pub input: Option<String>,
+    /// Its name in the graph where it comes out; `next_` and its name where nothing is said.
+    #[serde(default)]
+    pub output: Option<String>,
+}
+
+/// Number of values of a shape; none when it is more than an address holds.
+fn size(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n))
+}
+
 impl Tensor {
     /// Number of values; none when it is more than an address holds.
     pub fn size(&self) -> Option<usize> {
-        self.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n))
+        size(&self.shape)
     }
 }
 
@@ -46,7 +65,7 @@ pub struct Manifest {
     /// Recurrent states, in the graph's order, behind the inputs and behind the outputs: zero at the
     /// start, and carried from one step to the next.
     #[serde(default)]
-    pub states: Vec<Tensor>,
+    pub states: Vec<State>,
 }
 
 /// Most values that go in or come out at a step.
@@ -65,39 +84,42 @@ impl Manifest {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let manifest: Self =
             toml::from_str(text).map_err(|e| Error::Model { id: "?".into(), reason: format!("manifest: {}", e.message()) })?;
-        let parts =
-            [("input", &manifest.inputs, MAX_VALUES), ("output", &manifest.outputs, MAX_VALUES), ("state", &manifest.states, MAX_STATE)];
-        for (kind, tensors, most) in parts {
-            if tensors.is_empty() && kind != "state" {
+        manifest.check("input", manifest.inputs.iter().map(|tensor| (&tensor.name, &tensor.shape)), MAX_VALUES)?;
+        manifest.check("output", manifest.outputs.iter().map(|tensor| (&tensor.name, &tensor.shape)), MAX_VALUES)?;
+        manifest.check("state", manifest.states.iter().map(|state| (&state.name, &state.shape)), MAX_STATE)?;
+        for (kind, none) in [("input", manifest.inputs.is_empty()), ("output", manifest.outputs.is_empty())] {
+            if none {
                 return Err(manifest.refuse(format!("there is no {kind}; name one at least")));
-            }
-            let mut total = 0_usize;
-            for tensor in tensors {
-                let size = tensor.size().unwrap_or(usize::MAX);
-                total = total.saturating_add(size);
-                if size == 0 || total > most {
-                    let (name, shape) = (&tensor.name, &tensor.shape);
-                    return Err(manifest
-                        .refuse(format!("{kind} \"{name}\" has a shape of {shape:?}; all {kind}s together hold 1 to {most} values")));
-                }
             }
         }
         Ok(manifest)
     }
 
+    /// Checks that all tensors of a kind hold at least one value, and together `most` at the most.
+    fn check<'a>(&self, kind: &str, tensors: impl Iterator<Item = (&'a String, &'a Vec<usize>)>, most: usize) -> Result<(), Error> {
+        let mut total = 0_usize;
+        for (name, shape) in tensors {
+            let size = size(shape).unwrap_or(usize::MAX);
+            total = total.saturating_add(size);
+            if size == 0 || total > most {
+                return Err(
+                    self.refuse(format!("{kind} \"{name}\" has a shape of {shape:?}; all {kind}s together hold 1 to {most} values"))
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// All inputs of the graph: those of a step, then the states'.
     pub(super) fn graph_inputs(&self) -> Vec<Tensor> {
-        self.with_states(&self.inputs, "state_")
+        let name = |state: &State| state.input.clone().unwrap_or_else(|| format!("state_{}", state.name));
+        self.inputs.iter().cloned().chain(self.states.iter().map(|s| Tensor { name: name(s), shape: s.shape.clone() })).collect()
     }
 
     /// All outputs of the graph: those of a step, then the states'.
     pub(super) fn graph_outputs(&self) -> Vec<Tensor> {
-        self.with_states(&self.outputs, "next_")
-    }
-
-    fn with_states(&self, first: &[Tensor], prefix: &str) -> Vec<Tensor> {
-        let states = self.states.iter().map(|state| Tensor { name: format!("{prefix}{}", state.name), shape: state.shape.clone() });
-        first.iter().cloned().chain(states).collect()
+        let name = |state: &State| state.output.clone().unwrap_or_else(|| format!("next_{}", state.name));
+        self.outputs.iter().cloned().chain(self.states.iter().map(|s| Tensor { name: name(s), shape: s.shape.clone() })).collect()
     }
 
     /// Checks that this is a model for `task` with exactly these inputs and outputs.

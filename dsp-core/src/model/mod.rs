@@ -10,7 +10,7 @@ mod runner;
 mod tract;
 
 pub use embedded::{Embedded, embedded};
-pub use manifest::{Expected, Manifest, Tensor};
+pub use manifest::{Expected, Manifest, State, Tensor};
 pub use plan::Plan;
 pub use runner::Runner;
 

@@ -60,6 +60,8 @@ struct AttributeProto {
     t: Option<TensorProto>,
     #[prost(int64, repeated, tag = "8")]
     ints: Vec<i64>,
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    strings: Vec<Vec<u8>>,
     #[prost(int32, tag = "20")]
     kind: i32,
 }
@@ -150,6 +152,8 @@ pub enum Attribute {
     Ints(Vec<i64>),
     /// A word.
     Text(String),
+    /// Several of them.
+    Texts(Vec<String>),
     /// A tensor.
     Tensor(Constant),
 }
@@ -191,6 +195,11 @@ impl Node {
         if let Some(Attribute::Text(value)) = self.attribute(name) { value } else { default }
     }
 
+    /// Words, where they are given.
+    pub fn texts(&self, name: &str) -> Option<&[String]> {
+        if let Some(Attribute::Texts(values)) = self.attribute(name) { Some(values) } else { None }
+    }
+
     /// A tensor, where it is given.
     pub fn tensor(&self, name: &str) -> Option<&Constant> {
         if let Some(Attribute::Tensor(value)) = self.attribute(name) { Some(value) } else { None }
@@ -207,7 +216,9 @@ impl Node {
 pub struct Port {
     /// Its name.
     pub name: String,
-    /// Its shape; none when it is not of `f32`, or not given in numbers.
+    /// It holds `f32`, or does not say what it holds.
+    pub floats: bool,
+    /// Its shape; none when it is not given in numbers.
     pub shape: Option<Vec<usize>>,
 }
 
@@ -248,11 +259,11 @@ impl Graph {
 }
 
 fn port(info: &ValueInfoProto) -> Port {
-    let tensor = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).filter(|tensor| tensor.elem_type == FLOAT);
+    let tensor = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
     let shape = tensor.and_then(|tensor| tensor.shape.as_ref()).and_then(|shape| {
         shape.dim.iter().map(|dim| dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0)).collect()
     });
-    Port { name: info.name.clone(), shape }
+    Port { name: info.name.clone(), floats: tensor.is_none_or(|tensor| tensor.elem_type == FLOAT), shape }
 }
 
 fn read_node(node: NodeProto, left: &mut usize) -> Result<Node, String> {
@@ -270,6 +281,7 @@ fn read_node(node: NodeProto, left: &mut usize) -> Result<Node, String> {
                 None => continue,
             },
             7 => Attribute::Ints(attribute.ints),
+            8 => Attribute::Texts(attribute.strings.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect()),
             kind if ATTRIBUTE_GRAPH.contains(&kind) => return Err(format!("operator {} holds a graph of its own", node.op_type)),
             _ => continue,
         };

@@ -82,26 +82,42 @@ fn check_hash(manifest: &Manifest, onnx: &[u8]) -> Result<(), Error> {
 }
 
 fn program(manifest: &Manifest, onnx: &[u8]) -> Result<Program, Refusal> {
-    let graph = Graph::read(onnx).map_err(Refusal::Invalid)?;
-    check(&graph.inputs, &manifest.graph_inputs(), "input")?;
-    check(&graph.outputs, &manifest.graph_outputs(), "output")?;
-    Program::new(&graph)
+    let mut graph = Graph::read(onnx).map_err(Refusal::Invalid)?;
+    let (inputs, outputs) = (manifest.graph_inputs(), manifest.graph_outputs());
+    check_names(&graph.inputs, &inputs, "input")?;
+    check_names(&graph.outputs, &outputs, "output")?;
+    for (port, Tensor { name, shape }) in graph.inputs.iter_mut().zip(&inputs) {
+        // A dimension that the file leaves open is the manifest's.
+        match &port.shape {
+            Some(own) if own != shape => return wrong("input", name, own, shape),
+            _ => port.shape = Some(shape.clone()),
+        }
+    }
+    let program = Program::new(&graph)?;
+    for (index, Tensor { name, shape }) in outputs.iter().enumerate() {
+        if program.output_shape(index) != shape {
+            return wrong("output", name, program.output_shape(index), shape);
+        }
+    }
+    Ok(program)
 }
 
-/// Checks that the ports have these names, in order, with these shapes.
-fn check(ports: &[Port], wanted: &[Tensor], kind: &str) -> Result<(), Refusal> {
-    let wrong = |text: String| Err(Refusal::Invalid(text));
+fn wrong<T>(kind: &str, name: &str, own: &[usize], shape: &[usize]) -> Result<T, Refusal> {
+    Err(Refusal::Invalid(format!("{kind} \"{name}\" has a shape of {own:?}, its manifest says {shape:?}")))
+}
+
+/// Checks that the ports have these names, in order, and hold `f32`.
+fn check_names(ports: &[Port], wanted: &[Tensor], kind: &str) -> Result<(), Refusal> {
+    let invalid = |text: String| Err(Refusal::Invalid(text));
     if ports.len() != wanted.len() {
-        return wrong(format!("the graph has {} {kind}s, its manifest {}", ports.len(), wanted.len()));
+        return invalid(format!("the graph has {} {kind}s, its manifest {}", ports.len(), wanted.len()));
     }
-    for (port, Tensor { name, shape }) in ports.iter().zip(wanted) {
+    for (port, Tensor { name, .. }) in ports.iter().zip(wanted) {
         if port.name != *name {
-            return wrong(format!("{kind} \"{}\" stands where \"{name}\" is expected", port.name));
+            return invalid(format!("{kind} \"{}\" stands where \"{name}\" is expected", port.name));
         }
-        match &port.shape {
-            None => return Err(Refusal::Unsupported(format!("{kind} \"{name}\" has no fixed shape of f32"))),
-            Some(own) if own != shape => return wrong(format!("{kind} \"{name}\" has a shape of {own:?}, its manifest says {shape:?}")),
-            Some(_) => {}
+        if !port.floats {
+            return invalid(format!("{kind} \"{name}\" is not of f32"));
         }
     }
     Ok(())

@@ -1,9 +1,12 @@
 //! The general runtime, for graphs whose operators ours does not have: tract, with its state outside.
 
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Tensor};
 use std::sync::Arc;
+use tract_onnx::prelude::Tensor as Values;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{bail, ensure};
+use tract_onnx::tract_core::ops::gru_seq::GruSeq;
+use tract_onnx::tract_core::ops::scan::Scan;
 
 /// An optimised graph.
 #[derive(Debug)]
@@ -33,16 +36,28 @@ impl General {
 
 fn build(manifest: &Manifest, onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel>> {
     let mut source = onnx;
-    let model = tract_onnx::onnx().model_for_read(&mut source)?.into_typed()?;
+    let mut reader = tract_onnx::onnx().model_for_read(&mut source)?;
+    for (index, Tensor { shape, .. }) in manifest.graph_inputs().iter().enumerate() {
+        reader.set_input_fact(index, f32::fact(shape.as_slice()).into())?;
+    }
+    let mut model = reader.into_typed()?;
+    // A recurrence inside a step begins anew at every step; what is kept is outside, in the states.
+    for node in model.nodes_mut() {
+        if let Some(scan) = node.op_as_mut::<Scan>() {
+            scan.reset_every_turn = true;
+        } else if let Some(gru) = node.op_as_mut::<GruSeq>() {
+            gru.reset_every_turn = true;
+        }
+    }
     check(&model, model.input_outlets()?, &manifest.graph_inputs(), "input")?;
     check(&model, model.output_outlets()?, &manifest.graph_outputs(), "output")?;
     model.into_optimized()?.into_runnable()
 }
 
 /// Checks that the outlets have these names, in order, with these shapes, as `f32`.
-fn check(model: &TypedModel, outlets: &[OutletId], wanted: &[super::Tensor], kind: &str) -> TractResult<()> {
+fn check(model: &TypedModel, outlets: &[OutletId], wanted: &[Tensor], kind: &str) -> TractResult<()> {
     ensure!(outlets.len() == wanted.len(), "the graph has {} {kind}s, its manifest {}", outlets.len(), wanted.len());
-    for (outlet, super::Tensor { name, shape }) in outlets.iter().zip(wanted) {
+    for (outlet, Tensor { name, shape }) in outlets.iter().zip(wanted) {
         let label = model.outlet_label(*outlet).unwrap_or(&model.node(outlet.node).name);
         if label != name {
             bail!("{kind} \"{label}\" stands where \"{name}\" is expected");
@@ -62,7 +77,7 @@ impl Session {
         self.states.clear();
         for state in &manifest.states {
             // Fails for types without a zero only; `f32` has one.
-            if let Ok(zero) = Tensor::zero::<f32>(&state.shape) {
+            if let Ok(zero) = Values::zero::<f32>(&state.shape) {
                 self.states.push(zero.into_tvalue());
             }
         }
@@ -76,7 +91,7 @@ impl Session {
     fn try_run(&mut self, manifest: &Manifest, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> TractResult<()> {
         let mut tensors: TVec<TValue> = tvec![];
         for (described, values) in manifest.inputs.iter().zip(inputs) {
-            let mut tensor = Tensor::zero::<f32>(&described.shape)?;
+            let mut tensor = Values::zero::<f32>(&described.shape)?;
             tensor.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.copy_from_slice(values);
             tensors.push(tensor.into_tvalue());
         }

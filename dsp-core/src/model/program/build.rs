@@ -15,7 +15,7 @@ pub(super) enum Value {
     /// Numbers in a buffer.
     Floats(View),
     /// Whole numbers, which say how, and are known while planning.
-    Ints(Vec<i64>),
+    Ints(Vec<usize>, Vec<i64>),
 }
 
 /// A buffer while planning: each result has its own.
@@ -78,7 +78,7 @@ impl<'a> Builder<'a> {
 
     pub(super) fn constant(&mut self, constant: &Constant) -> Value {
         match constant {
-            Constant::Ints(_, values) => Value::Ints(values.clone()),
+            Constant::Ints(dims, values) => Value::Ints(dims.clone(), values.clone()),
             Constant::Floats(dims, values) => Value::Floats(self.keep(dims.clone(), values.clone())),
         }
     }
@@ -113,7 +113,7 @@ impl<'a> Builder<'a> {
     pub(super) fn view(&self, name: &str) -> Result<View, Refusal> {
         match self.value(name)? {
             Value::Floats(view) => Ok(view.clone()),
-            Value::Ints(_) => unsupported(format!("\"{name}\" holds whole numbers where f32 is computed")),
+            Value::Ints(..) => unsupported(format!("\"{name}\" holds whole numbers where f32 is computed")),
         }
     }
 
@@ -158,9 +158,9 @@ impl<'a> Builder<'a> {
         all[..operands.len()].copy_from_slice(operands);
         let step = Step { kernel, operands: all, output };
         let known: Option<Vec<&[f32]>> = all.iter().map(|&number| self.buffers[number].constant.as_deref()).collect();
-        // A buffer that several steps fill (`Place`) stays a buffer.
+        // A buffer that several steps fill stays a buffer.
         match known {
-            Some(known) if !matches!(step.kernel, Kernel::Place(_)) => {
+            Some(known) if !matches!(step.kernel, Kernel::Place(_) | Kernel::Fill(_) | Kernel::Scatter(..)) => {
                 let mut out = vec![0.0; self.buffers[output].size].into_boxed_slice();
                 // SAFETY: every processor of the target has these instructions.
                 unsafe { step.kernel.run::<BASE_FUSED, Plain>(std::array::from_fn(|i| known[i]), &mut out) };

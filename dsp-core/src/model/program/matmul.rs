@@ -9,7 +9,7 @@ pub enum Bias {
     None,
     /// One value a column; where it begins in the third operand.
     Columns(usize),
-    /// One value a row; where it begins in the third operand.
+    /// One value a row, of one pair after the other; where it begins in the third operand.
     Rows(usize),
 }
 
@@ -65,6 +65,7 @@ impl Matmul {
         let size = self.m * self.n;
         for (pair, &[a_at, b_at]) in self.pairs.iter().enumerate() {
             let other = self.other.map(|at| &other[at + pair * size..][..size]);
+            let bias = if matches!(self.bias, Bias::Rows(_)) { &bias[pair * self.m..] } else { bias };
             let part = Part { a: &a[a_at..], b: &b[b_at..], bias, other };
             let out = &mut out[pair * size..][..size];
             let mut row = 0;

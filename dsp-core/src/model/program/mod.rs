@@ -12,6 +12,7 @@ mod lower;
 mod math;
 mod matmul;
 mod pointwise;
+mod recurrent;
 mod view;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ use build::Builder;
 use lanes::{Lanes, Plain};
 use matmul::Matmul;
 use pointwise::{Binary, Reduce, Unary};
+use recurrent::Recurrent;
 use view::{Nest, View};
 
 /// Why a graph does not become a program.
@@ -34,7 +36,7 @@ pub enum Refusal {
 }
 
 /// Most operands of a step.
-const OPERANDS: usize = 4;
+const OPERANDS: usize = 5;
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +48,11 @@ enum Kernel {
     Reduce(Reduce),
     Place(Nest<2>),
     Softmax(usize),
-    Gates { hidden: usize, offsets: [usize; 3] },
+    Recurrent(Recurrent),
+    /// The whole buffer.
+    Fill(f32),
+    /// So many values at a time to these places.
+    Scatter(usize, Vec<usize>),
 }
 
 /// An operation on buffers.
@@ -66,17 +72,24 @@ impl Kernel {
     /// The processor must have the instructions of `L`.
     #[inline(always)]
     unsafe fn run<const FUSED: bool, L: Lanes>(&self, operands: [&[f32]; OPERANDS], out: &mut [f32]) {
-        let [a, b, c, _] = operands;
+        let [a, b, c, d, _] = operands;
         match self {
             Self::Unary(f, nest) => f.run::<FUSED>(nest, a, out),
             Self::Binary(f, nest) => f.run(nest, [a, b], out),
             Self::Select(nest) => pointwise::select(nest, [a, b, c], out),
             // SAFETY: as this function.
-            Self::Matmul(matmul) => unsafe { matmul.run::<L>(operands, out) },
+            Self::Matmul(matmul) => unsafe { matmul.run::<L>([a, b, c, d], out) },
             Self::Reduce(reduce) => reduce.run(a, out),
             Self::Place(nest) => pointwise::place(nest, a, out),
             Self::Softmax(n) => pointwise::softmax::<FUSED>(a, *n, out),
-            Self::Gates { hidden, offsets: [i, j, k] } => pointwise::gates::<FUSED>([&a[*i..], &b[*j..], &c[*k..]], *hidden, out),
+            // SAFETY: as this function.
+            Self::Recurrent(recurrent) => unsafe { recurrent.run::<FUSED, L>(operands, out) },
+            Self::Fill(value) => out.fill(*value),
+            Self::Scatter(count, places) => {
+                for (values, &place) in a.chunks_exact(*count).zip(places) {
+                    out[place..place + count].copy_from_slice(values);
+                }
+            }
         }
     }
 }
@@ -152,6 +165,11 @@ impl Program {
     pub fn output<'a>(&'a self, memory: &'a Memory, index: usize) -> &'a [f32] {
         let view = &self.outputs[index];
         &self.buffer(memory, view.buffer)[view.offset..][..view.size()]
+    }
+
+    /// The shape of the output with this number.
+    pub fn output_shape(&self, index: usize) -> &[usize] {
+        &self.outputs[index].dims
     }
 
     /// Copies the output `from` into the input `to`, which is as large.

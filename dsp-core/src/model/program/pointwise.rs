@@ -32,6 +32,8 @@ pub enum Unary {
     Clip(f32, f32),
     /// To this power.
     Power(f32),
+    /// To the power of two.
+    Square,
 }
 
 /// A function of two values.
@@ -51,6 +53,8 @@ pub enum Binary {
     Min,
     /// The first to the power of the second.
     Power,
+    /// The first, times the second where negative.
+    Slope,
     /// 1 where the first is greater, else 0.
     Greater,
     /// 1 where the first is less, else 0.
@@ -95,6 +99,7 @@ impl Unary {
                     x
                 }
             }),
+            Self::Square => map(nest, input, out, |x| x * x),
             Self::Power(exponent) => map(nest, input, out, |x| x.powf(exponent)),
         }
     }
@@ -133,6 +138,7 @@ impl Binary {
             Self::Max => zip(nest, operands, out, |a, b| if a > b || a.is_nan() { a } else { b }),
             Self::Min => zip(nest, operands, out, |a, b| if a < b || a.is_nan() { a } else { b }),
             Self::Power => zip(nest, operands, out, f32::powf),
+            Self::Slope => zip(nest, operands, out, |a, b| if a < 0.0 { a * b } else { a }),
             Self::Greater => zip(nest, operands, out, |a, b| f32::from(u8::from(a > b))),
             Self::Less => zip(nest, operands, out, |a, b| f32::from(u8::from(a < b))),
         }
