@@ -1,7 +1,7 @@
 //! Checks that every way to build this workspace compiles the dependencies with the same features.
 //!
 //! Cargo joins the features that the packages it is asked for ask for. Where `-p xtask` and
-//! `--workspace` join other features, they compile the model runtime anew, which takes minutes. The
+//! `--workspace` join other features, they compile crates twice, which takes minutes. The
 //! package `features` asks for the union; this says what it lacks.
 
 use super::command::{Counts, Run};

@@ -48,9 +48,12 @@ impl Builder<'_> {
         let rows_only = last >= 1
             && (spread.strides[last] == 0 || view.dims[last] == 1)
             && (0..last).all(|d| spread.strides[d] == row_steps[d] || view.dims[d] == 1);
-        if matmul.bias == Bias::None && outer_still && spread.strides[last] == 1 {
+        // A column that is computed as a row.
+        let turned = matmul.n != view.dims[last];
+        let columns = if turned { rows_only } else { outer_still && spread.strides[last] == 1 };
+        if matmul.bias == Bias::None && columns {
             (matmul.bias, operands[2]) = (Bias::Columns(other.offset), other.buffer);
-        } else if matmul.bias == Bias::None && rows_only {
+        } else if matmul.bias == Bias::None && rows_only && !turned {
             (matmul.bias, operands[2]) = (Bias::Rows(other.offset), other.buffer);
         } else if other.dims == view.dims && other.is_dense() {
             (matmul.other, operands[3]) = (Some(other.offset), other.buffer);
@@ -94,6 +97,16 @@ impl Builder<'_> {
             (Vec::new(), rows)
         } else {
             (outer, m)
+        };
+        // A single column would leave most of a register empty: constants are turned, and it becomes a row.
+        let column = outer.is_empty() && n == 1 && m > 1 && self.known(&a).is_some() && b.is_dense();
+        let (m, n) = if column {
+            let turned = self.turned(a)?;
+            a = View { dims: vec![1, k], strides: vec![k, 1], ..b };
+            b = turned;
+            (1, m)
+        } else {
+            (m, n)
         };
         let spread = |view: &View, rows: usize, columns: usize| -> Result<View, Refusal> {
             let mut dims = outer.clone();
