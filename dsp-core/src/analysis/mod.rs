@@ -27,6 +27,11 @@ use spectrum::Spectrum;
 use std::sync::OnceLock;
 use steps::Steps;
 
+pub use spectrum::{IMAGE_HZ, THIRDS, middle_hz};
+pub use steps::DYNAMICS_HZ;
+
+/// Version of the list of features. Features are only added, at its end; each addition is a new version.
+pub const VERSION: u32 = 2;
 /// Samples at a time.
 const CHUNK: usize = 256;
 /// Relative levels are not told below this, decibels: nothing is heard there.
@@ -134,6 +139,13 @@ impl Analyser {
         self.programme.seconds()
     }
 
+    /// Levels of the four bands of dynamics, which meet at [`DYNAMICS_HZ`]: the 10th, 50th and 95th
+    /// percentile of blocks of 100 ms, mean power of left and right in decibels over full scale; none of a
+    /// band that is silent.
+    pub fn band_levels(&self) -> [Option<[f64; 3]>; 4] {
+        self.steps.levels()
+    }
+
     /// The names and units of the features, in their order.
     pub fn table() -> &'static [Feature] {
         static TABLE: OnceLock<Vec<Feature>> = OnceLock::new();
@@ -173,6 +185,8 @@ impl Analyser {
         let mean = self.spectrum.visit(sink);
         shape::visit(&mean, self.spectrum.limit_hz(), sink);
         self.steps.visit(sink);
+        self.spectrum.visit_image(sink);
+        self.steps.visit_dynamics(sink);
     }
 }
 
