@@ -85,7 +85,7 @@ fn switching_makes_no_click<S: Subject>() {
     }
 }
 
-plainsong_tests::for_subjects!(
+plainsong_tests::for_engines!(
     linked_channels_keep_the_image,
     two_equal_channels_stay_equal,
     output_gain_is_a_gain,

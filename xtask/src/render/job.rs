@@ -22,6 +22,9 @@ const BLOCK: usize = 8_192;
 /// A file that lasts longer, in seconds, has fewer spectra to its picture.
 const LONG: u64 = 600;
 
+/// An octave that goes up by so much in the mean, in dB, was lifted.
+const LIFT_DB: f64 = 0.5;
+
 /// What is to be done with one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -325,6 +328,7 @@ impl<'a> Stream<'a> {
             before: &before.map,
             after: &after.map,
             mask: Some((&self.watch.map, self.watch.behind, seconds + delay)),
+            lifts: self.watch.octave_gains().into_iter().flatten().any(|gain| gain > LIFT_DB),
             events: self.watch.events(seconds),
         };
         picture::write(file, &contents).map_err(about)?;
