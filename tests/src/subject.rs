@@ -101,7 +101,8 @@ impl Subject for Master {
     const DRY: &'static [(&'static str, Set)] = &[("nothing is asked for", &[("limiter-ceiling", "0")])];
     const DRY_IS_EXACT: bool = true;
     const PER_CHANNEL: Set = &[("mb-link", "0"), ("limiter-link", "0")];
-    /// No width: it is the one stage that is there to move the image.
+    /// No width, which is there to move the image, and no colour, which bends loud channels more than soft
+    /// ones.
     const BUSY: Set = &[
         ("eq5-on", "on"),
         ("eq5-gain", "3"),
@@ -115,7 +116,6 @@ impl Subject for Master {
         ("mb-lowmid-ratio", "2"),
         ("mb-high-threshold", "-40"),
         ("mb-high-ratio", "2"),
-        ("colour-on", "on"),
         ("limiter-ceiling", "-12"),
     ];
     /// Until filters of the lows have come to rest at nothing.

@@ -315,6 +315,10 @@ fn mix(audio: &mut [&mut [f32]], other: &[Vec<f32>], ramp: &mut Ramp) {
         _ => {
             for index in 0..audio.first().map_or(0, |channel| channel.len()) {
                 let share = ramp.step();
+                // Where the ramp ends within the piece, its end is as exact as at rest.
+                if share == 1.0 {
+                    continue;
+                }
                 for (channel, other) in audio.iter_mut().zip(other) {
                     channel[index] = other[index] + (channel[index] - other[index]) * share;
                 }
