@@ -24,7 +24,7 @@ mod words;
 
 pub use adviser::{Advice, Adviser, Answer, MODEL, Subject};
 pub use album::{Song, share};
-pub use chain::{DRIVE_DB, MARGIN_DB, moves};
+pub use chain::{Aims, DRIVE_DB, MARGIN_DB, moves};
 pub use platform::{Platform, Preview};
 pub use profile::{BANDS, DYNAMICS, Profile, REGIONS, SILENT_LUFS};
 pub use proposal::{MOST_DB, Proposal, Weights, Wish};

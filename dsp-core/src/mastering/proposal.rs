@@ -236,7 +236,7 @@ fn presence(song: &Profile, third: usize) -> f64 {
 }
 
 /// Weighted mean over the middle thirds.
-fn middle(values: &[f64; BANDS], weights: &[f64; BANDS]) -> f64 {
+pub(super) fn middle(values: &[f64; BANDS], weights: &[f64; BANDS]) -> f64 {
     let (sum, total) = MIDDLE.fold((0.0, 0.0), |(sum, total), third| (sum + weights[third] * values[third], total + weights[third]));
     if total > 0.0 { sum / total } else { 0.0 }
 }

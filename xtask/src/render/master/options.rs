@@ -42,8 +42,12 @@ pub struct MasterArgs {
     #[arg(long, value_name = "FILE.html")]
     pub page: Option<PathBuf>,
 
+    /// Decide with the model in this folder (model.onnx and manifest.toml) in place of the built-in one
+    #[arg(long, value_name = "FOLDER")]
+    pub model: Option<PathBuf>,
+
     /// Decide nothing: the moves are those of --set and --preset, the level is left alone
-    #[arg(long, conflicts_with_all = ["platform", "style", "loudness", "reference", "album", "page"])]
+    #[arg(long, conflicts_with_all = ["platform", "style", "loudness", "reference", "album", "page", "model"])]
     pub manual: bool,
 }
 

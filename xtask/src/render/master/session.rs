@@ -11,7 +11,7 @@ use dsp_core::dynamics::forecast::{Probe, Solution};
 use dsp_core::dynamics::limiter::Limit;
 use dsp_core::engines::master::MasterMoves;
 use dsp_core::loudness::{Meter, Reading};
-use dsp_core::mastering::{BANDS, DRIVE_DB, Explanation, Goal, Platform, Preview, Profile, Proposal, explain, moves, remarks};
+use dsp_core::mastering::{Aims, BANDS, DRIVE_DB, Explanation, Goal, Platform, Preview, Profile, Proposal, explain, moves, remarks};
 use dsp_core::params::{FromValues, index_of};
 use dsp_core::processor::Format;
 use dsp_core::units::Db;
@@ -24,6 +24,8 @@ const THERE_LU: f64 = 0.07;
 const STEP_DB: f64 = 0.02;
 /// Most passes that render.
 const PASSES: usize = 4;
+/// Most looks at what the chain makes of a song before its limiter.
+const LOOKS: usize = 2;
 /// Shares of the work: hearing, probing; the rest is rendering.
 const HEARING: f64 = 0.1;
 const PROBING: f64 = 0.45;
@@ -81,31 +83,46 @@ impl<'a> Session<'a> {
         };
         // Of silence there is nothing to decide.
         let target = target.filter(|_| song.loudness.is_some());
-        let values = mind.with_hand(moves(&song, &proposal, mind.style, target, mind.ceiling).to_values());
+        let mut aims = Aims::of(&proposal);
+        let decide = |aims: &Aims| mind.with_hand(moves(&song, &proposal, aims, mind.style, target, mind.ceiling).to_values());
+        let values = decide(&aims);
         let drive = place("limiter-drive")?;
         let solves = |values: &Values| {
             let moves = MasterMoves::from_values(values);
             moves.limiter_on && !moves.bypass && !mind.by_hand.iter().any(|(place, _)| *place == drive)
         };
-        let target = target.filter(|_| solves(&values));
+        let wanted = target.filter(|_| solves(&values));
+        let probed = |share: f64| progress(HEARING + (PROBING - HEARING) * share);
+        let (mut values, mut probe) = (values, None);
+        if target.is_some() {
+            let looks = if MasterMoves::from_values(&values).bypass { 1 } else { LOOKS };
+            for look in 0..looks {
+                let share = |done: f64| probed((look as f64 + done) / looks as f64);
+                let (found, after) = probe_chain(mind, path, format, engine, (&values, song.seconds), &share)?;
+                probe = Some(found);
+                let mut better = aims.clone();
+                if look + 1 == looks || !better.refine(&song, &proposal, &after) {
+                    break;
+                }
+                aims = better;
+                values = decide(&aims);
+            }
+        }
         let mut session = Self {
             mind,
             song,
             proposal,
             values,
-            target,
+            target: wanted,
             correction: 0.0,
-            probe: None,
+            probe,
             solution: None,
             passes: 0,
             meter: Meter::new(format)?.without_image(),
             analyser: mind.detailed.then(|| Analyser::new(format)).transpose()?,
             reading: Reading::default(),
         };
-        if session.target.is_some() {
-            session.probe(path, format, engine, &|share| progress(HEARING + (PROBING - HEARING) * share))?;
-            session.solve()?;
-        }
+        session.solve()?;
         Ok(session)
     }
 
@@ -119,48 +136,6 @@ impl<'a> Session<'a> {
         // Another pass is seldom, and goes on in what is left.
         let left = (1.0 - PROBING) * 0.05_f64.powi(self.passes as i32);
         1.0 - left + left * if self.passes == 0 { 0.95 } else { 1.0 } * pass
-    }
-
-    /// Runs the chain without its limiter and keeps what comes to that.
-    fn probe(&mut self, path: &Path, format: Format, engine: &mut dyn Driver, progress: &dyn Fn(f64)) -> Result<(), Failure> {
-        let mut open = self.values.clone();
-        for (id, value) in [("limiter-on", 0.0), ("limiter-drive", 0.0), ("listen", 0.0)] {
-            open[place(id)?] = value;
-        }
-        engine.set(&open);
-        engine.reset();
-        let mut source = source::open(path, self.mind.allow_truncated)?;
-        let total = source.info().frames;
-        let mut probe = Probe::new(format, self.song.seconds)?;
-        let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); format.channels];
-        let (mut skip, mut read) = (engine.latency(), 0_u64);
-        let mut tail = skip;
-        loop {
-            let mut frames = source.read(&mut block, BLOCK)?;
-            read += frames as u64;
-            if frames == 0 {
-                // Silence pushes out what the chain still holds.
-                frames = tail.min(BLOCK);
-                tail -= frames;
-                block.iter_mut().for_each(|samples| {
-                    samples.clear();
-                    samples.resize(frames, 0.0);
-                });
-            }
-            if frames == 0 {
-                break;
-            }
-            let mut audio: Vec<&mut [f32]> = block.iter_mut().map(Vec::as_mut_slice).collect();
-            engine.process(&mut audio, &mut ());
-            let first = skip.min(frames);
-            skip -= first;
-            probe.process(&block.iter().map(|samples| &samples[first..frames]).collect::<Vec<_>>());
-            if let Some(length) = total.filter(|&length| length > 0) {
-                progress((read as f64 / length as f64).min(1.0));
-            }
-        }
-        self.probe = Some(probe);
-        Ok(())
     }
 
     fn limit(&self) -> Limit {
@@ -317,6 +292,57 @@ impl<'a> Session<'a> {
             model: (&model.id, &model.sha256),
         })
     }
+}
+
+/// Runs the chain without its limiter over a file of about `seconds`; gives what comes to the limiter, and
+/// what that is like.
+fn probe_chain(
+    mind: &Mind,
+    path: &Path,
+    format: Format,
+    engine: &mut dyn Driver,
+    (values, seconds): (&Values, f64),
+    progress: &dyn Fn(f64),
+) -> Result<(Probe, Profile), Failure> {
+    let mut open = values.clone();
+    for (id, value) in [("limiter-on", 0.0), ("limiter-drive", 0.0), ("listen", 0.0)] {
+        open[place(id)?] = value;
+    }
+    engine.set(&open);
+    engine.reset();
+    let mut source = source::open(path, mind.allow_truncated)?;
+    let total = source.info().frames;
+    let (mut probe, mut analyser) = (Probe::new(format, seconds)?, Analyser::new(format)?);
+    let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); format.channels];
+    let (mut skip, mut read) = (engine.latency(), 0_u64);
+    let mut tail = skip;
+    loop {
+        let mut frames = source.read(&mut block, BLOCK)?;
+        read += frames as u64;
+        if frames == 0 {
+            // Silence pushes out what the chain still holds.
+            frames = tail.min(BLOCK);
+            tail -= frames;
+            block.iter_mut().for_each(|samples| {
+                samples.clear();
+                samples.resize(frames, 0.0);
+            });
+        }
+        if frames == 0 {
+            break;
+        }
+        let mut audio: Vec<&mut [f32]> = block.iter_mut().map(Vec::as_mut_slice).collect();
+        engine.process(&mut audio, &mut ());
+        let first = skip.min(frames);
+        skip -= first;
+        let ready: Vec<&[f32]> = block.iter().map(|samples| &samples[first..frames]).collect();
+        probe.process(&ready);
+        analyser.process(&ready);
+        if let Some(length) = total.filter(|&length| length > 0) {
+            progress((read as f64 / length as f64).min(1.0));
+        }
+    }
+    Ok((probe, Profile::of(&analyser)))
 }
 
 /// How far the spectrum was moved: root of the mean square over the thirds that the song has, without the
