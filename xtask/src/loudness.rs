@@ -46,6 +46,12 @@ pub struct Args {
     seconds: f64,
 }
 
+/// What is mastered.
+enum Input<'a> {
+    File(&'a Path),
+    Generated(&'a Programme),
+}
+
 /// One master.
 struct Found {
     error: f64,
@@ -86,14 +92,17 @@ impl Drop for Folder {
 fn prove(args: &Args) -> Result<usize, Failure> {
     let folder = Folder::new()?;
     let generated = programmes::all();
-    let count = if args.files.is_empty() { generated.len() } else { args.files.len() };
+    let inputs: Vec<Input<'_>> = if args.files.is_empty() {
+        generated.iter().map(Input::Generated).collect()
+    } else {
+        args.files.iter().map(|file| Input::File(file)).collect()
+    };
     let (mut right, mut wrong, mut worst, mut highest) = (0, 0, 0.0_f64, f64::NEG_INFINITY);
     println!("{:28} {:>6} {:>8} {:>8} {:>7} {:>9}", "programme", "asked", "error LU", "over dB", "passes", "limiter dB");
-    for index in 0..count {
-        let (name, input) = match args.files.get(index) {
-            Some(file) => (file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), file.clone()),
-            None => {
-                let programme = &generated[index];
+    for input in &inputs {
+        let (name, input) = match input {
+            Input::File(file) => (file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), file.to_path_buf()),
+            Input::Generated(programme) => {
                 let place = folder.0.join("programme.wav");
                 write(&place, programme, args.seconds)?;
                 (programme.name.to_owned(), place)

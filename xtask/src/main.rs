@@ -34,7 +34,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Process audio files with an engine, exactly as the plugin would
-    Render(render::Args),
+    Render(Box<render::Args>),
     /// Measure features of sound files
     Analyse(analyse::Args),
     /// Prove that masters land on their loudness and keep their ceiling
@@ -57,7 +57,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Render(args) => render::run(args),
+        Command::Render(args) => render::run(*args),
         Command::Analyse(args) => analyse::run(args),
         Command::Loudness(args) => loudness::run(args),
         Command::Bench(args) => bench::run(args),

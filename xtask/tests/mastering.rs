@@ -94,7 +94,8 @@ fn music(seconds: f32, channels: usize, level: f32, bright: f32) -> Vec<Vec<f32>
                     let white = (seed >> 8) as f32 / (1 << 23) as f32 - 1.0;
                     let (beat, tick) = ((t * 2.0).fract() / 2.0, (t * 8.0).fract() / 8.0);
                     let kick = (-beat * 18.0).exp() * (330.0 * beat).sin();
-                    let chord: f32 = [220.0, 277.2, 329.6, 880.0].iter().map(|hz| (hz * 6.283_185 * t + channel as f32).sin()).sum();
+                    let chord: f32 =
+                        [220.0, 277.2, 329.6, 880.0].iter().map(|hz| (hz * std::f32::consts::TAU * t + channel as f32).sin()).sum();
                     let hat = (-tick * 60.0).exp() * (white - last) * bright;
                     last = white;
                     level * (0.6 * kick + 0.1 * chord + 0.1 * hat + 0.01 * white)

@@ -102,8 +102,8 @@ impl Aims {
 /// The moves that fulfil a proposal for a song, with a ceiling in dBTP. The drive brings the song near
 /// `loudness` (LUFS; none leaves its level); how near is for the solver to find.
 pub fn moves(song: &Profile, proposal: &Proposal, aims: &Aims, style: &Style, loudness: Option<f64>, ceiling: f64) -> MasterMoves {
-    let mut moves = MasterMoves::default();
-    moves.limit = Limit { ceiling: Db((ceiling - MARGIN_DB) as f32), ..Limit::default() };
+    let limit = Limit { ceiling: Db((ceiling - MARGIN_DB) as f32), ..Limit::default() };
+    let mut moves = MasterMoves { limit, ..MasterMoves::default() };
     // Of silence there is nothing to decide.
     let Some(own) = song.loudness else { return MasterMoves::from_values(&moves.to_values()) };
     let whole = loudness.map_or(0.0, |loudness| loudness - own);

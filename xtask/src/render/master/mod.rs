@@ -15,6 +15,7 @@ mod session;
 use crate::render::engine::{Model, Values};
 use crate::render::failure::{Failure, reading};
 use crate::render::job::Task;
+use dsp_core::dynamics::forecast::Probe;
 use dsp_core::mastering::{Adviser, Platform, Profile, Proposal, Song, Style, Weights, share};
 use dsp_core::model::{Manifest, Plan};
 use listen::Part;
@@ -88,7 +89,7 @@ impl Mind {
         let mut references = Vec::new();
         for text in &args.reference {
             let (path, part) = options::reference(text)?;
-            let heard = listen::listen(&path, part, reading.allow_truncated, &|_| {}).map_err(|failure| failure.about(&path))?;
+            let heard = listen::listen(&path, part, false, reading.allow_truncated, &|_| {}).map_err(|failure| failure.about(&path))?;
             let profile = Profile::of(&heard.analyser);
             if profile.loudness.is_none() {
                 return Err(Failure::new("holds nothing to be heard; choose another reference or part of it").about(&path));
@@ -146,7 +147,7 @@ impl Mind {
             for _ in 0..jobs.clamp(1, tasks.len().max(1)) {
                 scope.spawn(|| {
                     while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let song = self.hear(&task.input, &|_| {}).and_then(|profile| {
+                        let song = self.hear(&task.input, false, &|_| {}).and_then(|(profile, _)| {
                             let proposal = self.propose(&profile)?;
                             Ok((task.input.clone(), Song { profile, proposal }))
                         });
@@ -167,8 +168,9 @@ impl Mind {
         paths.into_iter().zip(songs.into_iter().zip(targets)).collect()
     }
 
-    fn hear(&self, path: &Path, progress: &dyn Fn(f64)) -> Result<Profile, Failure> {
-        Ok(Profile::of(&listen::listen(path, Part::WHOLE, self.allow_truncated, progress)?.analyser))
+    fn hear(&self, path: &Path, probed: bool, progress: &dyn Fn(f64)) -> Result<(Profile, Option<Probe>), Failure> {
+        let heard = listen::listen(path, Part::WHOLE, probed, self.allow_truncated, progress)?;
+        Ok((Profile::of(&heard.analyser), heard.probe))
     }
 
     fn propose(&self, song: &Profile) -> Result<Proposal, Failure> {
