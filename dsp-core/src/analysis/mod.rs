@@ -27,6 +27,11 @@ use spectrum::Spectrum;
 use std::sync::OnceLock;
 use steps::Steps;
 
+pub use spectrum::{IMAGE_HZ, THIRDS, middle_hz};
+pub use steps::DYNAMICS_HZ;
+
+/// Version of the list of features. Features are only added, at its end; each addition is a new version.
+pub const VERSION: u32 = 2;
 /// Samples at a time.
 const CHUNK: usize = 256;
 /// Relative levels are not told below this, decibels: nothing is heard there.
@@ -129,9 +134,21 @@ impl Analyser {
         }
     }
 
+    /// What it was made for.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// Seconds heard.
     pub fn seconds(&self) -> f64 {
         self.programme.seconds()
+    }
+
+    /// Levels of the four bands of dynamics, which meet at [`DYNAMICS_HZ`]: the 10th, 50th and 95th
+    /// percentile of blocks of 100 ms, mean power of left and right in decibels over full scale; none of a
+    /// band that is silent.
+    pub fn band_levels(&self) -> [Option<[f64; 3]>; 4] {
+        self.steps.levels()
     }
 
     /// The names and units of the features, in their order.
@@ -173,6 +190,8 @@ impl Analyser {
         let mean = self.spectrum.visit(sink);
         shape::visit(&mean, self.spectrum.limit_hz(), sink);
         self.steps.visit(sink);
+        self.spectrum.visit_image(sink);
+        self.steps.visit_dynamics(sink);
     }
 }
 

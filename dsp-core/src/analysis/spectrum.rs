@@ -22,6 +22,10 @@ pub const THIRDS: [&str; 30] = [
 const KILOHERTZ: i32 = 16;
 /// Octaves, each of three thirds.
 const OCTAVES: [&str; 10] = ["31.5", "63", "125", "250", "500", "1k", "2k", "4k", "8k", "16k"];
+/// Regions of the image: names and the octaves in them.
+const IMAGE: [(&str, std::ops::Range<usize>); 3] = [("low", 0..3), ("mid", 3..7), ("high", 7..10)];
+/// Where they meet in hertz: the edges of those octaves.
+pub const IMAGE_HZ: [f64; 2] = [176.776_695_296_636_9, 2_828.427_124_746_19];
 /// Shares told of each third's distribution.
 const SHARES: [(f64, &str); 6] = [(0.1, "p10"), (0.25, "p25"), (0.5, "p50"), (0.75, "p75"), (0.9, "p90"), (0.97, "p97")];
 
@@ -269,6 +273,15 @@ impl Spectrum {
                 total += own;
             }
             flatness.add(10.0 / std::f64::consts::LN_10 * (logarithms / count - (total.max(1e-16) / count).ln()));
+        }
+    }
+
+    /// Features of the three regions of the image.
+    pub fn visit_image(&self, sink: Sink<'_>) {
+        for (name, range) in IMAGE {
+            let mut sums = Sums::default();
+            self.octaves[range].iter().for_each(|(own, ..)| sums.add(own));
+            sink(Label { group: "region", band: Some(name), field: "side-to-mid", unit: "dB" }, sums.width());
         }
     }
 

@@ -9,6 +9,10 @@ use std::f64::consts::PI;
 /// Edges of the bands in hertz.
 const EDGES: [f64; 7] = [60.0, 150.0, 400.0, 1_000.0, 2_500.0, 6_000.0, 12_000.0];
 const BANDS: [&str; 8] = ["sub", "bass", "low-mid", "mid", "high-mid", "presence", "brilliance", "air"];
+/// Edges of the four bands of dynamics in hertz: pairs of the bands above.
+pub const DYNAMICS_HZ: [f64; 3] = [EDGES[1], EDGES[3], EDGES[5]];
+/// Their names.
+const DYNAMICS: [&str; 4] = ["low", "low-mid", "high-mid", "high"];
 /// Steps in a second.
 const STEPS_PER_SECOND: f64 = 100.0;
 /// Steps of a block: 100 ms.
@@ -128,6 +132,8 @@ pub struct Steps {
     states: [Memory; EDGES.len()],
     bands: Vec<Band>,
     onsets: Vec<Onsets>,
+    /// Levels of blocks of the bands of dynamics.
+    pairs: Vec<Histogram>,
     /// Work space, left and right side by side.
     rest: Vec<Lanes>,
     low: Vec<Lanes>,
@@ -146,6 +152,7 @@ impl Steps {
             states: [Memory::default(); EDGES.len()],
             bands: vec![Band::new(); BANDS.len()],
             onsets: vec![Onsets::new(); GROUPS.len()],
+            pairs: vec![Histogram::levels(); DYNAMICS.len()],
             rest: vec![[0.0; 2]; super::CHUNK],
             low: vec![[0.0; 2]; super::CHUNK],
             samples: 0,
@@ -157,6 +164,7 @@ impl Steps {
         self.states = Default::default();
         self.bands.iter_mut().for_each(Band::reset);
         self.onsets.iter_mut().for_each(Onsets::reset);
+        self.pairs.iter_mut().for_each(Histogram::reset);
     }
 
     /// Adds a piece of left and right, at most a chunk.
@@ -205,6 +213,12 @@ impl Steps {
         if self.in_block == BLOCK {
             self.in_block = 0;
             let samples = (BLOCK * self.step) as f64;
+            for (levels, pair) in self.pairs.iter_mut().zip(self.bands.chunks(2)) {
+                let level = decibels(pair.iter().map(|band| band.block.0).sum::<f64>() / samples, -200.0);
+                if level > GATE_DB {
+                    levels.add(level);
+                }
+            }
             self.bands.iter_mut().for_each(|band| band.end_block(samples));
         }
     }
@@ -253,5 +267,23 @@ impl Steps {
                 ("over-mid-p95", difference(level(0..2, 0.95), level(2..5, 0.95))),
             ],
         );
+    }
+    /// Features of the four bands of dynamics.
+    pub fn visit_dynamics(&self, sink: Sink<'_>) {
+        for (name, levels) in DYNAMICS.into_iter().zip(&self.pairs) {
+            let at = |share: f64| levels.quantile(share, 0.0);
+            for (field, value) in [("above-p50", at(0.95) - at(0.5)), ("below-p50", at(0.5) - at(0.1)), ("range", at(0.95) - at(0.1))] {
+                sink(Label { group: "dynamics", band: Some(name), field, unit: "dB" }, value);
+            }
+        }
+    }
+
+    /// Levels of the four bands of dynamics: the 10th, 50th and 95th percentile of blocks of 100 ms, mean
+    /// power of left and right in decibels over full scale; none of a band that is silent.
+    pub fn levels(&self) -> [Option<[f64; 3]>; DYNAMICS.len()] {
+        std::array::from_fn(|band| {
+            let levels = &self.pairs[band];
+            (levels.count() > 0).then(|| [0.1, 0.5, 0.95].map(|share| levels.quantile(share, 0.0)))
+        })
     }
 }

@@ -55,7 +55,7 @@ fn the_table_is_stable() {
 }
 
 /// Number of features.
-const COUNT: usize = 430;
+const COUNT: usize = 445;
 
 #[test]
 fn features_do_not_depend_on_blocks() {
@@ -129,6 +129,13 @@ fn numbers_are_what_they_say() {
     assert!(feature(&mono, "band.mid.range") < 0.6 && feature(&mono, "loudness.range") < 0.1);
     assert!((feature(&mono, "spectrum.centroid-p50") - 1_000_f64.log2()).abs() < 0.1);
     assert!(feature(&mono, "spectrum.flatness-mid-p50") < -15.0);
+
+    // A tone that is loud a fifth of the time, 12 dB over the rest; its sides are 6 dB under its middle.
+    let beaten: Vec<f32> = tone.iter().enumerate().map(|(n, x)| if n % 48_000 < 9_600 { *x } else { 0.25 * x }).collect();
+    let beaten = analysed(rate, &vec![beaten.clone(), beaten.iter().map(|x| x / 3.0).collect()], 512);
+    assert!((feature(&beaten, "dynamics.low-mid.above-p50") - 12.04).abs() < 0.6, "{}", feature(&beaten, "dynamics.low-mid.above-p50"));
+    assert!((feature(&beaten, "region.mid.side-to-mid") + 6.02).abs() < 0.05);
+    assert_eq!(feature(&beaten, "dynamics.low-mid.below-p50").round(), 0.0);
 
     let left: Audio = vec![tone.clone(), tone.iter().map(|x| 0.5 * x).collect()];
     let left = analysed(rate, &left, 512);
