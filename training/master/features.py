@@ -24,7 +24,7 @@ WIDTHS = ("side-to-mid", "side-to-mid-p50", "side-to-mid-p90")
 REGIONS = ("low", "mid", "high")
 BANDS = ("low", "low-mid", "high-mid", "high")
 FLOOR_DB = -100.0
-MOVES = [f"tone.{hz:.4g}" for hz in THIRD_HZ] + [f"width.{r}" for r in REGIONS] + [f"dynamics.{b.replace('-', '')}" for b in BANDS]
+MOVES = [f"tone.{hz:.0f}" if hz >= 100 else f"tone.{hz:.1f}" for hz in THIRD_HZ] + [f"width.{r}" for r in REGIONS] + [f"dynamics.{b.replace('-', '')}" for b in BANDS]
 TONES, WIDES, DYNAMICS = slice(0, 30), slice(30, 33), slice(33, 37)
 CENTRAL = slice(4, 27)
 """Thirds from 63 Hz to 10 kHz: a curve of tone is told without its mean over these."""
@@ -105,16 +105,22 @@ def shift(features: np.ndarray, places: Places, tone: np.ndarray, width: np.ndar
     return f
 
 
-def targets(original: np.ndarray, given: np.ndarray, width: np.ndarray, places: Places) -> tuple[np.ndarray, np.ndarray]:
+def undone(given: np.ndarray, width: np.ndarray, places: Places) -> np.ndarray:
+    """Levels of the thirds `[rows, 30]` of `given` features once the gains of the sides `width` `[rows, 3]` are taken back."""
+    octaves = np.stack([at_octaves(-w) for w in width])
+    return shift(given, places, np.zeros((len(given), 30)), -width, octaves)[:, places.mean]
+
+
+def targets(original: np.ndarray, given: np.ndarray, levels: np.ndarray, width: np.ndarray,
+            places: Places) -> tuple[np.ndarray, np.ndarray]:
     """The way back `[rows, 37]` from `given` features to those of the `original`, and which entries may be learned.
 
-    `width` `[rows, 3]`: the gains of the sides in `given`. Thirds over the original's own limit (a codec's) and those
-    that are hardly there are not learned, nor the width of what is mono."""
+    `width` `[rows, 3]`: the gains of the sides in `given`; `levels` `[rows, 30]`: its thirds with the width taken back.
+    Thirds over the original's own limit (a codec's) and those that are hardly there are not learned, nor the width of
+    what is mono."""
     heard = original[:, places.mean] > UNHEARD_DB
     heard &= (THIRD_HZ * 2 ** (1 / 6))[None] < 2 ** original[:, places.limit, None]
-    heard[:, CENTRAL.start : CENTRAL.stop] |= (~heard).all(1)[:, None]
-    undone = shift(given, places, np.zeros((len(given), 30)), -width, np.stack([at_octaves(-w) for w in width]))
-    tone = original[:, places.mean] - undone[:, places.mean]
+    tone = original[:, places.mean] - levels
     central = np.zeros(30, bool)
     central[CENTRAL] = True
     use = heard & central

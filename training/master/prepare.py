@@ -102,12 +102,13 @@ def real(song: Song, xtask: Path) -> dict:
     return {"original": got[0], "given": got[1:], "width": np.array(widths), "tone": np.array(tones)}
 
 
-def build(xtask: Path, minutes: float) -> None:
+def build(xtask: Path, minutes: float, share: tuple[int, int]) -> None:
     end = time.monotonic() + 60 * minutes
     jobs = [(s, BASE, base) for s in songs("train") + songs("valid")] + [(s, REAL, real) for s in songs("valid")]
     np.random.default_rng(1).shuffle(jobs)
     # Valid first: they are few, and decisions rest on them.
     jobs.sort(key=lambda job: job[1] == BASE)
+    jobs = jobs[share[0] :: share[1]]
     for folder in (BASE, REAL):
         folder.mkdir(parents=True, exist_ok=True)
     done = 0
@@ -165,11 +166,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1e6, help="stop after so many minutes")
     parser.add_argument("--xtask", type=Path, default=XTASK)
+    parser.add_argument("--share", type=int, nargs=2, default=(0, 1), metavar=("I", "N"), help="only each Nth song from I on")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     if args.check:
         return check(args.xtask)
-    build(args.xtask, args.minutes)
+    build(args.xtask, args.minutes, tuple(args.share))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,205 @@
+"""Trains the model on moved features.
+
+    python -m training.master.train --minutes 10
+    python -m training.master.train --name wide --hidden 128
+
+Each batch takes analysed pieces, as they are or with changed dynamics, moves their tone and width by random amounts
+(`features.shift`), and leaves a share alone. Progress is measured on really damaged excerpts of valid songs.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..common.place import RUNS
+from .degrade import draw_tone, draw_width
+from .features import DYNAMICS, MOVES, TONES, WIDES, Places, at_octaves, at_thirds, shift, targets, undone
+from .net import HIDDEN, MEMBERS, Net
+from .prepare import BASE, REAL
+
+UNTOUCHED = 0.3
+"""Share of the examples that are left alone: there is nothing to do."""
+BANK = 20_000
+"""Curves that are drawn once."""
+
+
+class Data:
+    """Analysed pieces of a part, and damage from a bank."""
+
+    def __init__(self, parts: dict, part: str, seed: int = 0):
+        files = [np.load(p) for p in sorted(BASE.glob("*.npz")) if ".part" not in p.name]
+        files = [f for f in files if parts[str(f["key"])] == part]
+        names = tuple(files[0]["table"])
+        self.places = Places(names)
+        self.names = names
+        self.original, self.given, self.of, self.album, self.song = [], [], [], [], []
+        start = 0
+        for number, f in enumerate(files):
+            self.original.append(f["original"])
+            self.given.append(f["given"])
+            self.of.append(f["of"] + start)
+            start += len(f["original"])
+            self.album += [str(f["album"])] * len(f["original"])
+            self.song += [number] * len(f["original"])
+        self.original = np.concatenate(self.original)
+        self.given = np.concatenate([g for g in self.given if len(g)])
+        self.of = np.concatenate(self.of).astype(int)
+        self.song, self.album = np.array(self.song), np.array(self.album)
+        self.variants = [[] for _ in range(start)]
+        for i, piece in enumerate(self.of):
+            self.variants[piece].append(i)
+        # An album of many songs counts by the root of their number.
+        counts = {a: (self.album == a).sum() for a in set(self.album)}
+        weight = np.array([counts[a] ** -0.5 for a in self.album])
+        self.chance = np.cumsum(weight / weight.sum())
+        rng = np.random.default_rng(seed)
+        self.tones = np.stack([at_thirds(draw_tone(rng)) for _ in range(BANK)]).astype(np.float32)
+        self.widths = np.stack([draw_width(rng) for _ in range(BANK)]).astype(np.float32)
+        self.octaves = np.stack([at_octaves(w) for w in self.widths]).astype(np.float32)
+        self.rng = rng
+
+    def batch(self, rows: int, untouched: float = UNTOUCHED):
+        """Features, moves, which of them are known, and the piece of each row."""
+        rng = self.rng
+        piece = np.searchsorted(self.chance, rng.random(rows)).clip(0, len(self.chance) - 1)
+        alone = rng.random(rows) < untouched
+        original = self.original[piece]
+        given = original.copy()
+        for row, p in enumerate(piece):
+            if self.variants[p] and not alone[row] and rng.random() < 0.7:
+                given[row] = self.given[self.variants[p][rng.integers(len(self.variants[p]))]]
+        t, w = rng.integers(BANK, size=rows), rng.integers(BANK, size=rows)
+        keep_tone = (~alone & (rng.random(rows) < 0.9))[:, None]
+        keep_width = (~alone & (rng.random(rows) < 0.8))[:, None]
+        width = self.widths[w] * keep_width
+        tone = self.tones[t] * keep_tone
+        features = shift(given, self.places, tone, width, self.octaves[w] * keep_width)
+        moves, known = targets(original, features, given[:, self.places.mean] + tone, width, self.places)
+        return features.astype(np.float32), moves, known, piece
+
+
+def real(parts: dict, part: str, places: Places):
+    """Really damaged excerpts: features, moves, known, original features."""
+    rows = []
+    for p in sorted(REAL.glob("*.npz")):
+        if ".part" in p.name:
+            continue
+        f = np.load(p)
+        if parts[str(f["key"])] != part:
+            continue
+        original = np.repeat(f["original"][None], len(f["given"]), 0)
+        moves, known = targets(original, f["given"], undone(f["given"], f["width"], places), f["width"], places)
+        rows.append((f["given"], moves, known, original))
+    return [np.concatenate(v) for v in zip(*rows)]
+
+
+def loss_of(mean, log, moves, known, beta: float = 0.5):
+    """Negative logarithm of the likelihood, weighted by the deviation to the power of 2 `beta`, so that what is hard
+    is learned too (Seitzer and others, 2022)."""
+    error = torch.square(mean - moves) * torch.exp(-2 * log)
+    own = 0.5 * error + log
+    own = own * torch.exp(2 * beta * log).detach()
+    return (own * known).sum() / known.sum()
+
+
+def figures(net: Net, features, moves, known) -> dict:
+    """Errors with and without the moves: mean magnitude in dB by group; and the moves' own size."""
+    with torch.no_grad():
+        got, spread = (v.numpy() for v in net(torch.as_tensor(features)))
+    out = {}
+    for name, at in (("tone", TONES), ("width", WIDES), ("dynamics", DYNAMICS)):
+        k = known[:, at]
+        out[name] = float(np.abs(got - moves)[:, at][k].mean())
+        out[name + " nothing"] = float(np.abs(moves[:, at][k]).mean())
+        out[name + " sigma"] = float(np.sqrt(np.mean(np.square((got - moves) / spread)[:, at][k])))
+    return out
+
+
+def alone(net: Net, original, known) -> dict:
+    """How far untouched masters would be moved: mean magnitude by group, dB."""
+    with torch.no_grad():
+        got = net(torch.as_tensor(original))[0].numpy()
+    return {name: float(np.abs(got[:, at])[known[:, at]].mean())
+            for name, at in (("tone", TONES), ("width", WIDES), ("dynamics", DYNAMICS))}
+
+
+def part_of() -> dict:
+    import csv
+
+    from .songs import SPLIT
+
+    with open(SPLIT) as f:
+        return {r["key"]: r["part"] for r in csv.DictReader(f, delimiter="\t")}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--name", default="last")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of CPU time")
+    parser.add_argument("--hidden", type=int, default=HIDDEN)
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument("--drop", type=float, default=0.2)
+    parser.add_argument("--decay", type=float, default=0.02, help="weight decay")
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--untouched", type=float, default=UNTOUCHED)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
+    torch.manual_seed(args.seed)
+    parts = part_of()
+    data = Data(parts, "train", args.seed)
+    valid = real(parts, "valid", data.places)
+    print(f"{len(set(data.song))} songs, {len(data.original)} pieces, {len(data.given)} variants, {len(valid[0])} valid", flush=True)
+    net = Net(data.places.size, data.places.seen, args.hidden, args.members, args.drop)
+    features, moves, known, _ = data.batch(8000, 0.0)
+    net.fit(features, moves, known)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=args.decay)
+    average = None
+    folder = RUNS / "master"
+    folder.mkdir(parents=True, exist_ok=True)
+    start, step, told, sums = time.process_time(), 0, 0.0, []
+    while True:
+        part = (time.process_time() - start) / (60 * args.minutes)
+        if part >= 1:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = args.rate * min(1.0, step / 200) * min(1.0, 2 * (1 - part) + 0.01)
+        features, moves, known, _ = data.batch(args.batch, args.untouched)
+        net.train()
+        mean, log = net.parts(torch.as_tensor(features))
+        loss = loss_of(mean, log, torch.as_tensor(moves) / net.prior, torch.as_tensor(known, dtype=torch.float32).expand_as(mean))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        sums.append(loss.item())
+        step += 1
+        if step > 300:
+            now = {k: v.detach().clone() for k, v in net.state_dict().items()}
+            average = now if average is None else {k: v + 0.003 * (now[k] - v) if v.is_floating_point() else now[k]
+                                                   for k, v in average.items()}
+        if part >= told:
+            told += 0.1
+            net.eval()
+            got = figures(net, *valid[:3])
+            still = alone(net, valid[3], valid[2])
+            print(f"{part:.1f} step {step} loss {np.mean(sums):.4f} " + " ".join(f"{k} {v:.2f}" for k, v in got.items()
+                  if "nothing" not in k) + " | alone " + " ".join(f"{v:.2f}" for v in still.values()), flush=True)
+            sums = []
+    if average is not None:
+        net.load_state_dict(average)
+    net.eval()
+    got, still = figures(net, *valid[:3]), alone(net, valid[3], valid[2])
+    print(json.dumps(got), json.dumps(still))
+    torch.save({"net": net.state_dict(), "hidden": args.hidden, "members": args.members, "size": data.places.size,
+                "names": data.names, "valid": got, "alone": still, "args": vars(args)}, folder / f"{args.name}.pt")
+
+
+if __name__ == "__main__":
+    main()
