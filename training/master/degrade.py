@@ -49,8 +49,8 @@ class Tone:
 
 
 def draw_tone(rng: np.random.Generator) -> Tone:
-    """A random curve, 1 to 6 dB of deviation in most cases."""
-    strength = rng.choice([0.5, 1.0, 1.5], p=[0.3, 0.5, 0.2])
+    """A random curve."""
+    strength = rng.choice([0.6, 1.3, 2.0], p=[0.2, 0.5, 0.3])
     tone = Tone(tilt=strength * rng.normal(0, 0.5))
     if rng.random() < 0.7:
         rough = rng.normal(0, 1, len(tone.knots))
@@ -68,8 +68,8 @@ def draw_tone(rng: np.random.Generator) -> Tone:
 
 def draw_width(rng: np.random.Generator) -> np.ndarray:
     """Gains of the sides in three regions, dB."""
-    common = rng.normal(-1.0, 3.5)
-    return np.clip(common + rng.normal(0, 1.8, 3), -14.0, 8.0)
+    common = rng.normal(-2.0, 4.5)
+    return np.clip(common + rng.normal(0, 2.0, 3), -16.0, 9.0)
 
 
 def width_curve(width: np.ndarray, hz: np.ndarray) -> np.ndarray:

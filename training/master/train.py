@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from ..common.place import RUNS
 from .degrade import draw_tone, draw_width
@@ -24,6 +25,11 @@ from .prepare import BASE, REAL
 
 UNTOUCHED = 0.3
 """Share of the examples that are left alone: there is nothing to do."""
+MIXED = 0.6
+"""Share of the examples that are mixtures of two songs."""
+VALID_ROWS = 2000
+TASTE = 1.5
+"""Deviation in dB of the curves by which finished songs are varied."""
 BANK = 20_000
 """Curves that are drawn once."""
 
@@ -61,18 +67,41 @@ class Data:
         self.tones = np.stack([at_thirds(draw_tone(rng)) for _ in range(BANK)]).astype(np.float32)
         self.widths = np.stack([draw_width(rng) for _ in range(BANK)]).astype(np.float32)
         self.octaves = np.stack([at_octaves(w) for w in self.widths]).astype(np.float32)
+        # Smooth random curves with a deviation of 1 dB.
+        smooth = gaussian_filter1d(rng.normal(0, 1, (4096, 30 + 2 * 12)), 3.0, axis=1)[:, 12:-12]
+        self.tastes = (smooth / smooth.std()).astype(np.float32)
+        self.taste = TASTE
+        self.vary = part == "train"
         self.rng = rng
+
+    def pair(self, piece: np.ndarray, alone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features of pieces, and of the same with other dynamics where there are any and they are not left alone."""
+        original = self.original[piece]
+        given = original.copy()
+        for row, p in enumerate(piece):
+            if self.variants[p] and not alone[row] and self.rng.random() < 0.7:
+                given[row] = self.given[self.variants[p][self.rng.integers(len(self.variants[p]))]]
+        return original, given
 
     def batch(self, rows: int, untouched: float = UNTOUCHED):
         """Features, moves, which of them are known, and the piece of each row."""
         rng = self.rng
         piece = np.searchsorted(self.chance, rng.random(rows)).clip(0, len(self.chance) - 1)
         alone = rng.random(rows) < untouched
-        original = self.original[piece]
-        given = original.copy()
-        for row, p in enumerate(piece):
-            if self.variants[p] and not alone[row] and rng.random() < 0.7:
-                given[row] = self.given[self.variants[p][rng.integers(len(self.variants[p]))]]
+        original, given = self.pair(piece, alone)
+        if self.vary:
+            # Songs between songs: there are too few to fill the space of what music is like.
+            other = np.searchsorted(self.chance, rng.random(rows)).clip(0, len(self.chance) - 1)
+            part = np.where(rng.random((rows, 1)) < MIXED, rng.uniform(0, 0.5, (rows, 1)), 0).astype(np.float32)
+            second, second_given = self.pair(other, alone)
+            original = original + part * (second - original)
+            given = given + part * (second_given - given)
+            # And other tastes: what a curve of a few decibels makes of a finished song is finished, too.
+            size = np.abs(rng.normal(0, self.taste, (rows, 1))).astype(np.float32)
+            taste = size * self.tastes[rng.integers(len(self.tastes), size=rows)]
+            none = np.zeros((rows, 3), np.float32), np.zeros((rows, 10), np.float32)
+            original = shift(original, self.places, taste, *none)
+            given = shift(given, self.places, taste, *none)
         t, w = rng.integers(BANK, size=rows), rng.integers(BANK, size=rows)
         keep_tone = (~alone & (rng.random(rows) < 0.9))[:, None]
         keep_width = (~alone & (rng.random(rows) < 0.8))[:, None]
@@ -148,13 +177,17 @@ def main():
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--untouched", type=float, default=UNTOUCHED)
+    parser.add_argument("--taste", type=float, default=TASTE)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
     torch.manual_seed(args.seed)
     parts = part_of()
     data = Data(parts, "train", args.seed)
-    valid = real(parts, "valid", data.places)
+    data.taste = args.taste
+    held = Data(parts, "valid", 2)
+    features, moves, known, piece = held.batch(VALID_ROWS, 0.0)
+    valid = features, moves, known, held.original[piece]
     print(f"{len(set(data.song))} songs, {len(data.original)} pieces, {len(data.given)} variants, {len(valid[0])} valid", flush=True)
     net = Net(data.places.size, data.places.seen, args.hidden, args.members, args.drop)
     features, moves, known, _ = data.batch(8000, 0.0)
