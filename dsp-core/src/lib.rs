@@ -22,6 +22,7 @@ pub mod filters;
 pub mod framing;
 pub mod loudness;
 pub mod mask;
+pub mod mastering;
 pub mod model;
 pub mod params;
 pub mod preset;

@@ -231,6 +231,13 @@ pub fn index_of(table: &[Param], id: &str) -> Result<usize, ParamError> {
         .ok_or_else(|| ParamError::Unknown { id: id.to_owned(), known: table.iter().map(|param| param.id).collect::<Vec<_>>().join(", ") })
 }
 
+/// The value at an index of a table, of values in its order: clamped, and the default where it is
+/// missing. Never allocates.
+pub fn value(table: &[Param], values: &[f32], index: usize) -> f32 {
+    let param = &table[index];
+    values.get(index).map_or_else(|| param.default_value(), |&value| param.clamp(value))
+}
+
 /// The defaults of a table, in its order.
 pub fn defaults(table: &[Param]) -> Vec<f32> {
     table.iter().map(Param::default_value).collect()

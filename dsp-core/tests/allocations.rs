@@ -1,48 +1,18 @@
 //! `process` and `reset` never reach the system's allocator, model included.
 
+use allocations::{Counting, count as calls};
 use dsp_core::engines::{Engine, deess, denoise, limiter};
 use dsp_core::loudness::Meter;
 use dsp_core::processor::Format;
 use dsp_core::realtime::{PoolAllocator, misses};
 use dsp_core::units::{Db, Hz, Ms};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::alloc::System;
 
-/// Counts what reaches the system on a thread that watches.
-struct Counting;
-
-thread_local! {
-    static WATCHED: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-fn count() {
-    let _ = WATCHED.try_with(|watched| watched.set(watched.get().map(|n| n + 1)));
-}
-
-// SAFETY: passes everything on to the system.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+#[path = "../../tests/src/allocations.rs"]
+mod allocations;
 
 #[global_allocator]
-static ALLOCATOR: PoolAllocator<Counting> = PoolAllocator::over(Counting);
-
-/// Calls to the system's allocator during `work`.
-fn calls(work: impl FnOnce()) -> u64 {
-    WATCHED.set(Some(0));
-    work();
-    WATCHED.replace(None).unwrap()
-}
+static ALLOCATOR: PoolAllocator<Counting<System>> = PoolAllocator::over(Counting(System));
 
 #[test]
 fn the_counter_counts() {

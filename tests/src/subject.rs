@@ -1,5 +1,6 @@
 //! The engines and plugins that the proofs run over. A new one is an `impl` of [`Subject`] and a line
-//! in [`for_subjects`](crate::for_subjects); every promise then holds for it.
+//! in [`for_engines`](crate::for_engines), or in [`for_subjects`](crate::for_subjects) where it has a
+//! plugin; every promise then holds for it.
 
 use crate::audio;
 use crate::random::Random;
@@ -7,6 +8,7 @@ use dsp_core::engines::Engine;
 use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
+use dsp_core::engines::master::Master;
 use dsp_core::params::{self, FromValues, Param};
 use dsp_core::processor::Processor;
 
@@ -88,6 +90,42 @@ impl Subject for Limiter {
     }
 }
 
+impl Subject for Master {
+    const PRODUCT: &'static str = "Plainsong Master";
+    const MODES: &'static [(&'static str, Set)] = &[
+        ("standard", &[("eq-phase", "minimum"), ("mb-split", "shelves")]),
+        ("linear equaliser", &[("eq-phase", "linear"), ("mb-split", "shelves")]),
+        ("linear bands", &[("eq-phase", "minimum"), ("mb-split", "linear")]),
+        ("all linear", &[("eq-phase", "linear"), ("mb-split", "linear")]),
+    ];
+    const DRY: &'static [(&'static str, Set)] = &[("nothing is asked for", &[("limiter-ceiling", "0")])];
+    const DRY_IS_EXACT: bool = true;
+    const PER_CHANNEL: Set = &[("mb-link", "0"), ("limiter-link", "0")];
+    /// No width, which is there to move the image, and no colour, which bends loud channels more than soft
+    /// ones.
+    const BUSY: Set = &[
+        ("eq5-on", "on"),
+        ("eq5-gain", "3"),
+        ("eq9-on", "on"),
+        ("eq9-gain", "-4"),
+        ("eq11-on", "on"),
+        ("eq11-type", "high-shelf"),
+        ("eq11-gain", "2"),
+        ("mb-on", "on"),
+        ("mb-lowmid-threshold", "-30"),
+        ("mb-lowmid-ratio", "2"),
+        ("mb-high-threshold", "-40"),
+        ("mb-high-ratio", "2"),
+        ("limiter-ceiling", "-12"),
+    ];
+    /// Until filters of the lows have come to rest at nothing.
+    const TAIL: f64 = 0.6;
+
+    fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+        <Limiter as Subject>::sound(rate, seconds, channels, seed)
+    }
+}
+
 /// The parameters of a subject.
 pub fn table<S: Subject>() -> &'static [Param] {
     <S::Settings as FromValues>::PARAMS
@@ -134,8 +172,17 @@ pub fn random_settings<S: Subject>(random: &mut Random, fixed: Set) -> S::Settin
     S::Settings::from_values(&values[..table.len()])
 }
 
-/// Makes a test of each function for each subject: `for_subjects!(first, second)` in a file with
+/// Makes a test of each function for each engine: `for_engines!(first, second)` in a file with
 /// `fn first<S: Subject>()`.
+#[macro_export]
+macro_rules! for_engines {
+    ($($test:ident),+ $(,)?) => {
+        $crate::for_subjects!($($test),+);
+        $crate::for_subjects!(@ master, dsp_core::engines::master::Master, $($test),+);
+    };
+}
+
+/// As `for_engines!` for each engine that has a plugin.
 #[macro_export]
 macro_rules! for_subjects {
     ($($test:ident),+ $(,)?) => {

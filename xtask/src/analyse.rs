@@ -1,18 +1,12 @@
 //! `cargo xtask analyse FILE...`: what songs are like, in the features that models see.
 
 use crate::render::failure::Failure;
-use crate::render::source;
+use crate::render::master::listen::{Part, listen};
 use clap::Parser;
 use dsp_core::analysis::Analyser;
-use dsp_core::processor::Format;
-use dsp_core::units::Hz;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
-
-/// Samples of one channel that are analysed at a time.
-const BLOCK: usize = 8_192;
 
 /// Measure about four hundred features of sound files: balance, dynamics, image, loudness.
 #[derive(Parser)]
@@ -65,36 +59,18 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn analyse(file: &Path, args: &Args) -> Result<Value, Failure> {
-    let mut source = source::open(file, args.allow_truncated)?;
-    let (rate, channels) = (source.info().rate, source.info().channels);
-    let mut analyser = Analyser::new(Format::new(Hz(f64::from(rate)), channels)?)?;
-    let mut took = Duration::ZERO;
-    let samples = |seconds: f64| (seconds.max(0.0) * f64::from(rate)) as u64;
-    let (from, to) = (samples(args.from), args.length.map_or(u64::MAX, |length| samples(args.from + length)));
-    let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); channels];
-    let mut at = 0_u64;
-    while at < to {
-        let frames = source.read(&mut block, BLOCK)? as u64;
-        if frames == 0 {
-            break;
-        }
-        let first = from.saturating_sub(at).min(frames) as usize;
-        let end = (to - at).min(frames) as usize;
-        let pieces: Vec<&[f32]> = block.iter().map(|channel| channel.get(first..end).unwrap_or_default()).collect();
-        let started = Instant::now();
-        analyser.process(&pieces);
-        took += started.elapsed();
-        at += frames;
-    }
+    let part = Part { from: args.from, to: args.length.map(|length| args.from + length) };
+    let heard = listen(file, part, args.allow_truncated, &|_| {})?;
+    let analyser = &heard.analyser;
     let features: Map<String, Value> =
         Analyser::table().iter().zip(analyser.features()).map(|(feature, value)| (feature.name.clone(), json!(value))).collect();
     Ok(json!({
         "file": file.display().to_string(),
-        "rate": rate,
-        "channels": channels,
+        "rate": heard.info.rate,
+        "channels": heard.info.channels,
         "seconds": analyser.seconds(),
-        "speed": analyser.seconds() / took.as_secs_f64().max(1e-9),
-        "warnings": source.warnings(),
+        "speed": analyser.seconds() / heard.took.as_secs_f64().max(1e-9),
+        "warnings": heard.warnings,
         "features": features,
     }))
 }

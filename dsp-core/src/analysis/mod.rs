@@ -134,6 +134,11 @@ impl Analyser {
         }
     }
 
+    /// What it was made for.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// Seconds heard.
     pub fn seconds(&self) -> f64 {
         self.programme.seconds()

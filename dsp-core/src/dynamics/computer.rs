@@ -6,7 +6,7 @@
 pub struct Curve {
     /// Above it levels are brought down.
     pub threshold: f32,
-    /// How many decibels of input make one of output above the threshold; 1 does nothing.
+    /// How many decibels of input make one of output above the threshold; 1 does nothing, less expands.
     pub ratio: f32,
     /// Below it levels are brought up.
     pub up_threshold: f32,
@@ -42,12 +42,12 @@ impl Curve {
         let down = (1.0 - 1.0 / self.ratio) * over(level, self.threshold, self.knee);
         let up = (1.0 - 1.0 / self.up_ratio) * over(-level, -self.up_threshold, self.knee);
         let heard = ((level - FLOOR_DB) / FLOOR_FADE_DB).clamp(0.0, 1.0);
-        up.min(self.range) * heard - down.min(self.range)
+        up.min(self.range) * heard - down.clamp(-self.range, self.range)
     }
 
     /// True when no level has a gain.
     pub fn is_flat(&self) -> bool {
-        self.range <= 0.0 || self.ratio <= 1.0 && self.up_ratio <= 1.0
+        self.range <= 0.0 || self.ratio == 1.0 && self.up_ratio <= 1.0
     }
 }
 
@@ -85,17 +85,26 @@ impl Timing {
 ///
 /// Falling gains take the attack's time, rising ones the release's. With program-dependent timing a
 /// second, slow branch runs beside and the lower gain counts: after a short peak the gain comes back
-/// fast, after a long loud passage slowly, as in the two time constants of analogue compressors.
+/// fast, after a long loud passage slowly, as in the two time constants of analogue compressors. A gain that
+/// opens above a threshold does the same upside down: it rises in the attack's time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ballistics {
     fast: f32,
     slow: f32,
+    opens: bool,
 }
 
 impl Ballistics {
-    /// The next gain.
+    /// The next gain; `opens` for curves that expand.
     #[inline]
-    pub fn step(&mut self, wanted: f32, timing: &Timing) -> f32 {
+    pub fn step(&mut self, wanted: f32, opens: bool, timing: &Timing) -> f32 {
+        let sign = if opens { -1.0 } else { 1.0 };
+        if opens != self.opens {
+            // The other way on from the gain that there is.
+            let now = -if timing.program { self.fast.min(self.slow) } else { self.fast };
+            *self = Self { fast: now, slow: now, opens };
+        }
+        let wanted = sign * wanted;
         let follow = |now: f32, fall: f32, rise: f32| {
             let next = wanted + (now - wanted) * if wanted < now { fall } else { rise };
             // The last hundred-thousandth of a decibel would take forever.
@@ -103,7 +112,7 @@ impl Ballistics {
         };
         self.fast = follow(self.fast, timing.attack, timing.release);
         self.slow = follow(self.slow, timing.slow_attack, timing.slow_release);
-        if timing.program { self.fast.min(self.slow) } else { self.fast }
+        sign * if timing.program { self.fast.min(self.slow) } else { self.fast }
     }
 }
 
@@ -125,6 +134,22 @@ mod tests {
         assert_eq!(CURVE.gain(f32::NEG_INFINITY), 0.0, "silence stays silence");
     }
 
+    /// Under 1 a ratio expands, within the range, and the gain opens as fast as it would close.
+    #[test]
+    fn ratios_under_one_expand() {
+        let curve = Curve { ratio: 0.5, up_ratio: 1.0, range: 6.0, ..CURVE };
+        assert!(!curve.is_flat() && curve.gain(-30.0) == 0.0);
+        assert!((curve.gain(-16.0) - 4.0).abs() < 1e-5 && curve.gain(0.0) == 6.0);
+        let timing = Timing::new(10.0, 100.0, true, 0.001);
+        let (mut down, mut up) = (Ballistics::default(), Ballistics::default());
+        for n in 0..600 {
+            let wanted = if n % 200 < 90 { 4.0 } else { 0.0 };
+            assert_eq!(up.step(wanted, true, &timing), -down.step(-wanted, false, &timing));
+        }
+        let (now, next) = (up.step(4.0, true, &timing), up.step(4.0, false, &timing));
+        assert!((now - next).abs() < 0.5, "no jump where a curve turns over: {now} {next}");
+    }
+
     #[test]
     fn the_curve_has_no_steps() {
         for n in 0..12_000 {
@@ -139,11 +164,11 @@ mod tests {
     fn attack_and_release_take_their_time() {
         let timing = Timing::new(10.0, 100.0, false, 0.001);
         let mut ballistics = Ballistics::default();
-        let mut gains: Vec<f32> = (0..10).map(|_| ballistics.step(-10.0, &timing)).collect();
+        let mut gains: Vec<f32> = (0..10).map(|_| ballistics.step(-10.0, false, &timing)).collect();
         assert!((gains.pop().unwrap() + 10.0 * (1.0 - (-1.0_f32).exp())).abs() < 0.01);
-        let start = ballistics.step(-10.0, &timing);
+        let start = ballistics.step(-10.0, false, &timing);
         let mut end = 0.0;
-        (0..100).for_each(|_| end = ballistics.step(0.0, &timing));
+        (0..100).for_each(|_| end = ballistics.step(0.0, false, &timing));
         assert!((end - start * (-1.0_f32).exp()).abs() < 0.01, "{start} to {end}");
     }
 
@@ -154,10 +179,10 @@ mod tests {
         let after = |loud: usize| {
             let mut ballistics = Ballistics::default();
             (0..loud).for_each(|_| {
-                ballistics.step(-12.0, &timing);
+                ballistics.step(-12.0, false, &timing);
             });
             let mut gain = 0.0;
-            (0..180).for_each(|_| gain = ballistics.step(0.0, &timing));
+            (0..180).for_each(|_| gain = ballistics.step(0.0, false, &timing));
             gain
         };
         assert!(after(30) > -1.5, "{}", after(30));

@@ -55,6 +55,16 @@ pub enum Release {
     Time(Ms),
 }
 
+impl Release {
+    /// As factors per sample at a rate.
+    pub(super) fn at(self, rate: f64) -> Return {
+        match self {
+            Self::Auto => Return::Programme { fast: keep(FAST, rate), gather: 1.0 - keep(GATHER, rate), slow: keep(SLOW, rate) },
+            Self::Time(time) => Return::Steady { keep: keep(time, rate) },
+        }
+    }
+}
+
 /// What a limiter is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
@@ -232,13 +242,7 @@ impl TruePeakLimiter {
         if std::mem::take(&mut self.fresh) {
             self.first.ahead = ahead;
         }
-        let back = match limit.release {
-            Release::Auto => {
-                let gather = 1.0 - keep(GATHER, self.rate);
-                Return::Programme { fast: keep(FAST, self.rate), gather, slow: keep(SLOW, self.rate) }
-            }
-            Release::Time(time) => Return::Steady { keep: keep(time, self.rate) },
-        };
+        let back = limit.release.at(self.rate);
         let link = limit.link.clamp(0.0, 1.0);
         let mut at = range.start;
         while at < range.end {

@@ -3,6 +3,7 @@
 pub mod computer;
 pub mod crossover;
 mod envelope;
+pub mod forecast;
 pub mod limiter;
 pub mod linear_split;
 pub mod multiband;

@@ -52,3 +52,60 @@ pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send
         Ok(engine)
     }
 }
+
+/// An engine that has no model: ready once it is prepared, and never late. It is an [`Engine`] by this
+/// alone.
+pub trait WithoutModels: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send> + Default + Send + 'static {}
+
+impl<P: WithoutModels> Engine for P {
+    type Models = ();
+
+    fn load(_: Format) -> Result<Box<()>, Error> {
+        Ok(Box::new(()))
+    }
+
+    fn install(&mut self, _: Box<()>) -> Option<Box<()>> {
+        None
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn set_realtime(&mut self, _: bool) {}
+
+    fn late_frames(&self) -> u64 {
+        0
+    }
+
+    fn model_ids(_: &Self::Settings) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params;
+
+    fn check<S: FromValues>() {
+        for (name, changes) in S::PRESETS {
+            for (id, value) in *changes {
+                let param = &S::PARAMS[params::index_of(S::PARAMS, id).unwrap_or_else(|e| panic!("{}, {name}: {e}", S::ENGINE))];
+                assert_eq!(param.clamp(*value), *value, "{}, {name}: {id}", S::ENGINE);
+            }
+        }
+        for param in S::PARAMS {
+            let default = param.default_value();
+            assert_eq!(param.clamp(default), default, "{}: {}", S::ENGINE, param.id);
+        }
+    }
+
+    #[test]
+    fn presets_and_defaults_are_in_range() {
+        check::<denoise::Settings>();
+        check::<deess::Settings>();
+        check::<limiter::Settings>();
+        check::<master::MasterMoves>();
+    }
+}

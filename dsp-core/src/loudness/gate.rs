@@ -1,7 +1,7 @@
 //! Histograms of loudness that do not grow: gated means and percentiles of any length of programme.
 
 /// Loudness below which a block does not count, in LUFS (BS.1770-5: absolute gate).
-pub(super) const ABSOLUTE_GATE: f64 = -70.0;
+pub(crate) const ABSOLUTE_GATE: f64 = -70.0;
 /// Top of the histogram in LUFS: 30 dB over full scale. Louder blocks fall into the last bin.
 const TOP: f64 = 30.0;
 /// Width of a bin in LU. Each bin keeps the sum of its blocks' powers, so a mean is exact but for the
@@ -11,13 +11,13 @@ const BIN: f64 = 0.02;
 const BINS: usize = ((TOP - ABSOLUTE_GATE) / BIN) as usize;
 
 /// Loudness in LUFS of a weighted mean power (BS.1770-5, equation 2). Minus infinity for silence.
-pub(super) fn loudness(power: f64) -> f64 {
+pub(crate) fn loudness(power: f64) -> f64 {
     -0.691 + 10.0 * power.log10()
 }
 
 /// The blocks of a programme by loudness.
 #[derive(Clone, Debug)]
-pub(super) struct Blocks {
+pub(crate) struct Blocks {
     /// How many blocks, and the sum of their powers, by bin.
     bins: Vec<(u32, f64)>,
     count: u64,
@@ -25,18 +25,18 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { bins: vec![(0, 0.0); BINS], count: 0, power: 0.0 }
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.bins.fill((0, 0.0));
         self.count = 0;
         self.power = 0.0;
     }
 
     /// Adds a block by its weighted mean power, if it passes the absolute gate.
-    pub(super) fn add(&mut self, power: f64) {
+    pub(crate) fn add(&mut self, power: f64) {
         let level = loudness(power);
         // False for what is not a number.
         if level >= ABSOLUTE_GATE {
@@ -59,7 +59,7 @@ impl Blocks {
     }
 
     /// Loudness in LUFS of the mean of the blocks that pass a gate `below` LU under the mean of all.
-    pub(super) fn gated_mean(&self, below: f64) -> Option<f64> {
+    pub(crate) fn gated_mean(&self, below: f64) -> Option<f64> {
         let bins = &self.bins[self.gate(below)?..];
         let (count, power) = bins.iter().fold((0_u64, 0.0), |(count, power), bin| (count + u64::from(bin.0), power + bin.1));
         (count > 0).then(|| loudness(power / count as f64))
@@ -67,7 +67,7 @@ impl Blocks {
 
     /// Distance in LU of two percentiles, 0 to 1, of the blocks that pass a gate `below` LU under the
     /// mean of all.
-    pub(super) fn spread(&self, below: f64, low: f64, high: f64) -> Option<f64> {
+    pub(crate) fn spread(&self, below: f64, low: f64, high: f64) -> Option<f64> {
         let first = self.gate(below)?;
         let count: u64 = self.bins[first..].iter().map(|bin| u64::from(bin.0)).sum();
         let last = count.checked_sub(1)?;

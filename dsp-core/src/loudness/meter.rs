@@ -19,7 +19,7 @@ const SHORT_TERM: usize = 300;
 /// loudness range follow each other as fast (EBU Tech 3342 asks for an overlap of two thirds or more).
 const BLOCK_EVERY: u64 = 10;
 /// Relative gate of integrated loudness, in LU under the mean (BS.1770-5).
-const RELATIVE_GATE: f64 = 10.0;
+pub(crate) const RELATIVE_GATE: f64 = 10.0;
 /// Relative gate of loudness range, in LU under the mean (EBU Tech 3342).
 const RANGE_GATE: f64 = 20.0;
 /// Percentiles of loudness range (EBU Tech 3342).

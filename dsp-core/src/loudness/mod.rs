@@ -6,11 +6,12 @@
 //!      └─▶ image: correlation, width by band
 //! ```
 
-mod gate;
+pub(crate) mod gate;
 mod image;
 mod meter;
 pub mod true_peak;
-mod weighting;
+pub(crate) mod weighting;
 
 pub use image::{BANDS, EDGES_HZ};
+pub(crate) use meter::RELATIVE_GATE;
 pub use meter::{Meter, Reading};

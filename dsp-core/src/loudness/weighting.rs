@@ -22,18 +22,18 @@ const HIGHEST_CORNER: f64 = 0.49;
 
 /// A section of second order, `b` over `1 + a`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Section {
-    pub(super) b: [f64; 3],
-    pub(super) a: [f64; 2],
+pub(crate) struct Section {
+    pub(crate) b: [f64; 3],
+    pub(crate) a: [f64; 2],
 }
 
 /// State of a section in transposed direct form II.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct State([f64; 2]);
+pub(crate) struct State([f64; 2]);
 
 impl Section {
     #[inline]
-    pub(super) fn step(&self, state: &mut State, x: f64) -> f64 {
+    pub(crate) fn step(&self, state: &mut State, x: f64) -> f64 {
         let y = self.b[0] * x + state.0[0];
         state.0[0] = self.b[1] * x - self.a[0] * y + state.0[1];
         state.0[1] = self.b[2] * x - self.a[1] * y;
@@ -41,7 +41,7 @@ impl Section {
     }
 
     /// A Butterworth low-pass of second order and the high-pass that goes with it.
-    pub(super) fn crossover(hz: f64, rate: f64) -> [Self; 2] {
+    pub(crate) fn crossover(hz: f64, rate: f64) -> [Self; 2] {
         let k = (PI * (hz / rate).min(HIGHEST_CORNER)).tan();
         let q = std::f64::consts::FRAC_1_SQRT_2;
         let a0 = 1.0 + k / q + k * k;
@@ -52,7 +52,7 @@ impl Section {
 }
 
 /// The two sections of the K-weighting at a sample rate in hertz.
-pub(super) fn k_weighting(rate: f64) -> [Section; 2] {
+pub(crate) fn k_weighting(rate: f64) -> [Section; 2] {
     let warped = |hz: f64| (PI * (hz / rate).min(HIGHEST_CORNER)).tan();
     let k = warped(SHELF_HZ);
     let high = 10_f64.powf(SHELF_DB / 20.0);
@@ -77,7 +77,7 @@ const SURROUND: f64 = 1.41;
 /// two surrounds; 5: left, right, centre, two surrounds; 6: the same with the low-frequency channel,
 /// which does not count, in the fourth place; 8: as 6, then the sides, where the pair behind (beyond
 /// 120 degrees) has weight 1 and the sides 1.41. Other counts: all channels alike.
-pub(super) fn channel_weight(channel: usize, channels: usize) -> f64 {
+pub(crate) fn channel_weight(channel: usize, channels: usize) -> f64 {
     match (channels, channel) {
         (4, 2 | 3) | (5, 3 | 4) | (6, 4 | 5) | (8, 6 | 7) => SURROUND,
         (6 | 8, 3) => 0.0,

@@ -52,6 +52,11 @@ impl Embedded {
         Manifest::parse(self.manifest)
     }
 
+    /// The text of its manifest: what a task says beside the usual.
+    pub fn manifest_text(&self) -> &'static str {
+        self.manifest
+    }
+
     /// The loaded model. Takes up to 0.2 s once in a process; other threads that ask meanwhile wait.
     ///
     /// # Errors

@@ -10,5 +10,7 @@ mod promises;
 mod stereo;
 mod support;
 
+use std::alloc::System;
+
 #[global_allocator]
-static ALLOCATOR: support::Counting = support::Counting;
+static ALLOCATOR: support::Counting<System> = support::Counting(System);

@@ -3,42 +3,12 @@
 use dsp_core::processor::{Format, Processor};
 use dsp_core::units::Hz;
 use realfft::RealFftPlanner;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::f64::consts::TAU;
 
-/// Counts what a thread that watches asks of the system.
-pub struct Counting;
+#[path = "../../../tests/src/allocations.rs"]
+mod allocations;
 
-thread_local! {
-    static WATCHED: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-fn count() {
-    let _ = WATCHED.try_with(|watched| watched.set(watched.get().map(|n| n + 1)));
-}
-
-// SAFETY: passes everything on to the system.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-/// Calls to the allocator during `work` on this thread.
-pub fn calls(work: impl FnOnce()) -> u64 {
-    WATCHED.set(Some(0));
-    work();
-    WATCHED.replace(None).unwrap_or(0)
-}
+pub use allocations::{Counting, count as calls};
 
 #[test]
 fn the_counter_counts() {

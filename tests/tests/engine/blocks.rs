@@ -69,7 +69,7 @@ fn channels_of_their_own_do_not_touch_each_other<S: Subject>() {
     }
 }
 
-plainsong_tests::for_subjects!(
+plainsong_tests::for_engines!(
     mono,
     stereo,
     three_channels,

@@ -71,7 +71,7 @@ fn switching_makes_no_click<S: Subject>() {
         let ends = [param.range().0, param.range().1].map(|value| {
             let mut values = defaults.clone();
             // Louder than the tone is a step of the tone's own.
-            values[index] = if ["output", "drive"].contains(&param.id) { value.min(0.0) } else { value };
+            values[index] = if ["output", "drive", "input", "limiter-drive"].contains(&param.id) { value.min(0.0) } else { value };
             S::Settings::from_values(&values)
         });
         engine.reset();
@@ -85,7 +85,7 @@ fn switching_makes_no_click<S: Subject>() {
     }
 }
 
-plainsong_tests::for_subjects!(
+plainsong_tests::for_engines!(
     linked_channels_keep_the_image,
     two_equal_channels_stay_equal,
     output_gain_is_a_gain,

@@ -26,6 +26,8 @@ pub trait Driver {
     fn process(&mut self, audio: &mut [&mut [f32]], observer: &mut dyn Observer);
     /// As [`Processor::latency`], in samples.
     fn latency(&self) -> usize;
+    /// Other values of the parameters, in the order of the table.
+    fn set(&mut self, values: &[f32]);
     /// As [`Processor::notice`].
     fn notice(&self) -> Option<&'static str>;
 }
@@ -35,7 +37,7 @@ struct With<P: Processor> {
     settings: P::Settings,
 }
 
-impl<P: Processor> Driver for With<P> {
+impl<P: Processor<Settings: FromValues>> Driver for With<P> {
     fn reset(&mut self) {
         self.engine.reset();
     }
@@ -46,6 +48,10 @@ impl<P: Processor> Driver for With<P> {
 
     fn latency(&self) -> usize {
         self.engine.latency(&self.settings)
+    }
+
+    fn set(&mut self, values: &[f32]) {
+        self.settings = P::Settings::from_values(values);
     }
 
     fn notice(&self) -> Option<&'static str> {
@@ -81,6 +87,8 @@ pub struct Entry {
     pub make: Make,
     /// The models that it uses with these values.
     pub models: fn(&[f32]) -> Vec<Model>,
+    /// It can decide by itself: `render` has the options of [`super::master`].
+    pub decides: bool,
 }
 
 fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Error> {
@@ -105,6 +113,7 @@ const fn entry<E: Engine>(about: &'static str) -> Entry {
         preset: preset::from_json::<E::Settings>,
         make: make::<E>,
         models: models::<E>,
+        decides: false,
     }
 }
 
@@ -113,7 +122,7 @@ pub static ENGINES: &[Entry] = &[
     entry::<Denoise>("Take noise out of speech"),
     entry::<Deess>("Take the sharpness off sibilants, and nothing else"),
     entry::<Limiter>("Keep true peaks under a ceiling"),
-    entry::<Master>("Master a mix with moves set by hand"),
+    Entry { decides: true, ..entry::<Master>("Master a mix: loudness and ceiling exact, balance decided and explained") },
 ];
 
 /// The engine with this name.

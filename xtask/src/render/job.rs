@@ -3,6 +3,7 @@
 use super::engine::{Driver, Entry, Model};
 use super::failure::Failure;
 use super::levels::Levels;
+use super::master::{Mind, Session, Verdict, page_of};
 use super::picture;
 use super::place::{self, Draft};
 use super::report;
@@ -21,6 +22,9 @@ use std::time::Instant;
 const BLOCK: usize = 8_192;
 /// A file that lasts longer, in seconds, has fewer spectra to its picture.
 const LONG: u64 = 600;
+
+/// An octave that goes up by so much in the mean, in dB, was lifted.
+const LIFT_DB: f64 = 0.5;
 
 /// What is to be done with one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,10 @@ pub struct Options {
     pub values: Vec<f32>,
     /// The models that it uses.
     pub models: Vec<Model>,
+    /// What decides on the values of each file; none leaves them as they are.
+    pub mind: Option<Mind>,
+    /// Where a page is written, and whether that is a folder for several.
+    pub page: Option<(PathBuf, bool)>,
     /// Depth of the output; none keeps the source's.
     pub bits: Option<Depth>,
     /// Dither of the output where it has whole numbers.
@@ -79,10 +87,7 @@ pub struct Worker {
 impl Worker {
     fn engine(&mut self, format: Format, options: &Options) -> Result<&mut Box<dyn Driver>, Failure> {
         let engine = match self.engine.take() {
-            Some((known, mut engine)) if known == format => {
-                engine.reset();
-                engine
-            }
+            Some((known, engine)) if known == format => engine,
             _ => (options.entry.make)(format, &options.values)?,
         };
         Ok(&mut self.engine.insert((format, engine)).1)
@@ -94,7 +99,9 @@ impl Worker {
     /// One line; nothing half-written is left.
     pub fn render(&mut self, task: &Task, options: &Options, progress: &dyn Fn(f64)) -> Result<Outcome, Failure> {
         let start = Instant::now();
-        for place in task.picture.iter().chain([&task.output]) {
+        let page = options.page.as_ref().map(|(page, batch)| page_of(page, &task.output, *batch));
+        let places = || task.picture.iter().chain(&page).chain([&task.output]);
+        for place in places() {
             if !options.overwrite && place.symlink_metadata().is_ok() {
                 return Err(place::exists().about(place));
             }
@@ -105,19 +112,45 @@ impl Worker {
         let mut source = source::open(&task.input, options.allow_truncated)?;
         let format = Format::new(Hz(f64::from(source.info().rate)), source.info().channels)?;
         let engine = self.engine(format, options)?;
+        let mut session = match &options.mind {
+            Some(mind) => Some(Session::new(mind, &task.input, format, engine.as_mut(), progress)?),
+            None => None,
+        };
         let mut folders = Vec::new();
-        for place in task.picture.iter().chain([&task.output]) {
+        for place in places() {
             if let Some(folder) = place.parent() {
                 folders.extend(place::make_folders(folder).map_err(|failure| failure.about(place))?);
             }
         }
-        let mut stream = Stream::new(source.as_mut(), engine.as_mut(), task, options);
-        let outcome = stream.run(progress, start);
+        let mut render = || {
+            loop {
+                let values = session.as_ref().map_or(&options.values, Session::values).clone();
+                engine.set(&values);
+                engine.reset();
+                let mut stream = Stream::new(source.as_mut(), engine.as_mut(), task, options, values);
+                let passed = stream.pass(session.as_mut(), progress)?;
+                let verdict = session.as_mut().map_or(Ok(Verdict::Done), Session::judge)?;
+                if verdict == Verdict::Done {
+                    break stream.finish(passed, session.as_ref(), page.as_deref(), progress, start);
+                }
+                source = source::open(&task.input, options.allow_truncated)?;
+            }
+        };
+        let outcome = render();
         if outcome.is_err() {
             place::remove_folders(&folders);
         }
         outcome
     }
+}
+
+/// A pass that is done.
+struct Passed {
+    draft: Draft,
+    depth: Depth,
+    total: u64,
+    clipped: u64,
+    latency: u64,
 }
 
 /// One file on its way.
@@ -126,6 +159,7 @@ struct Stream<'a> {
     engine: &'a mut dyn Driver,
     task: &'a Task,
     options: &'a Options,
+    values: Vec<f32>,
     levels: [Levels; 2],
     spectra: Option<[Spectra; 2]>,
     watch: Watch,
@@ -136,7 +170,7 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(source: &'a mut dyn Source, engine: &'a mut dyn Driver, task: &'a Task, options: &'a Options) -> Self {
+    fn new(source: &'a mut dyn Source, engine: &'a mut dyn Driver, task: &'a Task, options: &'a Options, values: Vec<f32>) -> Self {
         let (rate, channels) = (source.info().rate, source.info().channels);
         let levels = || Levels::new(rate, channels, options.report);
         let fine = task.picture.is_some() && source.info().frames.is_some_and(|frames| frames < LONG * u64::from(rate));
@@ -152,10 +186,15 @@ impl<'a> Stream<'a> {
             engine,
             task,
             options,
+            values,
         }
     }
 
-    fn run(&mut self, progress: &dyn Fn(f64), start: Instant) -> Result<Outcome, Failure> {
+    /// Renders all of the file into a draft.
+    fn pass(&mut self, mut session: Option<&mut Session<'_>>, progress: &dyn Fn(f64)) -> Result<Passed, Failure> {
+        if let Some(session) = &mut session {
+            session.begin();
+        }
         let info = self.source.info().clone();
         let depth = match (self.options.bits.unwrap_or(info.depth), self.task.format) {
             // FLAC holds integers.
@@ -177,9 +216,10 @@ impl<'a> Stream<'a> {
             self.check(&mut block, total)?;
             total += frames as u64;
             self.add(0, &slices(&block, 0..frames));
-            self.process(&mut block, &mut sink, frames)?;
+            self.process(&mut block, &mut sink, frames, session.as_deref_mut())?;
             if let Some(length) = info.frames.filter(|&length| length > 0) {
-                progress((self.emitted as f64 / length as f64).min(1.0));
+                let share = (self.emitted as f64 / length as f64).min(1.0);
+                progress(session.as_ref().map_or(share, |session| session.progress(share)));
             }
         }
         while self.emitted < total {
@@ -189,13 +229,28 @@ impl<'a> Stream<'a> {
                 samples.clear();
                 samples.resize(frames, 0.0);
             });
-            self.process(&mut block, &mut sink, frames)?;
+            self.process(&mut block, &mut sink, frames, session.as_deref_mut())?;
         }
         let clipped = sink.finish().map_err(|failure| self.blame(failure))?;
+        Ok(Passed { draft, depth, total, clipped, latency })
+    }
+
+    /// Draws, publishes and reports what a pass has made.
+    fn finish(
+        &mut self,
+        passed: Passed,
+        session: Option<&Session<'_>>,
+        page: Option<&Path>,
+        progress: &dyn Fn(f64),
+        start: Instant,
+    ) -> Result<Outcome, Failure> {
+        let info = self.source.info().clone();
+        let Passed { draft, depth, total, clipped, latency } = passed;
         let took = start.elapsed().as_secs_f64();
         let seconds = total as f64 / f64::from(info.rate);
         let mut warnings = self.source.warnings();
         warnings.extend(self.engine.notice().map(str::to_owned));
+        warnings.extend(session.iter().flat_map(|session| session.remarks()));
         if self.silenced > 0 {
             warnings.push(format!("has {} samples that are no numbers; they became silence", self.silenced));
         }
@@ -206,15 +261,17 @@ impl<'a> Stream<'a> {
             spectra.iter_mut().for_each(Spectra::finish);
         }
         let picture = self.task.picture.as_ref().map(|place| self.draw(place, &info, seconds, latency)).transpose()?;
+        let title = self.task.input.file_name().unwrap_or_default().to_string_lossy();
+        let told = page.zip(session).map(|(place, session)| tell(place, &session.page(&title))).transpose()?;
         draft.publish(self.options.overwrite).map_err(|failure| failure.about(&self.task.output))?;
-        if let Some(picture) = picture {
+        for picture in picture.into_iter().chain(told) {
             let place = picture.place().to_owned();
             picture.publish(self.options.overwrite).map_err(|failure| failure.about(&place))?;
         }
         progress(1.0);
         let mut report = Map::new();
         if self.options.report {
-            report = report::engine(self.options.entry, &self.options.values, &self.options.models);
+            report = report::engine(self.options.entry, &self.values, &self.options.models);
             let text = |path: &Path| path.to_string_lossy().into_owned();
             report.insert("input".into(), text(&self.task.input).into());
             report.insert("output".into(), text(&self.task.output).into());
@@ -236,6 +293,9 @@ impl<'a> Stream<'a> {
             if let Some([before, after]) = &self.spectra {
                 let bands = report::bands(info.rate, &before.octave_levels(), &after.octave_levels(), &self.watch.octave_gains());
                 report.insert("bands".into(), bands);
+            }
+            if let Some(session) = session {
+                report.insert("master".into(), session.report().into());
             }
             if let Some(events) = self.watch.events(seconds) {
                 report.insert("events".into(), report::events(&events));
@@ -283,7 +343,13 @@ impl<'a> Stream<'a> {
     }
 
     /// Processes a block in place and writes what lies behind the engine's delay.
-    fn process(&mut self, block: &mut [Vec<f32>], sink: &mut Sink, frames: usize) -> Result<(), Failure> {
+    fn process(
+        &mut self,
+        block: &mut [Vec<f32>],
+        sink: &mut Sink,
+        frames: usize,
+        session: Option<&mut Session<'_>>,
+    ) -> Result<(), Failure> {
         let mut audio: Vec<&mut [f32]> = block.iter_mut().map(Vec::as_mut_slice).collect();
         self.engine.process(&mut audio, &mut self.watch);
         let skip = usize::try_from(self.skip).unwrap_or(frames).min(frames);
@@ -294,6 +360,9 @@ impl<'a> Stream<'a> {
             return Err(Failure::new("made the engine give samples that are no numbers; please report this with the file"));
         }
         self.add(1, &ready);
+        if let Some(session) = session {
+            session.hear(&ready);
+        }
         sink.write(&ready).map_err(|failure| self.blame(failure))
     }
 
@@ -305,7 +374,7 @@ impl<'a> Stream<'a> {
         let changed: Vec<_> = entry
             .params
             .iter()
-            .zip(&self.options.values)
+            .zip(&self.values)
             .filter(|(param, value)| param.default_value() != **value)
             .map(|(param, value)| format!("{} {}", param.name, param.format(*value)))
             .collect();
@@ -325,11 +394,22 @@ impl<'a> Stream<'a> {
             before: &before.map,
             after: &after.map,
             mask: Some((&self.watch.map, self.watch.behind, seconds + delay)),
+            lifts: self.watch.octave_gains().into_iter().flatten().any(|gain| gain > LIFT_DB),
             events: self.watch.events(seconds),
         };
         picture::write(file, &contents).map_err(about)?;
         Ok(draft)
     }
+}
+
+/// Writes a text beside its place.
+fn tell(place: &Path, text: &str) -> Result<Draft, Failure> {
+    let write = || {
+        let (draft, mut file) = Draft::new(place)?;
+        std::io::Write::write_all(&mut file, text.as_bytes()).map_err(super::failure::writing)?;
+        Ok(draft)
+    };
+    write().map_err(|failure: Failure| failure.about(place))
 }
 
 fn slices(block: &[Vec<f32>], range: std::ops::Range<usize>) -> Vec<&[f32]> {

@@ -11,6 +11,7 @@ pub mod failure;
 mod inputs;
 mod job;
 mod levels;
+pub mod master;
 mod mp4;
 mod packets;
 mod picture;
@@ -28,6 +29,8 @@ use dsp_core::dither::Dither;
 use dsp_core::params::{self, Param};
 use engine::{ENGINES, Entry};
 use failure::{Failure, reading};
+use master::Mind;
+use master::options::MasterArgs;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -54,6 +57,7 @@ pub struct Args {
 struct EngineArgs {
     entry: &'static Entry,
     args: RenderArgs,
+    master: MasterArgs,
 }
 
 /// What is the same for all engines.
@@ -128,7 +132,9 @@ impl FromArgMatches for EngineArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let missing = || clap::Error::raw(clap::error::ErrorKind::MissingSubcommand, "name an engine");
         let (name, matches) = matches.subcommand().ok_or_else(missing)?;
-        Ok(Self { entry: engine::find(name).ok_or_else(missing)?, args: RenderArgs::from_arg_matches(matches)? })
+        let entry = engine::find(name).ok_or_else(missing)?;
+        let master = if entry.decides { MasterArgs::from_arg_matches(matches)? } else { MasterArgs::default() };
+        Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -140,7 +146,9 @@ impl FromArgMatches for EngineArgs {
 impl Subcommand for EngineArgs {
     fn augment_subcommands(command: Command) -> Command {
         let engines = ENGINES.iter().map(|entry| {
-            RenderArgs::augment_args(Command::new(entry.name)).about(entry.about).long_about(None).after_help(format!(
+            let command = RenderArgs::augment_args(Command::new(entry.name));
+            let command = if entry.decides { MasterArgs::augment_args(command) } else { command };
+            command.about(entry.about).long_about(None).after_help(format!(
                 "{}\nExit status: {DONE} all files are done, {FAILED} some failed (one line each on standard error), {USAGE} the command \
                  line makes no sense, {STOPPED} stopped.\nFailed and stopped files leave nothing behind.",
                 table(entry)
@@ -183,8 +191,8 @@ fn table(entry: &Entry) -> String {
     text
 }
 
-/// Values of the engine's parameters from the command line.
-fn values(entry: &Entry, args: &RenderArgs) -> Result<Vec<f32>, Failure> {
+/// Values of the engine's parameters from the command line, and which of them it names.
+fn values(entry: &Entry, args: &RenderArgs) -> Result<(Vec<f32>, Vec<usize>), Failure> {
     let refuse = |error: params::ParamError| Failure::new(error.to_string());
     let mut values = match &args.preset {
         None => params::defaults(entry.params),
@@ -201,8 +209,10 @@ fn values(entry: &Entry, args: &RenderArgs) -> Result<Vec<f32>, Failure> {
             }
         },
     };
+    let mut named: Vec<usize> = (0..values.len()).filter(|&index| values[index] != entry.params[index].default_value()).collect();
     let mut set = |param: &str, text: &str| -> Result<(), Failure> {
         let index = params::index_of(entry.params, param).map_err(refuse)?;
+        named.push(index);
         values[index] = entry.params[index].parse(text).map_err(refuse)?;
         Ok(())
     };
@@ -216,7 +226,7 @@ fn values(entry: &Entry, args: &RenderArgs) -> Result<Vec<f32>, Failure> {
     if let Some(listen) = &args.listen {
         set("listen", listen)?;
     }
-    Ok(values)
+    Ok((values, named))
 }
 
 /// Writes the report beside its place and moves it there.
@@ -239,7 +249,7 @@ fn complain(path: Option<&std::path::Path>, failure: &Failure) {
 
 /// Renders, and returns what the command line's help says.
 pub fn run(args: Args) -> ExitCode {
-    let EngineArgs { entry, args } = args.engine;
+    let EngineArgs { entry, args, master } = args.engine;
     if args.list_params {
         // A closed pipe (`| head`) is no error.
         let _ = std::io::stdout().write_all(table(entry).as_bytes());
@@ -250,7 +260,7 @@ pub fn run(args: Args) -> ExitCode {
         ExitCode::from(USAGE)
     };
     let Some(output) = &args.output else { return usage(Failure::new("name the output with -o")) };
-    let values = match values(entry, &args) {
+    let (values, named) = match values(entry, &args) {
         Ok(values) => values,
         Err(failure) => return usage(failure),
     };
@@ -275,10 +285,29 @@ pub fn run(args: Args) -> ExitCode {
         place::remove_unfinished();
         std::process::exit(STOPPED);
     });
+    let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let mut models = (entry.models)(&values);
+    let mut mind = None;
+    if entry.decides && !master.manual {
+        if let Some(page) = master.page.as_ref().filter(|page| plan.batch && page.is_file()) {
+            return usage(
+                Failure::new("is a file, and several files need a folder for their pages; name a folder with --page").about(page),
+            );
+        }
+        let by_hand = named.iter().map(|&index| (index, values[index])).collect();
+        let reading = master::Reading { allow_truncated: args.allow_truncated, jobs, report: args.report.is_some() };
+        match Mind::new(&master, by_hand, &plan.tasks, reading) {
+            Ok(made) => mind = Some(made),
+            Err(failure) => return usage(failure),
+        }
+        models.extend(mind.iter().map(|mind| mind.model().clone()));
+    }
     let options = job::Options {
         entry,
-        models: (entry.models)(&values),
+        models,
         values,
+        mind,
+        page: master.page.map(|page| (page, plan.batch)),
         bits: args.bits,
         dither: args.dither,
         overwrite: args.overwrite,
@@ -286,7 +315,6 @@ pub fn run(args: Args) -> ExitCode {
         silence_nan: args.silence_nan,
         report: args.report.is_some(),
     };
-    let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let outcomes = batch::run(&plan.tasks, &options, jobs, args.quiet);
     finish(&plan, outcomes, &args)
 }

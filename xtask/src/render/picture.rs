@@ -22,6 +22,8 @@ const GAP: usize = 40;
 const LEVELS: (f32, f32) = (-100.0, -20.0);
 /// Gains shown, in dB.
 const GAINS: (f32, f32) = (-40.0, 0.0);
+/// The same where gains go up as well.
+const BOTH_WAYS: (f32, f32) = (-12.0, 12.0);
 /// Gains shown of an engine that listens for sounds: it takes less.
 const SMALL_GAINS: (f32, f32) = (-16.0, 0.0);
 /// Height of a sound's lane in pixels.
@@ -85,6 +87,8 @@ pub struct Contents<'a> {
     /// Amplitude gain, where the engine tells it; with the time that a frame lies behind its place and
     /// the time that all frames cover, in seconds.
     pub mask: Option<(&'a Map, f64, f64)>,
+    /// Gains go up as well as down.
+    pub lifts: bool,
     /// The sounds that were heard; none where the engine does not listen for any.
     pub events: Option<Vec<Event>>,
 }
@@ -329,7 +333,11 @@ fn draw(contents: &Contents<'_>) -> Vec<u8> {
     let spectrum = |index, head| Look { index, head, unit: "dBFS", colours: &MAGMA, range: LEVELS };
     panel(&mut canvas, contents, &spectrum(0, "Before"), |time, width, row| level(contents.before, time, width, row));
     panel(&mut canvas, contents, &spectrum(1, "After"), |time, width, row| level(contents.after, time, width, row));
-    let range = if contents.events.is_some() { SMALL_GAINS } else { GAINS };
+    let range = match (&contents.events, contents.lifts) {
+        (Some(_), _) => SMALL_GAINS,
+        (None, true) => BOTH_WAYS,
+        (None, false) => GAINS,
+    };
     let gain = |head| Look { index: 2, head, unit: "dB", colours: &GAIN_COLOURS, range };
     match contents.mask {
         Some((mask, behind, covered)) if mask.added() > 0 => {
@@ -374,8 +382,17 @@ mod tests {
         let map = Map::new();
         for events in [None, Some(Vec::new())] {
             let title = "ä".repeat(400);
-            let contents =
-                Contents { title, subtitle: String::new(), rate: 8_000, seconds: 0.0, before: &map, after: &map, mask: None, events };
+            let contents = Contents {
+                title,
+                subtitle: String::new(),
+                rate: 8_000,
+                seconds: 0.0,
+                before: &map,
+                after: &map,
+                mask: None,
+                lifts: false,
+                events,
+            };
             assert_eq!(draw(&contents).len(), WIDTH * contents.height() * 3);
         }
     }

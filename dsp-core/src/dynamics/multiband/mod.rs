@@ -30,6 +30,8 @@ pub const CONTROL: usize = 8;
 const RMS_SECONDS: f64 = 0.010;
 /// A glide nearer than this (decibels, octaves, shares) is there.
 const NEAR: f64 = 1e-4;
+/// Least ratio: a decibel over the threshold becomes two.
+pub const LEAST_RATIO: f32 = 0.5;
 /// Power under which a level reads as silence: -200 dB.
 const SILENCE: f32 = 1e-20;
 
@@ -192,7 +194,7 @@ impl Multiband {
         for (index, band) in bands.iter().enumerate().take(settings.count.bands()) {
             let curve = Curve {
                 threshold: band.threshold.0,
-                ratio: band.ratio.max(1.0),
+                ratio: band.ratio.max(LEAST_RATIO),
                 up_threshold: band.up_threshold.0,
                 up_ratio: band.up_ratio.max(1.0),
                 knee: settings.knee.0,
@@ -218,7 +220,7 @@ impl Multiband {
                     let own = own.max(-200.0);
                     own + (loudest - own) * settings.link
                 };
-                let gain = pair.followers[index][lane].ballistics.step(curve.gain(level), &self.timings[index]);
+                let gain = pair.followers[index][lane].ballistics.step(curve.gain(level), curve.ratio < 1.0, &self.timings[index]);
                 sum += gain;
                 pair.from[index][lane] = pair.to[index][lane];
                 let decibels = (before + f64::from(gain) + after) * share;

@@ -58,7 +58,7 @@ pub struct Band {
     pub gain: Db,
     /// Above it the band is brought down, dBFS of a sine's peak.
     pub threshold: Db,
-    /// Decibels in for one out above the threshold, 1 and more.
+    /// Decibels in for one out above the threshold: over 1 compresses, down to 0.5 expands.
     pub ratio: f32,
     /// Below it the band is brought up.
     pub up_threshold: Db,

@@ -7,7 +7,7 @@ pub use settings::{Listen, Settings};
 
 use crate::delay::Delay;
 use crate::dynamics::limiter::TruePeakLimiter;
-use crate::engines::Engine;
+use crate::engines::WithoutModels;
 use crate::loudness::true_peak::CHUNK;
 use crate::processor::{Error, Format, Frame, Observer, Processor};
 use crate::ramp::Ramp;
@@ -69,31 +69,7 @@ impl Limiter {
     }
 }
 
-impl Engine for Limiter {
-    type Models = ();
-
-    fn load(_: Format) -> Result<Box<()>, Error> {
-        Ok(Box::new(()))
-    }
-
-    fn install(&mut self, _: Box<()>) -> Option<Box<()>> {
-        None
-    }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn set_realtime(&mut self, _: bool) {}
-
-    fn late_frames(&self) -> u64 {
-        0
-    }
-
-    fn model_ids(_: &Settings) -> &'static [&'static str] {
-        &[]
-    }
-}
+impl WithoutModels for Limiter {}
 
 impl Processor for Limiter {
     type Settings = Settings;

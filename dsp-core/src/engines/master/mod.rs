@@ -7,6 +7,7 @@
 //! Every move is a readable parameter ([`MasterMoves`]). What is not asked for changes nothing: with
 //! default settings, and nothing over the ceiling, the output is the delayed input bit for bit.
 
+mod frames;
 mod moves;
 mod params;
 
@@ -16,7 +17,7 @@ use crate::colour::Colour;
 use crate::delay::Delay;
 use crate::dynamics::limiter::TruePeakLimiter;
 use crate::dynamics::multiband::{Count, Multiband, Reading as BandReading, Split};
-use crate::engines::Engine;
+use crate::engines::WithoutModels;
 use crate::filters::{Equaliser, LinearEqualiser, Phase};
 use crate::processor::{Error, Format, MAX_CHANNELS, Observer, Processor};
 use crate::ramp::Ramp;
@@ -24,6 +25,7 @@ use crate::realtime::FlushDenormals;
 use crate::sample::usable_all;
 use crate::stereo::{self, Stereo};
 use crate::units::Ms;
+use frames::Frames;
 use std::ops::Range;
 
 /// Samples at a time.
@@ -99,6 +101,7 @@ struct Inner {
     /// Deepest gain of the limiter since it was read.
     deepest: f32,
     fresh: bool,
+    frames: Frames,
 }
 
 /// The mastering chain.
@@ -160,6 +163,7 @@ impl Inner {
             latencies,
             deepest: 1.0,
             fresh: true,
+            frames: Frames::new(format),
             minimum,
             linear,
             dynamics,
@@ -190,6 +194,7 @@ impl Inner {
         self.change = Change::None;
         self.deepest = 1.0;
         self.fresh = true;
+        self.frames.reset();
     }
 
     /// Reads the settings before a piece. Gives how long it may be at most.
@@ -255,6 +260,7 @@ impl Inner {
         self.listen(audio);
         mix(audio, &self.dry, &mut self.wet);
         gain(audio, &mut self.fade);
+        self.frames.add(&self.dry, audio, self.latencies[structure.index()], observer);
         if let Change::Fill(left) = &mut self.change {
             *left -= length;
         }
@@ -309,6 +315,10 @@ fn mix(audio: &mut [&mut [f32]], other: &[Vec<f32>], ramp: &mut Ramp) {
         _ => {
             for index in 0..audio.first().map_or(0, |channel| channel.len()) {
                 let share = ramp.step();
+                // Where the ramp ends within the piece, its end is as exact as at rest.
+                if share == 1.0 {
+                    continue;
+                }
                 for (channel, other) in audio.iter_mut().zip(other) {
                     channel[index] = other[index] + (channel[index] - other[index]) * share;
                 }
@@ -326,31 +336,7 @@ fn part<'a>(audio: &'a mut [&mut [f32]], range: Range<usize>) -> [&'a mut [f32];
     out
 }
 
-impl Engine for Master {
-    type Models = ();
-
-    fn load(_: Format) -> Result<Box<()>, Error> {
-        Ok(Box::new(()))
-    }
-
-    fn install(&mut self, _: Box<()>) -> Option<Box<()>> {
-        None
-    }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn set_realtime(&mut self, _: bool) {}
-
-    fn late_frames(&self) -> u64 {
-        0
-    }
-
-    fn model_ids(_: &MasterMoves) -> &'static [&'static str] {
-        &[]
-    }
-}
+impl WithoutModels for Master {}
 
 impl Processor for Master {
     type Settings = MasterMoves;

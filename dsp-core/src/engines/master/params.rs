@@ -1,6 +1,7 @@
 //! The table of the chain's parameters. Ids are regular: stage, number or band, field.
 
 use crate::dynamics::limiter::{LONGEST, SHORTEST};
+use crate::dynamics::multiband::LEAST_RATIO;
 use crate::params::{Kind, Off, Param, Unit};
 
 /// The loss of the mono sum at which the guard reads "off", in decibels.
@@ -35,8 +36,8 @@ const fn percent(id: &'static str, name: &'static str, help: &'static str, max: 
     float(id, name, help, [0.0, max, default], Unit::Percent, 0, 1.0)
 }
 
-const fn ratio(id: &'static str, name: &'static str, help: &'static str) -> Param {
-    float(id, name, help, [1.0, 10.0, 1.0], Unit::None, 2, 0.4)
+const fn ratio(id: &'static str, name: &'static str, help: &'static str, least: f32) -> Param {
+    float(id, name, help, [least, 10.0, 1.0], Unit::None, 2, 0.4)
 }
 
 const fn switch(id: &'static str, name: &'static str, help: &'static str, default: bool) -> Param {
@@ -113,7 +114,8 @@ macro_rules! dynamics_band {
             ratio(
                 concat!("mb-", $id, "-ratio"),
                 concat!($name, " ratio"),
-                "How many dB over the threshold leave one; 1 does nothing. Mastering seldom needs more than 2.",
+                "How many dB over the threshold leave one; 1 does nothing, less lets loud parts out further. Mastering seldom needs more than 2.",
+                LEAST_RATIO,
             ),
             db(
                 concat!("mb-", $id, "-up-threshold"),
@@ -125,6 +127,7 @@ macro_rules! dynamics_band {
                 concat!("mb-", $id, "-up-ratio"),
                 concat!($name, " upward ratio"),
                 "How many dB under the upward threshold leave one; 1 does nothing.",
+                1.0,
             ),
             ms(
                 concat!("mb-", $id, "-attack"),

@@ -1,0 +1,105 @@
+//! What the chain tells of itself: the spectrum that came in, and how far each part of it was moved.
+
+use crate::framing::{Analyser, recent};
+use crate::processor::{Format, Frame, Observer};
+use crate::units::Ms;
+use realfft::num_complex::Complex32;
+
+/// Length of a frame's window: bins are 25 Hz apart, so that shelves of the bass are seen.
+const WINDOW: Ms = Ms(40.0);
+/// Frames to a window.
+const OVERLAP: usize = 2;
+/// Power under which a bin holds nothing whose gain could be told: -120 dBFS.
+const SILENCE: f32 = 1e-12;
+/// Largest gain that is told: that of all stages together.
+const MOST: f32 = 1_000.0;
+
+/// Gathers input and output and compares them. The input is delayed as the output is.
+#[derive(Debug)]
+pub struct Frames {
+    analyser: Analyser,
+    rate: f64,
+    hop: usize,
+    filled: usize,
+    /// The last window of input and output, `[side][channel][sample]`.
+    past: [Vec<Vec<f32>>; 2],
+    spectrum: Vec<Complex32>,
+    /// Mean powers over the channels, `[side][bin]`.
+    powers: [Vec<f32>; 2],
+    gains: Vec<f32>,
+}
+
+impl Frames {
+    pub fn new(format: Format) -> Self {
+        let hop = (WINDOW.to_samples(format.rate) / OVERLAP).max(1);
+        let window = OVERLAP * hop;
+        let analyser = Analyser::new(recent(window / 2, window - window / 2));
+        let (bins, lines) = (analyser.bins(), vec![vec![0.0; window]; format.channels]);
+        Self {
+            rate: format.rate.0,
+            hop,
+            filled: 0,
+            past: [lines.clone(), lines],
+            spectrum: vec![Complex32::default(); bins],
+            powers: [vec![0.0; bins], vec![0.0; bins]],
+            gains: vec![1.0; bins],
+            analyser,
+        }
+    }
+
+    pub fn reset(&mut self) {
+        self.filled = 0;
+        self.past.iter_mut().flatten().for_each(|past| past.fill(0.0));
+    }
+
+    /// Adds a chunk of both, at most `before[channel].len()` samples; `latency` is the chain's in samples.
+    pub fn add(&mut self, before: &[Vec<f32>], after: &[&mut [f32]], latency: usize, observer: &mut dyn Observer) {
+        let length = after.first().map_or(0, |channel| channel.len());
+        let mut at = 0;
+        while at < length {
+            let take = (self.hop - self.filled).min(length - at);
+            // The hop that fills stands at the end of the window.
+            let from = (OVERLAP - 1) * self.hop + self.filled;
+            for (past, samples) in self.past[0].iter_mut().zip(before) {
+                past[from..from + take].copy_from_slice(&samples[at..at + take]);
+            }
+            for (past, samples) in self.past[1].iter_mut().zip(after) {
+                past[from..from + take].copy_from_slice(&samples[at..at + take]);
+            }
+            self.filled += take;
+            at += take;
+            if self.filled == self.hop {
+                self.filled = 0;
+                self.tell(latency, observer);
+                let hop = self.hop;
+                self.past.iter_mut().flatten().for_each(|past| past.copy_within(hop.., 0));
+            }
+        }
+    }
+
+    fn tell(&mut self, latency: usize, observer: &mut dyn Observer) {
+        for (past, powers) in self.past.iter().zip(&mut self.powers) {
+            powers.fill(0.0);
+            for samples in past {
+                self.analyser.analyse(samples, &mut self.spectrum);
+                powers.iter_mut().zip(&self.spectrum).for_each(|(power, bin)| *power += bin.norm_sqr());
+            }
+            let share = 1.0 / past.len().max(1) as f32;
+            powers.iter_mut().for_each(|power| *power *= share);
+        }
+        let [before, after] = &self.powers;
+        for ((gain, &before), &after) in self.gains.iter_mut().zip(before).zip(after) {
+            *gain = if before > SILENCE { (after / before).sqrt().min(MOST) } else { 1.0 };
+        }
+        let window = (OVERLAP * self.hop) as f64;
+        observer.frame(&Frame {
+            input_power: before,
+            gain: &self.gains,
+            bin_hz: (self.rate / window) as f32,
+            seconds: (self.hop as f64 / self.rate) as f32,
+            age: ((latency as f64 + window / 2.0) / self.rate) as f32,
+            late: false,
+            detection: None,
+        });
+    }
+}

@@ -1,0 +1,193 @@
+//! The mind behind `render master`: it listens to a file, decides, finds the drive, and judges what came out.
+//!
+//! ```text
+//! analysis ─▶ proposal ─▶ moves ─▶ probe (the chain without its limiter) ─▶ drive ─▶ render ─▶ judge ─┐
+//!                                                                             ▲                       │
+//!                                                                             └────── not yet there ──┘
+//! ```
+
+mod chart;
+pub mod listen;
+pub mod options;
+mod page;
+mod session;
+
+use crate::render::engine::{Model, Values};
+use crate::render::failure::Failure;
+use crate::render::job::Task;
+use dsp_core::mastering::{Adviser, Platform, Profile, Proposal, Song, Style, Weights, share};
+use listen::Part;
+use options::{Loudness, MasterArgs};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+pub use session::{Session, Verdict, page_of};
+
+/// Ceiling without a platform, dBTP.
+const CEILING: f64 = -1.0;
+/// The platform where none is named.
+const PLATFORM: &str = "spotify";
+
+/// What holds for all files of a run.
+pub struct Mind {
+    style: &'static Style,
+    platform: Option<&'static Platform>,
+    /// None keeps that of each input.
+    loudness: Option<f64>,
+    ceiling: f64,
+    references: Vec<(String, Profile)>,
+    weights: Weights,
+    adviser: Mutex<Adviser>,
+    model: Model,
+    /// Values that were set by hand, by their place.
+    by_hand: Vec<(usize, f32)>,
+    /// Songs of an album with the loudness of each, by their files.
+    album: Option<HashMap<PathBuf, (Song, Option<f64>)>>,
+    allow_truncated: bool,
+    /// More is measured of the output than loudness.
+    detailed: bool,
+}
+
+/// How files are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// Take what is there of files that are cut short.
+    pub allow_truncated: bool,
+    /// Files that are analysed at a time.
+    pub jobs: usize,
+    /// A report is asked for.
+    pub report: bool,
+}
+
+impl Mind {
+    /// Loads the model, hears the references and, for an album, all of it.
+    ///
+    /// # Errors
+    /// One line when a reference cannot be used or the model does not load.
+    pub fn new(args: &MasterArgs, by_hand: Vec<(usize, f32)>, tasks: &[Task], reading: Reading) -> Result<Self, Failure> {
+        let style = Style::find(args.style.as_deref().unwrap_or("neutral")).ok_or_else(|| Failure::new("there is no such style"))?;
+        let adviser = Adviser::builtin()?;
+        let (id, sha256) = adviser.model();
+        let model = Model { id: id.to_owned(), sha256: sha256.to_owned() };
+        let mut references = Vec::new();
+        for text in &args.reference {
+            let (path, part) = options::reference(text)?;
+            let heard = listen::listen(&path, part, reading.allow_truncated, &|_| {}).map_err(|failure| failure.about(&path))?;
+            let profile = Profile::of(&heard.analyser);
+            if profile.loudness.is_none() {
+                return Err(Failure::new("holds nothing to be heard; choose another reference or part of it").about(&path));
+            }
+            references.push((text.clone(), profile));
+        }
+        let mut weights = args.reference_weight.unwrap_or_default();
+        let platform = match &args.platform {
+            Some(id) => Platform::find(id),
+            None if references.is_empty() => Platform::find(PLATFORM),
+            None => None,
+        };
+        if platform.is_none() && args.reference_weight.is_none() {
+            weights.loudness = 1.0;
+        }
+        let own = platform.or_else(|| Platform::find(PLATFORM)).map_or(-14.0, |platform| platform.loudness);
+        let theirs = || references.iter().filter_map(|(_, reference)| reference.loudness).sum::<f64>() / references.len() as f64;
+        let loudness = match args.loudness {
+            Some(Loudness::Keep) => None,
+            Some(Loudness::Of(loudness)) => Some(loudness),
+            None if references.is_empty() => Some(own),
+            None => Some(own + (theirs() - own) * weights.loudness),
+        };
+        let ceiling = args.ceiling.or(platform.map(|platform| platform.ceiling)).unwrap_or(CEILING);
+        let mut mind = Self {
+            style,
+            platform,
+            loudness,
+            ceiling,
+            references,
+            weights,
+            adviser: Mutex::new(adviser),
+            model,
+            by_hand,
+            album: None,
+            allow_truncated: reading.allow_truncated,
+            detailed: reading.report || args.page.is_some(),
+        };
+        if args.album {
+            mind.album = Some(mind.hear_album(tasks, reading.jobs));
+        }
+        Ok(mind)
+    }
+
+    /// The model that decides.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Hears all songs; those that cannot be read are left out, and fail when they are rendered.
+    fn hear_album(&self, tasks: &[Task], jobs: usize) -> HashMap<PathBuf, (Song, Option<f64>)> {
+        let next = AtomicUsize::new(0);
+        let found = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..jobs.clamp(1, tasks.len().max(1)) {
+                scope.spawn(|| {
+                    while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let song = self.hear(&task.input, &|_| {}).and_then(|profile| {
+                            let proposal = self.propose(&profile)?;
+                            Ok((task.input.clone(), Song { profile, proposal }))
+                        });
+                        if let Ok(song) = song {
+                            found.lock().unwrap_or_else(PoisonError::into_inner).push(song);
+                        }
+                    }
+                });
+            }
+        });
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Sums do not depend on which thread was first.
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        let (paths, mut songs): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        // An album whose loudness is kept has the loudness it has.
+        let targets = share(&mut songs, self.loudness.unwrap_or(0.0));
+        let targets = targets.into_iter().map(|target| target.filter(|_| self.loudness.is_some()));
+        paths.into_iter().zip(songs.into_iter().zip(targets)).collect()
+    }
+
+    fn hear(&self, path: &Path, progress: &dyn Fn(f64)) -> Result<Profile, Failure> {
+        Ok(Profile::of(&listen::listen(path, Part::WHOLE, self.allow_truncated, progress)?.analyser))
+    }
+
+    fn propose(&self, song: &Profile) -> Result<Proposal, Failure> {
+        let advice = match song.loudness {
+            Some(_) => Some(self.adviser.lock().unwrap_or_else(PoisonError::into_inner).ask(&song.features)?),
+            None => None,
+        };
+        let references: Vec<Profile> = self.references.iter().map(|(_, profile)| profile.clone()).collect();
+        Ok(Proposal::new(song, advice.as_ref(), &references, &self.weights, self.style))
+    }
+
+    /// What was asked, for reports.
+    fn asked(&self) -> Value {
+        let weights = json!({
+            "tone": self.weights.tone, "dynamics": self.weights.dynamics, "width": self.weights.width, "loudness": self.weights.loudness,
+        });
+        json!({
+            "platform": self.platform.map(|platform| &platform.id),
+            "style": self.style.id,
+            "ceiling_dbtp": self.ceiling,
+            "references": self.references.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "reference_weights": (!self.references.is_empty()).then_some(weights),
+            "album": self.album.as_ref().map(HashMap::len),
+            "set_by_hand": self.by_hand.len(),
+        })
+    }
+
+    /// The values with what was set by hand in its place.
+    fn with_hand(&self, mut values: Values) -> Values {
+        for &(place, value) in &self.by_hand {
+            values[place] = value;
+        }
+        values
+    }
+}
