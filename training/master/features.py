@@ -105,12 +105,6 @@ def shift(features: np.ndarray, places: Places, tone: np.ndarray, width: np.ndar
     return f
 
 
-def undone(given: np.ndarray, width: np.ndarray, places: Places) -> np.ndarray:
-    """Levels of the thirds `[rows, 30]` of `given` features once the gains of the sides `width` `[rows, 3]` are taken back."""
-    octaves = np.stack([at_octaves(-w) for w in width])
-    return shift(given, places, np.zeros((len(given), 30)), -width, octaves)[:, places.mean]
-
-
 def targets(original: np.ndarray, given: np.ndarray, levels: np.ndarray, width: np.ndarray,
             places: Places) -> tuple[np.ndarray, np.ndarray]:
     """The way back `[rows, 37]` from `given` features to those of the `original`, and which entries may be learned.

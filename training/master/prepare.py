@@ -4,8 +4,8 @@
     python -m training.master.prepare --check          # how far `features.shift` agrees with really changed audio
 
 For every song: its middle, and excerpts, each as it is and with changed dynamics (`cache/master-base/`). Tone and width
-are moved on the features while training. For valid songs also really damaged excerpts (`cache/master-real/`), by which
-decisions are made; test songs belong to the protocol and are not touched here.
+are moved on the features while training (`--check` says how well that agrees). Test songs belong to the protocol and
+are not touched here.
 """
 
 import argparse
@@ -20,11 +20,13 @@ import soundfile as sf
 from ..common.place import CACHE
 from .degrade import Damage, apply_dynamics, apply_linear, draw_damage, draw_dynamics, draw_tone, draw_width
 from .features import XTASK, Places, analyse, at_octaves, at_thirds, shift, table
-from .songs import Song, read, songs
+from .songs import Song, middle, songs
 
-BASE, REAL = CACHE / "master-base", CACHE / "master-real"
-MIDDLE_SECONDS, EXCERPT_SECONDS, REAL_SECONDS = 90.0, 20.0, 40.0
-EXCERPTS, VARIANTS, REALS = 2, 2, 3
+BASE = CACHE / "master-base"
+MIDDLE_SECONDS, EXCERPT_SECONDS = 90.0, 20.0
+DAMAGED_SECONDS = 40.0
+"""Length of what the protocol damages and masters."""
+EXCERPTS, VARIANTS = 2, 2
 SILENT_DB = -45.0
 """Excerpts with a lower RMS are not taken."""
 CHECKS = 40
@@ -44,11 +46,6 @@ def features_of(sounds: list, xtask: Path) -> np.ndarray:
             paths.append(Path(d) / f"{i}.wav")
             sf.write(paths[-1], x.T, rate, subtype="FLOAT")
         return analyse(paths, xtask)
-
-
-def middle(song: Song, seconds: float) -> tuple[np.ndarray, int]:
-    """The middle of a song."""
-    return read(song, max(0.0, 0.5 * (song.seconds - seconds)), min(seconds, song.seconds))
 
 
 def excerpt(x: np.ndarray, rate: int, seconds: float, rng: np.random.Generator) -> np.ndarray | None:
@@ -86,41 +83,26 @@ def base(song: Song, xtask: Path) -> dict:
 def damaged(song: Song, number: int) -> tuple[np.ndarray, int, Damage, np.random.Generator]:
     """The excerpt of a song and its damage, the same in every run."""
     rng = np.random.default_rng([zlib.crc32(song.key.encode()), number])
-    x, rate = middle(song, REAL_SECONDS)
+    x, rate = middle(song, DAMAGED_SECONDS)
     return x, rate, draw_damage(rng), rng
-
-
-def real(song: Song, xtask: Path) -> dict:
-    """`original` `[N]`, and of damaged ones `given` `[n, N]`, `width` `[n, 3]`, `tone` `[n, 30]`."""
-    sounds, widths, tones = [], [], []
-    for number in range(REALS):
-        x, rate, damage, rng = damaged(song, number)
-        sounds.append((damage(x, rate, rng), rate))
-        widths.append(np.zeros(3) if damage.width is None else damage.width)
-        tones.append(np.zeros(30) if damage.tone is None else at_thirds(damage.tone))
-    got = features_of([(x, rate), *sounds], xtask)
-    return {"original": got[0], "given": got[1:], "width": np.array(widths), "tone": np.array(tones)}
 
 
 def build(xtask: Path, minutes: float, share: tuple[int, int]) -> None:
     end = time.monotonic() + 60 * minutes
-    jobs = [(s, BASE, base) for s in songs("train") + songs("valid")] + [(s, REAL, real) for s in songs("valid")]
+    jobs = songs("train") + songs("valid")
     np.random.default_rng(1).shuffle(jobs)
-    # Valid first: they are few, and decisions rest on them.
-    jobs.sort(key=lambda job: job[1] == BASE)
     jobs = jobs[share[0] :: share[1]]
-    for folder in (BASE, REAL):
-        folder.mkdir(parents=True, exist_ok=True)
+    BASE.mkdir(parents=True, exist_ok=True)
     done = 0
-    for song, folder, make in jobs:
+    for song in jobs:
         if time.monotonic() > end:
             break
-        path = folder / name(song)
+        path = BASE / name(song)
         if path.exists():
             done += 1
             continue
         try:
-            got = make(song, xtask)
+            got = base(song, xtask)
         except (RuntimeError, ValueError, sf.LibsndfileError) as error:
             print(f"left out: {song.key}: {error}", flush=True)
             continue

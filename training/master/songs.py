@@ -167,6 +167,11 @@ def read(song: Song, start: float = 0.0, seconds: float | None = None) -> tuple[
     return np.ascontiguousarray(total), rate
 
 
+def middle(song: Song, seconds: float) -> tuple[np.ndarray, int]:
+    """The middle of a song, samples `[2, n]` and their rate."""
+    return read(song, max(0.0, 0.5 * (song.seconds - seconds)), min(seconds, song.seconds))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--list", action="store_true", help="only count")

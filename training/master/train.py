@@ -4,7 +4,7 @@
     python -m training.master.train --name wide --hidden 128
 
 Each batch takes analysed pieces, as they are or with changed dynamics, moves their tone and width by random amounts
-(`features.shift`), and leaves a share alone. Progress is measured on really damaged excerpts of valid songs.
+(`features.shift`), and leaves a share alone. Progress is measured on valid songs, changed in the same way.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..common.place import RUNS
 from .degrade import draw_tone, draw_width
-from .features import DYNAMICS, MOVES, TONES, WIDES, Places, at_octaves, at_thirds, shift, targets, undone
+from .features import DYNAMICS, MOVES, TONES, WIDES, Places, at_octaves, at_thirds, shift, targets
 from .net import HIDDEN, MEMBERS, Net
-from .prepare import BASE, REAL
+from .prepare import BASE
 
 UNTOUCHED = 0.3
 """Share of the examples that are left alone: there is nothing to do."""
@@ -110,21 +110,6 @@ class Data:
         features = shift(given, self.places, tone, width, self.octaves[w] * keep_width)
         moves, known = targets(original, features, given[:, self.places.mean] + tone, width, self.places)
         return features.astype(np.float32), moves, known, piece
-
-
-def real(parts: dict, part: str, places: Places):
-    """Really damaged excerpts: features, moves, known, original features."""
-    rows = []
-    for p in sorted(REAL.glob("*.npz")):
-        if ".part" in p.name:
-            continue
-        f = np.load(p)
-        if parts[str(f["key"])] != part:
-            continue
-        original = np.repeat(f["original"][None], len(f["given"]), 0)
-        moves, known = targets(original, f["given"], undone(f["given"], f["width"], places), f["width"], places)
-        rows.append((f["given"], moves, known, original))
-    return [np.concatenate(v) for v in zip(*rows)]
 
 
 def loss_of(mean, log, moves, known, beta: float = 0.5):
