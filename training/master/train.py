@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..common.place import RUNS
 from .degrade import draw_tone, draw_width
-from .features import DYNAMICS, MOVES, TONES, WIDES, Places, at_octaves, at_thirds, shift, targets
+from .features import CENTRAL, DYNAMICS, MONO_DB, MOVES, TONES, UNHEARD_DB, WIDES, Places, at_octaves, at_thirds, shift, targets
 from .net import HIDDEN, MEMBERS, Net
 from .prepare import BASE
 
@@ -27,6 +27,10 @@ UNTOUCHED = 0.3
 """Share of the examples that are left alone: there is nothing to do."""
 MIXED = 0.6
 """Share of the examples that are mixtures of two songs."""
+STILL_DB = {"tone": 0.25, "width": 0.5, "dynamics": 0.25}
+"""Untouched songs may be moved by so much on average, by group."""
+EVIDENCE_GRID = np.geomspace(0.1, 5.0, 24)
+GROUPS = {"tone": TONES, "width": WIDES, "dynamics": DYNAMICS}
 VALID_ROWS = 2000
 TASTE = 1.5
 """Deviation in dB of the curves by which finished songs are varied."""
@@ -126,7 +130,7 @@ def figures(net: Net, features, moves, known) -> dict:
     with torch.no_grad():
         got, spread = (v.numpy() for v in net(torch.as_tensor(features)))
     out = {}
-    for name, at in (("tone", TONES), ("width", WIDES), ("dynamics", DYNAMICS)):
+    for name, at in GROUPS.items():
         k = known[:, at]
         out[name] = float(np.abs(got - moves)[:, at][k].mean())
         out[name + " nothing"] = float(np.abs(moves[:, at][k]).mean())
@@ -139,7 +143,49 @@ def alone(net: Net, original, known) -> dict:
     with torch.no_grad():
         got = net(torch.as_tensor(original))[0].numpy()
     return {name: float(np.abs(got[:, at])[known[:, at]].mean())
-            for name, at in (("tone", TONES), ("width", WIDES), ("dynamics", DYNAMICS))}
+            for name, at in GROUPS.items()}
+
+
+def confidence(moves, spread, at: slice, half: float):
+    """How far a group of moves is believed, `[rows, 1]`: one half where the mean of the squared moves, in units of
+    their deviations, is `half`. The engine does the same with the manifest's `evidence`."""
+    e = np.mean(np.square(moves / spread)[:, at], 1, keepdims=True)
+    return e * e / (half * half + e * e)
+
+
+def choose_evidence(net: Net, features, moves, known, original) -> dict:
+    """By group: the evidence at which confidence is one half, and errors and what is left of moves on untouched songs
+    with it: what errs least of those by which untouched songs move by no more than `STILL_DB`."""
+    with torch.no_grad():
+        got, spread = (v.numpy() for v in net(torch.as_tensor(features)))
+        still, still_spread = (v.numpy() for v in net(torch.as_tensor(original)))
+    out = {}
+    for name, at in GROUPS.items():
+        rows = []
+        for half in EVIDENCE_GRID:
+            error = np.abs(confidence(got, spread, at, half) * got[:, at] - moves[:, at])[known[:, at]].mean()
+            moved = np.abs(confidence(still, still_spread, at, half) * still[:, at])[known[:, at]].mean()
+            rows.append((half, float(error), float(moved)))
+        fit = [r for r in rows if r[2] <= STILL_DB[name]] or rows[-1:]
+        best = min(fit, key=lambda r: r[1])
+        out[name] = dict(evidence=best[0], error=best[1], nothing=float(np.abs(moves[:, at][known[:, at]]).mean()), untouched=best[2])
+    return out
+
+
+def album_spread(data: Data) -> np.ndarray:
+    """How far two songs of one album lie apart in what the moves change: standard deviation `[37]`, dB."""
+    first = np.flatnonzero(np.r_[True, np.diff(data.song) > 0])
+    whole, album = data.original[first], data.album[first]
+    levels = np.maximum(whole[:, data.places.mean], UNHEARD_DB)
+    x = np.concatenate([levels - levels[:, CENTRAL].mean(1, keepdims=True),
+                        np.maximum(whole[:, data.places.regions], MONO_DB), whole[:, data.places.above]], 1)
+    total, count = np.zeros(x.shape[1]), 0.0
+    for a in set(album):
+        own = x[album == a]
+        if len(own) > 1:
+            total += np.sqrt(len(own)) * 2 * own.var(0, ddof=1)
+            count += np.sqrt(len(own))
+    return np.sqrt(total / count)
 
 
 def part_of() -> dict:
@@ -214,9 +260,15 @@ def main():
         net.load_state_dict(average)
     net.eval()
     got, still = figures(net, *valid[:3]), alone(net, valid[3], valid[2])
+    evidence = choose_evidence(net, *valid)
     print(json.dumps(got), json.dumps(still))
+    print(json.dumps(evidence))
+    halves = np.zeros(len(MOVES))
+    for name, at in GROUPS.items():
+        halves[at] = evidence[name]["evidence"]
     torch.save({"net": net.state_dict(), "hidden": args.hidden, "members": args.members, "size": data.places.size,
-                "names": data.names, "valid": got, "alone": still, "args": vars(args)}, folder / f"{args.name}.pt")
+                "names": data.names, "valid": got, "alone": still, "groups": evidence,
+                "extra": {"evidence": halves, "album": album_spread(data)}, "args": vars(args)}, folder / f"{args.name}.pt")
 
 
 if __name__ == "__main__":

@@ -77,15 +77,21 @@ def digest(*parts) -> str:
     return h.hexdigest()[:24]
 
 
-def systems(xtask: Path, peers: bool) -> dict:
+def engine(xtask: Path, model: Path | None) -> tuple[tuple, str]:
+    """Options of our renderer for another model than its own, and what its results depend on."""
+    binary = digest(xtask.read_bytes(), (model / "model.onnx").read_bytes() + (model / "manifest.toml").read_bytes() if model else b"")
+    return (("--model", str(model.resolve())) if model else ()), binary
+
+
+def systems(xtask: Path, model: Path | None, peers: bool) -> dict:
     """Name to a system and what its results depend on beside the sounds."""
-    binary = hashlib.sha256(xtask.read_bytes()).hexdigest()[:16]
+    more, binary = engine(xtask, model)
     own = {"Plainsong, no reference": (), "Plainsong, no reference, told the loudness": ("--loudness={loudness:.2f}",),
            "Plainsong, same reference": ("--reference", "{reference}", "--reference-weight", "tone=1,dynamics=1,width=1,loudness=1")}
     out = {"nothing": (nothing, "")}
     if peers:
         out["matchering 2"] = (matchering, "2.0.6")
-    return out | {k: (Ours(xtask, *o), binary + repr(o)) for k, o in own.items()}
+    return out | {k: (Ours(xtask, *more, *o), binary + repr(o)) for k, o in own.items()}
 
 
 def resampled(x: np.ndarray, rate: int, wanted: int) -> np.ndarray:
@@ -96,7 +102,7 @@ def resampled(x: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return soxr.resample(x.T, rate, wanted, "HQ").T.astype(np.float32)
 
 
-def degraded(part: str, most: int | None, xtask: Path, peers: bool, kept: Kept) -> dict:
+def degraded(part: str, most: int | None, xtask: Path, model: Path | None, peers: bool, kept: Kept) -> dict:
     """Distances by system and song, and CPU seconds."""
     out: dict[str, list] = {}
     for number, (song, other) in enumerate(chosen(part, most)):
@@ -113,7 +119,7 @@ def degraded(part: str, most: int | None, xtask: Path, peers: bool, kept: Kept) 
             paths = folder / "given.wav", folder / "reference.wav"
             for path, sound in zip(paths, (given, reference)):
                 sf.write(path, sound.T, rate, subtype="FLOAT")
-            for name, (system, depends) in systems(xtask, peers).items():
+            for name, (system, depends) in systems(xtask, model, peers).items():
 
                 def make():
                     values = {"loudness": own_loudness} if isinstance(system, Ours) else {}
@@ -126,10 +132,10 @@ def degraded(part: str, most: int | None, xtask: Path, peers: bool, kept: Kept) 
     return out
 
 
-def untouched(part: str, most: int | None, xtask: Path, kept: Kept) -> list[dict]:
+def untouched(part: str, most: int | None, xtask: Path, model: Path | None, kept: Kept) -> list[dict]:
     """Finished songs mastered to their own loudness: how far the spectrum and the width move."""
-    binary, rows = hashlib.sha256(xtask.read_bytes()).hexdigest()[:16], []
-    ours = Ours(xtask, "--loudness=keep")
+    (more, binary), rows = engine(xtask, model), []
+    ours = Ours(xtask, *more, "--loudness=keep")
     for song, _ in chosen(part, most):
         x, rate = middle(song, DAMAGED_SECONDS)
 
@@ -144,9 +150,9 @@ def untouched(part: str, most: int | None, xtask: Path, kept: Kept) -> list[dict
     return rows
 
 
-def targets(xtask: Path, kept: Kept) -> list[dict]:
+def targets(xtask: Path, model: Path | None, kept: Kept) -> list[dict]:
     """Loudness error and true peak of varied programmes at three targets."""
-    binary, rows = hashlib.sha256(xtask.read_bytes()).hexdigest()[:16], []
+    (more, binary), rows = engine(xtask, model), []
     for name, x, rate in programmes():
         for target in TARGETS:
 
@@ -154,7 +160,7 @@ def targets(xtask: Path, kept: Kept) -> list[dict]:
                 with scratch() as d:
                     path = Path(d) / "given.wav"
                     sf.write(path, x.T, rate, subtype="FLOAT")
-                    y, _ = Ours(xtask, f"--loudness={target}", f"--ceiling={CEILING}")(path, path, rate, Path(d))
+                    y, _ = Ours(xtask, *more, f"--loudness={target}", f"--ceiling={CEILING}")(path, path, rate, Path(d))
                 return {"error": loudness(y, rate) - target, "peak": true_peak(y)}
 
             rows.append(kept.get(f"target {target} {digest(VERSION, x.tobytes())} {binary}", make) | {"name": name, "target": target})
@@ -212,13 +218,14 @@ def main():
     parser.add_argument("--part", choices=("valid", "test"), default="test")
     parser.add_argument("--songs", type=int, help="only so many")
     parser.add_argument("--xtask", type=Path, default=XTASK)
+    parser.add_argument("--model", type=Path, help="a model's folder in place of the one in xtask")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--only", nargs="+", choices=("degraded", "untouched", "loudness"), default=["degraded", "untouched", "loudness"])
     args = parser.parse_args()
     kept = Kept()
-    found = degraded(args.part, args.songs, args.xtask, not args.no_peers, kept) if "degraded" in args.only else {}
-    alone = untouched(args.part, args.songs, args.xtask, kept) if "untouched" in args.only else []
-    loud = targets(args.xtask, kept) if "loudness" in args.only else []
+    found = degraded(args.part, args.songs, args.xtask, args.model, not args.no_peers, kept) if "degraded" in args.only else {}
+    alone = untouched(args.part, args.songs, args.xtask, args.model, kept) if "untouched" in args.only else []
+    loud = targets(args.xtask, args.model, kept) if "loudness" in args.only else []
     text = report(args.part, found, alone, loud)
     folder = RUNS / "master"
     folder.mkdir(parents=True, exist_ok=True)
