@@ -267,7 +267,7 @@ def main():
     for name, at in GROUPS.items():
         halves[at] = evidence[name]["evidence"]
     torch.save({"net": net.state_dict(), "hidden": args.hidden, "members": args.members, "size": data.places.size,
-                "names": data.names, "valid": got, "alone": still, "groups": evidence,
+                "names": data.names, "songs": len(set(data.song)), "valid": got, "alone": still, "groups": evidence,
                 "extra": {"evidence": halves, "album": album_spread(data)}, "args": vars(args)}, folder / f"{args.name}.pt")
 
 

@@ -65,6 +65,8 @@ class Kept:
         return self.known[key]
 
     def save(self):
+        if self.path.exists():  # another run may have added to it
+            self.known = json.loads(self.path.read_text()) | self.known
         part = self.path.with_suffix(f".{os.getpid()}")
         part.write_text(json.dumps(self.known))
         os.replace(part, self.path)
@@ -229,8 +231,9 @@ def main():
     text = report(args.part, found, alone, loud)
     folder = RUNS / "master"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"protocol-{args.part}.md").write_text(text)
-    (folder / f"protocol-{args.part}.json").write_text(json.dumps({"degraded": found, "untouched": alone, "loudness": loud}))
+    name = args.part if len(args.only) == 3 else f"{args.part}-{'-'.join(args.only)}"
+    (folder / f"protocol-{name}.md").write_text(text)
+    (folder / f"protocol-{name}.json").write_text(json.dumps({"degraded": found, "untouched": alone, "loudness": loud}))
     print(text)
 
 
