@@ -6,7 +6,7 @@ from torch import nn
 
 from .features import MOVES
 
-HIDDEN = 96
+HIDDEN = 64
 """Units of each layer of a member."""
 MEMBERS = 2
 """Networks side by side whose answers are averaged."""

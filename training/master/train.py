@@ -1,6 +1,6 @@
 """Trains the model on moved features.
 
-    python -m training.master.train --minutes 10
+    python -m training.master.train --minutes 0.5
     python -m training.master.train --name wide --hidden 128
 
 Each batch takes analysed pieces, as they are or with changed dynamics, moves their tone and width by random amounts
@@ -32,7 +32,7 @@ STILL_DB = {"tone": 0.25, "width": 0.5, "dynamics": 0.25}
 EVIDENCE_GRID = np.geomspace(0.1, 5.0, 24)
 GROUPS = {"tone": TONES, "width": WIDES, "dynamics": DYNAMICS}
 VALID_ROWS = 2000
-TASTE = 1.5
+TASTE = 4.0
 """Deviation in dB of the curves by which finished songs are varied."""
 BANK = 20_000
 """Curves that are drawn once."""
@@ -200,11 +200,11 @@ def part_of() -> dict:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--name", default="last")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of CPU time")
+    parser.add_argument("--minutes", type=float, default=0.5, help="of CPU time")
     parser.add_argument("--hidden", type=int, default=HIDDEN)
     parser.add_argument("--members", type=int, default=MEMBERS)
-    parser.add_argument("--drop", type=float, default=0.2)
-    parser.add_argument("--decay", type=float, default=0.02, help="weight decay")
+    parser.add_argument("--drop", type=float, default=0.3)
+    parser.add_argument("--decay", type=float, default=0.1, help="weight decay")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--untouched", type=float, default=UNTOUCHED)
