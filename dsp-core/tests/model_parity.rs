@@ -108,6 +108,43 @@ fn a_reset_forgets_everything() {
     }
 }
 
+/// Our runtime beside the general one, over 300 frames with a reset in the middle.
+#[cfg(feature = "tract")]
+#[test]
+fn our_runtime_gives_what_the_general_one_gives() {
+    for id in IDS {
+        let own = embedded(id).unwrap().plan().unwrap();
+        assert!(own.is_own(), "{id} has an operator that our runtime lacks");
+        let onnx = std::fs::read(folder(id).join("model.onnx")).unwrap();
+        let general = std::sync::Arc::new(Plan::load_general(own.manifest().clone(), &onnx).unwrap());
+        let manifest = own.manifest();
+        let (mut first, mut second) = (Runner::new(&own).unwrap(), Runner::new(&general).unwrap());
+        let (mut ours, mut theirs) = (room(manifest), room(manifest));
+        let mut seed = 7_u32;
+        let mut next = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / (1 << 23) as f32 * 0.01
+        };
+        let mut scale = 1.0_f32;
+        for frame in 0..300 {
+            if frame == 150 {
+                first.reset();
+                second.reset();
+            }
+            let inputs: Vec<Vec<f32>> =
+                manifest.inputs.iter().map(|tensor| (0..tensor.size().unwrap()).map(|_| next()).collect()).collect();
+            let given: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+            assert!(step(&mut first, &given, &mut ours) && step(&mut second, &given, &mut theirs), "{id}, frame {frame}");
+            for (tensor, (ours, theirs)) in manifest.outputs.iter().zip(ours.iter().zip(&theirs)) {
+                scale = theirs.iter().fold(scale, |most, value| most.max(value.abs()));
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    assert!((ours - theirs).abs() < 1e-4 * scale, "{id}, {}, frame {frame}: {ours} {theirs}", tensor.name);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_file_that_does_not_fit_its_manifest_is_refused() {
     let folder = folder("denoise");

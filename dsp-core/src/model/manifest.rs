@@ -85,11 +85,26 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// All inputs of the graph: those of a step, then the states'.
+    pub(super) fn graph_inputs(&self) -> Vec<Tensor> {
+        self.with_states(&self.inputs, "state_")
+    }
+
+    /// All outputs of the graph: those of a step, then the states'.
+    pub(super) fn graph_outputs(&self) -> Vec<Tensor> {
+        self.with_states(&self.outputs, "next_")
+    }
+
+    fn with_states(&self, first: &[Tensor], prefix: &str) -> Vec<Tensor> {
+        let states = self.states.iter().map(|state| Tensor { name: format!("{prefix}{}", state.name), shape: state.shape.clone() });
+        first.iter().cloned().chain(states).collect()
+    }
+
     /// Checks that this is a model for `task` with exactly these inputs and outputs.
     ///
     /// # Errors
     /// [`Error::Model`] with what does not fit.
-    pub fn expect(&self, task: &str, inputs: &[Expected<'_>], outputs: &[Expected<'_>]) -> Result<(), Error> {
+    pub fn fits(&self, task: &str, inputs: &[Expected<'_>], outputs: &[Expected<'_>]) -> Result<(), Error> {
         if self.task != task {
             return Err(self.refuse(format!("is for \"{}\"; a model for \"{task}\" is needed", self.task)));
         }
@@ -156,12 +171,12 @@ mod tests {
     #[test]
     fn an_engine_gets_what_it_expects_or_a_reason() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        let expect = |task, input, size: usize| manifest.expect(task, &[(input, &[1, size, 2])], &[("mask", &[1, 481, 2])]);
-        assert!(expect("denoise", "spectrum", 481).is_ok());
+        let fits = |task, input, size: usize| manifest.fits(task, &[(input, &[1, size, 2])], &[("mask", &[1, 481, 2])]);
+        assert!(fits("denoise", "spectrum", 481).is_ok());
         for (task, input, size, word) in
             [("deess", "spectrum", 481, "denoise"), ("denoise", "bands", 481, "bands"), ("denoise", "spectrum", 257, "257")]
         {
-            let error = expect(task, input, size).unwrap_err().to_string();
+            let error = fits(task, input, size).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
     }

@@ -2,8 +2,12 @@
 
 mod embedded;
 mod manifest;
+mod onnx;
 mod plan;
+mod program;
 mod runner;
+#[cfg(feature = "tract")]
+mod tract;
 
 pub use embedded::{Embedded, embedded};
 pub use manifest::{Expected, Manifest, Tensor};

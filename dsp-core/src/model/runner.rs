@@ -1,19 +1,26 @@
 //! One stream through a model: steps with state, free of the system's allocator.
 
-use super::plan::Plan;
+use super::plan::{Plan, Runtime};
+use super::program::{Memory, Program};
+#[cfg(feature = "tract")]
+use super::tract::Session;
 use crate::processor::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use tract_onnx::prelude::*;
 
 /// A model's running state for one stream.
 pub struct Runner {
     plan: Arc<Plan>,
-    session: TypedSimpleState,
-    /// The states that go into the next step, in the manifest's order.
-    states: Vec<TValue>,
+    stream: Stream,
     /// A step has failed; no other is tried.
     failed: bool,
+}
+
+/// What changes from step to step.
+enum Stream {
+    Own(Memory),
+    #[cfg(feature = "tract")]
+    General(Session),
 }
 
 impl std::fmt::Debug for Runner {
@@ -28,21 +35,31 @@ impl Runner {
     /// # Errors
     /// [`Error::Model`] when the runtime refuses the graph.
     pub fn new(plan: &Arc<Plan>) -> Result<Self, Error> {
-        let session = plan.runnable().spawn().map_err(|e| Error::Model { id: plan.manifest().id.clone(), reason: format!("{e:#}") })?;
-        let mut runner = Self { plan: Arc::clone(plan), session, states: Vec::new(), failed: false };
-        runner.reset();
-        Ok(runner)
+        let stream = match plan.runtime() {
+            Runtime::Own(program) => Stream::Own(program.memory()),
+            #[cfg(feature = "tract")]
+            Runtime::General(general) => {
+                let refuse = |reason| Error::Model { id: plan.manifest().id.clone(), reason };
+                Stream::General(general.session(plan.manifest()).map_err(refuse)?)
+            }
+        };
+        Ok(Self { plan: Arc::clone(plan), stream, failed: false })
     }
 
-    /// Zeroes the states. Makes small tensors: on the audio thread call it inside a
-    /// [`crate::realtime::Scope`].
+    /// Zeroes the states. The general runtime makes small tensors: on the audio thread call it inside
+    /// a [`crate::realtime::Scope`].
     pub fn reset(&mut self) {
-        self.states.clear();
-        for state in &self.plan.manifest().states {
-            // Fails for types without a zero only; `f32` has one.
-            if let Ok(zero) = Tensor::zero::<f32>(&state.shape) {
-                self.states.push(zero.into_tvalue());
+        let manifest = self.plan.manifest();
+        match (&mut self.stream, self.plan.runtime()) {
+            (Stream::Own(memory), Runtime::Own(program)) => {
+                for state in 0..manifest.states.len() {
+                    program.input(memory, manifest.inputs.len() + state).fill(0.0);
+                }
             }
+            #[cfg(feature = "tract")]
+            (Stream::General(session), _) => session.reset(manifest),
+            #[cfg(feature = "tract")]
+            _ => {}
         }
     }
 
@@ -56,7 +73,7 @@ impl Runner {
     /// a number that is not finite.
     #[must_use]
     pub fn step(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
-        let done = !self.failed && catch_unwind(AssertUnwindSafe(|| self.run(inputs, outputs))).is_ok_and(|result| result.is_ok());
+        let done = !self.failed && catch_unwind(AssertUnwindSafe(|| self.run(inputs, outputs))).is_ok_and(|done| done);
         if !done {
             self.failed = true;
         }
@@ -67,19 +84,30 @@ impl Runner {
         good
     }
 
-    fn run(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> TractResult<()> {
-        let mut tensors: TVec<TValue> = tvec![];
-        for (described, values) in self.plan.manifest().inputs.iter().zip(inputs) {
-            let mut tensor = Tensor::zero::<f32>(&described.shape)?;
-            tensor.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.copy_from_slice(values);
-            tensors.push(tensor.into_tvalue());
+    fn run(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
+        let manifest = self.plan.manifest();
+        match (&mut self.stream, self.plan.runtime()) {
+            (Stream::Own(memory), Runtime::Own(program)) => {
+                run_own(program, memory, inputs, outputs, manifest.states.len());
+                true
+            }
+            #[cfg(feature = "tract")]
+            (Stream::General(session), _) => session.run(manifest, inputs, outputs),
+            #[cfg(feature = "tract")]
+            _ => false,
         }
-        tensors.extend(self.states.drain(..));
-        let mut results = self.session.run(tensors)?.into_iter();
-        for (values, result) in outputs.iter_mut().zip(results.by_ref()) {
-            values.copy_from_slice(result.try_as_plain_ram()?.as_slice::<f32>()?);
-        }
-        self.states.extend(results);
-        Ok(())
+    }
+}
+
+fn run_own(program: &Program, memory: &mut Memory, inputs: &[&[f32]], outputs: &mut [&mut [f32]], states: usize) {
+    for (index, values) in inputs.iter().enumerate() {
+        program.input(memory, index).copy_from_slice(values);
+    }
+    program.run(memory);
+    for (index, values) in outputs.iter_mut().enumerate() {
+        values.copy_from_slice(program.output(memory, index));
+    }
+    for state in 0..states {
+        program.carry(memory, outputs.len() + state, inputs.len() + state);
     }
 }

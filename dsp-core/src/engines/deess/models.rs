@@ -25,7 +25,7 @@ impl Listener {
     fn new(plan: &Arc<Plan>) -> Result<Self, Error> {
         let outputs: [(&str, &[usize]); 5] =
             [("classes", &[1, CLASSES]), ("whistle", &[1, 1]), ("excess", &[1, REDUCTION_BANDS]), ("centre", &[1, 1]), ("width", &[1, 1])];
-        plan.manifest().expect("deess", &[("features", &[1, FEATURES])], &outputs)?;
+        plan.manifest().fits("deess", &[("features", &[1, FEATURES])], &outputs)?;
         Ok(Self { balance: Balance::default(), runner: Runner::new(plan)? })
     }
 

@@ -24,7 +24,7 @@ impl MaskRunner {
     /// # Errors
     /// [`Error::Model`] when the model is for something else.
     pub fn new(plan: &Arc<Plan>) -> Result<Self, Error> {
-        plan.manifest().expect("denoise", &[("spectrum", &SHAPE)], &[("mask", &SHAPE)])?;
+        plan.manifest().fits("denoise", &[("spectrum", &SHAPE)], &[("mask", &SHAPE)])?;
         Ok(Self { runner: Runner::new(plan)?, input: vec![0.0; 2 * MODEL_BINS], output: vec![0.0; 2 * MODEL_BINS] })
     }
 

@@ -1,0 +1,205 @@
+//! Our own runtime for small graphs: planned once, run without an allocation.
+//!
+//! A graph of one frame has few values and many operations, so what costs is not arithmetic but what
+//! stands around it, most of all when caches are cold because a frame comes every 10 ms. Here all
+//! shapes, places and strides are known when the model is loaded. Slices, transposes and reshapes move
+//! nothing; bias, sums and rectifiers run in the matrix product's registers; results share buffers
+//! once they are used up.
+
+mod build;
+mod lanes;
+mod lower;
+mod math;
+mod matmul;
+mod pointwise;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use super::onnx::Graph;
+use build::Builder;
+use lanes::{Lanes, Plain};
+use matmul::Matmul;
+use pointwise::{Binary, Reduce, Unary};
+use view::{Nest, View};
+
+/// Why a graph does not become a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It uses what only a general runtime has.
+    Unsupported(String),
+    /// It is wrong.
+    Invalid(String),
+}
+
+/// Most operands of a step.
+const OPERANDS: usize = 4;
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+enum Kernel {
+    Unary(Unary, Nest<1>),
+    Binary(Binary, Nest<2>),
+    Select(Nest<3>),
+    Matmul(Matmul),
+    Reduce(Reduce),
+    Place(Nest<2>),
+    Softmax(usize),
+    Gates { hidden: usize, offsets: [usize; 3] },
+}
+
+/// An operation on buffers.
+#[derive(Clone, Debug, PartialEq)]
+struct Step {
+    kernel: Kernel,
+    /// Buffers that are read; the first one again where there are fewer.
+    operands: [usize; OPERANDS],
+    /// Buffer that is written.
+    output: usize,
+}
+
+impl Kernel {
+    /// Runs it.
+    ///
+    /// # Safety
+    /// The processor must have the instructions of `L`.
+    #[inline(always)]
+    unsafe fn run<const FUSED: bool, L: Lanes>(&self, operands: [&[f32]; OPERANDS], out: &mut [f32]) {
+        let [a, b, c, _] = operands;
+        match self {
+            Self::Unary(f, nest) => f.run::<FUSED>(nest, a, out),
+            Self::Binary(f, nest) => f.run(nest, [a, b], out),
+            Self::Select(nest) => pointwise::select(nest, [a, b, c], out),
+            // SAFETY: as this function.
+            Self::Matmul(matmul) => unsafe { matmul.run::<L>(operands, out) },
+            Self::Reduce(reduce) => reduce.run(a, out),
+            Self::Place(nest) => pointwise::place(nest, a, out),
+            Self::Softmax(n) => pointwise::softmax::<FUSED>(a, *n, out),
+            Self::Gates { hidden, offsets: [i, j, k] } => pointwise::gates::<FUSED>([&a[*i..], &b[*j..], &c[*k..]], *hidden, out),
+        }
+    }
+}
+
+/// Which instructions the steps are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// What every processor of the target has.
+    Base,
+    /// AVX2 and fused products.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+/// True where the target itself promises fused products.
+const BASE_FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+fn level() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        return Level::Avx2;
+    }
+    Level::Base
+}
+
+/// A planned graph. Shared by all streams through it.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Buffers that do not change.
+    constants: Vec<Box<[f32]>>,
+    /// Sizes of the others, whose numbers follow.
+    sizes: Vec<usize>,
+    steps: Vec<Step>,
+    /// Whole buffers, in the graph's order.
+    inputs: Vec<usize>,
+    /// Row by row, in the graph's order.
+    outputs: Vec<View>,
+    level: Level,
+}
+
+/// The values of one stream.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    buffers: Vec<Box<[f32]>>,
+}
+
+impl Program {
+    /// Plans `graph`.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn new(graph: &Graph) -> Result<Self, Refusal> {
+        Builder::new(graph)?.finish()
+    }
+
+    /// Number of steps.
+    #[cfg(test)]
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Memory for a stream, all zero.
+    pub fn memory(&self) -> Memory {
+        Memory { buffers: self.sizes.iter().map(|&size| vec![0.0; size].into_boxed_slice()).collect() }
+    }
+
+    /// The values of the input with this number.
+    pub fn input<'a>(&self, memory: &'a mut Memory, index: usize) -> &'a mut [f32] {
+        &mut memory.buffers[self.inputs[index] - self.constants.len()]
+    }
+
+    /// The values of the output with this number, after [`Program::run`].
+    pub fn output<'a>(&'a self, memory: &'a Memory, index: usize) -> &'a [f32] {
+        let view = &self.outputs[index];
+        &self.buffer(memory, view.buffer)[view.offset..][..view.size()]
+    }
+
+    /// Copies the output `from` into the input `to`, which is as large.
+    pub fn carry(&self, memory: &mut Memory, from: usize, to: usize) {
+        let (view, to) = (&self.outputs[from], self.inputs[to] - self.constants.len());
+        let mut target = std::mem::take(&mut memory.buffers[to]);
+        target.copy_from_slice(&self.buffer(memory, view.buffer)[view.offset..][..view.size()]);
+        memory.buffers[to] = target;
+    }
+
+    /// Computes the outputs from the inputs.
+    pub fn run(&self, memory: &mut Memory) {
+        match self.level {
+            // SAFETY: `level` has asked the processor for both features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { self.run_avx2(memory) },
+            // SAFETY: every processor of the target has these.
+            Level::Base => unsafe { self.run_steps::<BASE_FUSED, Plain>(memory) },
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn run_avx2(&self, memory: &mut Memory) {
+        // SAFETY: the caller has asked the processor for both.
+        unsafe { self.run_steps::<true, lanes::Avx>(memory) }
+    }
+
+    #[inline(always)]
+    fn buffer<'a>(&'a self, memory: &'a Memory, number: usize) -> &'a [f32] {
+        match number.checked_sub(self.constants.len()) {
+            Some(own) => &memory.buffers[own],
+            None => &self.constants[number],
+        }
+    }
+
+    /// # Safety
+    /// The processor must have the instructions of `L`.
+    #[inline(always)]
+    unsafe fn run_steps<const FUSED: bool, L: Lanes>(&self, memory: &mut Memory) {
+        for step in &self.steps {
+            let output = step.output - self.constants.len();
+            // Taken out while it is written: what a step reads is never what it writes.
+            let mut out = std::mem::take(&mut memory.buffers[output]);
+            let operands = step.operands.map(|number| self.buffer(memory, number));
+            // SAFETY: as this function.
+            unsafe { step.kernel.run::<FUSED, L>(operands, &mut out) };
+            memory.buffers[output] = out;
+        }
+    }
+}
