@@ -9,6 +9,8 @@ pub enum Unit {
     Percent,
     /// Decibels.
     Db,
+    /// Loudness units over full scale (BS.1770).
+    Lufs,
     /// Milliseconds.
     Ms,
     /// Hertz.
@@ -23,6 +25,7 @@ impl Unit {
         match self {
             Self::Percent => " %",
             Self::Db => " dB",
+            Self::Lufs => " LUFS",
             Self::Ms => " ms",
             Self::Hz => " Hz",
             Self::None => "",

@@ -1,6 +1,7 @@
 //! The one lifecycle that every engine has: prepare, reset, process, latency.
 
 use crate::detection::Detection;
+use crate::loudness::Reading;
 use crate::units::Hz;
 use std::time::Duration;
 
@@ -83,10 +84,60 @@ pub struct Frame<'a> {
     pub detection: Option<&'a Detection>,
 }
 
+/// What an engine's loudness meter says, some times a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// All readings of the programme so far.
+    pub reading: Reading,
+    /// Largest true peaks of the first two channels since the last of these, linear; one channel stands
+    /// for both.
+    pub peaks: [f32; 2],
+    /// Number of the programme: it grows when measuring begins anew.
+    pub programme: u32,
+    /// Time since the last of these, in seconds.
+    pub seconds: f32,
+}
+
+/// Most bands of dynamics that are told of.
+pub const STAGE_BANDS: usize = 4;
+
+/// What the stages of a mastering chain are doing, with each of its frames.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stages {
+    /// Level that each band's detector reads (dBFS) and gain of its dynamics (dB), `[band]`.
+    pub bands: [[f32; 2]; STAGE_BANDS],
+    /// Bands in use, from the lowest.
+    pub count: usize,
+    /// Gain of the limiter in dB, the deepest since the last frame.
+    pub limiter: f32,
+    /// Gain of the mono guard on the sides in dB.
+    pub guard: f32,
+    /// What the mono sum loses against the stereo sound, in dB; infinite without a sum.
+    pub mono_loss: f32,
+    /// How much louder the master is than what came in, in LU.
+    pub louder: f32,
+}
+
 /// Receives the frames of an engine. Called on the audio thread: must not allocate, lock or wait.
 pub trait Observer {
     /// One frame was processed.
     fn frame(&mut self, frame: &Frame<'_>);
+
+    /// What the stages of a chain do; comes just before the frame it belongs to.
+    fn stages(&mut self, _stages: &Stages) {}
+
+    /// True when the loudness of the output is wanted from engines that can do without measuring it.
+    fn wants_loudness(&self) -> bool {
+        false
+    }
+
+    /// True, once, when measuring shall begin anew.
+    fn measure_anew(&mut self) -> bool {
+        false
+    }
+
+    /// What an engine's meter reads.
+    fn measured(&mut self, _measured: &Measured) {}
 }
 
 /// Looks at nothing.

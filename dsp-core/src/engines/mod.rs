@@ -4,6 +4,7 @@ pub mod deess;
 pub mod denoise;
 pub mod limiter;
 pub mod master;
+pub mod meter;
 
 use crate::params::FromValues;
 use crate::processor::{Error, Format, Processor};
@@ -107,5 +108,6 @@ mod tests {
         check::<deess::Settings>();
         check::<limiter::Settings>();
         check::<master::MasterMoves>();
+        check::<meter::Settings>();
     }
 }

@@ -81,6 +81,8 @@ struct Channel {
     /// Sum of squares since the step began.
     power: f64,
     interpolator: Interpolator<SHORT>,
+    /// Largest true peak since it was taken.
+    peak: f32,
 }
 
 /// Loudness, peaks and image of a signal (ITU-R BS.1770-5, EBU R 128, EBU Tech 3341 and 3342).
@@ -124,6 +126,7 @@ impl Meter {
             states: Default::default(),
             power: 0.0,
             interpolator: interpolator.clone(),
+            peak: 0.0,
         };
         Ok(Self {
             rate: format.rate.0,
@@ -166,6 +169,7 @@ impl Meter {
             channel.states = Default::default();
             channel.power = 0.0;
             channel.interpolator.reset();
+            channel.peak = 0.0;
         }
         if let Some(image) = &mut self.image {
             image.reset();
@@ -224,12 +228,15 @@ impl Meter {
                 power += y * y;
             }
             (channel.states, channel.power) = (states, power);
+            let mut own = channel.peak;
             channel.interpolator.process(clean, |_, interval| {
                 // The parabola adds 0.2 dB at most.
-                if interval.coarse() > true_peak * 0.97 {
-                    true_peak = true_peak.max(interval.peak());
+                if interval.coarse() > true_peak.min(own) * 0.97 {
+                    let peak = interval.peak();
+                    (true_peak, own) = (true_peak.max(peak), own.max(peak));
                 }
             });
+            channel.peak = own;
         }
         (self.true_peak, self.sample_peak) = (true_peak, sample_peak);
         if let (Some(image), [left, right, ..]) = (&mut self.image, &self.scratch[..]) {
@@ -276,6 +283,16 @@ impl Meter {
         // Where steps are no whole numbers of samples, as many as there really were.
         let counted: u64 = self.last(steps).map(|step| step.samples).sum();
         sum / if self.count >= steps as u64 { counted as f64 } else { samples }
+    }
+
+    /// Largest true peaks of the first two channels since the last call, linear; one channel stands for
+    /// both.
+    pub fn take_true_peaks(&mut self) -> [f32; 2] {
+        let mut peaks = [0.0; 2];
+        for (place, channel) in peaks.iter_mut().zip(&mut self.channels) {
+            *place = std::mem::take(&mut channel.peak);
+        }
+        if self.channels.len() == 1 { [peaks[0]; 2] } else { peaks }
     }
 
     /// What the meter reads now. Never allocates; takes some microseconds.

@@ -123,7 +123,7 @@ impl Adviser {
             return Err(refuse(format!("it was trained on features of version {wanted}, this program has {own}; train it again")));
         }
         let count = extra.moves.len();
-        usual.expect(MODEL, &[("features", &[1, Analyser::table().len()])], &[("moves", &[1, count]), ("spread", &[1, count])])?;
+        usual.fits(MODEL, &[("features", &[1, Analyser::table().len()])], &[("moves", &[1, count]), ("spread", &[1, count])])?;
         let mut described = Vec::new();
         let mut evidence = [None; 3];
         for known in &extra.moves {
