@@ -38,6 +38,8 @@ impl WithoutModels for Meter {}
 impl Processor for Meter {
     type Settings = Settings;
 
+    const MEASURES: bool = true;
+
     fn prepare(&mut self, format: Format) -> Result<(), Error> {
         let format = Format::new(format.rate, format.channels)?;
         self.inner = Some(Inner { programme: Programme::new(format)?, channels: format.channels, switch: None });

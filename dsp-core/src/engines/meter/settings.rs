@@ -85,12 +85,7 @@ impl FromValues for Settings {
             help: "Begins a new programme whenever it changes, either way.",
             kind: Kind::Switch { default: false },
         },
-        Param {
-            id: "pause",
-            name: "Pause",
-            help: "Measuring stands still; the sound passes.",
-            kind: Kind::Switch { default: false },
-        },
+        Param { id: "pause", name: "Pause", help: "Measuring stands still; the sound passes.", kind: Kind::Switch { default: false } },
         Param {
             id: "bypass",
             name: "Bypass",
