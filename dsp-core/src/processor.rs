@@ -153,6 +153,9 @@ pub trait Processor {
     /// A plain value with everything a user can set.
     type Settings: Clone + PartialEq + Default;
 
+    /// It can tell of its output's loudness ([`Observer::measured`]).
+    const MEASURES: bool = false;
+
     /// Allocates for a format and resets.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ class Product:
     other: dict[str, str]
     # The parameter that changes the latency, and the value for less of it, if there is one.
     low_latency: tuple[str, bool] | None = None
+    # It never changes the sound.
+    passes: bool = False
 
     def bundle(self) -> str:
         """Path of the VST3 bundle."""
@@ -84,7 +86,23 @@ DEESSER = Product(
     other={"amount": "160 %", "max": "10.0 dB", "f": "80 %", "speed": "50 %", "mode": "Singing", "output": "-6.0 dB", "listen": "Removed"},
 )
 
-PRODUCTS = [DENOISE, DEESSER]
+METER = Product(
+    name="Plainsong Meter",
+    engine="meter",
+    parameters={
+        "target": "Target",
+        "loudness": "Custom loudness",
+        "ceiling": "Custom ceiling",
+        "reset": "Reset",
+        "pause": "Pause",
+        "bypass": "Bypass",
+    },
+    busy={},
+    other={"target": "EBU R 128", "loudness": "-16.0 LUFS", "ceiling": "-2.0 dB", "pause": "on"},
+    passes=True,
+)
+
+PRODUCTS = [DENOISE, DEESSER, METER]
 
 
 def renderer() -> str:

@@ -9,6 +9,7 @@ use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
+use dsp_core::engines::meter::Meter;
 use dsp_core::params::{self, FromValues, Param};
 use dsp_core::processor::Processor;
 
@@ -27,7 +28,7 @@ pub trait Subject: Engine + Processor<Settings: FromValues> {
     const DRY_IS_EXACT: bool;
     /// What gives a decision to each channel.
     const PER_CHANNEL: Set = &[("link", "per-channel")];
-    /// What gives only what is taken away.
+    /// What gives only what is taken away; empty where nothing ever is.
     const REMOVED: Set = &[("listen", "removed")];
     /// What makes the engine do as much as it can with [`Subject::sound`].
     const BUSY: Set;
@@ -126,6 +127,22 @@ impl Subject for Master {
     }
 }
 
+impl Subject for Meter {
+    const PRODUCT: &'static str = "Plainsong Meter";
+    const MODES: &'static [(&'static str, Set)] = &[("standard", &[])];
+    const DRY: &'static [(&'static str, Set)] = &[("it always is", &[]), ("in a pause", &[("pause", "on")])];
+    const DRY_IS_EXACT: bool = true;
+    const PER_CHANNEL: Set = &[];
+    const REMOVED: Set = &[];
+    const BUSY: Set = &[];
+    /// Nothing holds a sample.
+    const TAIL: f64 = 0.0;
+
+    fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+        audio::noisy_speech(rate, seconds, channels, seed)
+    }
+}
+
 /// The parameters of a subject.
 pub fn table<S: Subject>() -> &'static [Param] {
     <S::Settings as FromValues>::PARAMS
@@ -189,6 +206,7 @@ macro_rules! for_subjects {
         $crate::for_subjects!(@ denoise, dsp_core::engines::denoise::Denoise, $($test),+);
         $crate::for_subjects!(@ deess, dsp_core::engines::deess::Deess, $($test),+);
         $crate::for_subjects!(@ limiter, dsp_core::engines::limiter::Limiter, $($test),+);
+        $crate::for_subjects!(@ meter, dsp_core::engines::meter::Meter, $($test),+);
     };
     (@ $name:ident, $subject:ty, $($test:ident),+) => {
         mod $name {

@@ -71,6 +71,7 @@ const SHOTS: &[Shot] = &[
     shot("deesser", "deesser", SHARP, 11),
     Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
     shot("limiter", "limiter", &["drive=12"], 11),
+    shot("meter", "meter", &[], 24),
 ];
 
 /// The sound without its noise, rendered below target/.

@@ -59,7 +59,7 @@ impl<E: Engine> Default for Core<E> {
         Self {
             values: vec![0.0; params.len()].into(),
             params,
-            live: Arc::default(),
+            live: Arc::new(Live::new(E::MEASURES)),
             loader,
             engine: E::default(),
             format: None,
@@ -197,6 +197,7 @@ impl<E: Engine> Core<E> {
         let live_pace = self.pace.block(samples as f64 / format.rate.0, Instant::now());
         self.engine.set_realtime(live_pace && !self.offline);
         let settings = self.settings();
+        self.live.ear.hear(audio, format.rate);
         let watched = self.tap.block(&self.live, samples);
         if watched {
             let peak = self.live.input.block(audio);

@@ -15,6 +15,7 @@
 
 pub mod compare;
 pub mod core;
+pub mod ear;
 pub mod editor;
 pub mod live;
 pub mod loader;
@@ -32,7 +33,7 @@ pub mod theme;
 pub mod undo;
 pub mod widgets;
 
-pub use editor::{Panel, ShellEditor};
+pub use editor::{Companion, Panel, ShellEditor};
 pub use egui;
 pub use nice_plug;
 pub use pictures::{Picture, Pictures};

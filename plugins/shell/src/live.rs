@@ -1,9 +1,10 @@
 //! What the audio thread shows to the editor, without locks: meters, frames and a few numbers.
 
+use crate::ear::Ear;
 use atomic_float::AtomicF32;
 use crossbeam::queue::ArrayQueue;
 use dsp_core::detection::Detection;
-use dsp_core::processor::{Frame, Observer};
+use dsp_core::processor::{Frame, Measured, Observer, Stages};
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -20,6 +21,9 @@ const QUEUE: usize = 64;
 /// rests between two drawings. nice-plug 0.4.2 never says that an editor was closed (its defect 8),
 /// so asking must be repeated.
 const WATCH: f32 = 2.5;
+/// Readings of loudness that are kept while no editor takes them: ten minutes of 50 ms each. Older ones
+/// are forgotten.
+const READINGS: usize = 12_000;
 /// Peak from which a resting editor is woken: -80 dBFS.
 const WAKE: f32 = 1e-4;
 
@@ -44,6 +48,37 @@ pub struct DisplayFrame {
     pub late: bool,
     /// What was heard, from engines that listen for sounds.
     pub detection: Option<Detection>,
+    /// What the stages did, from mastering chains.
+    pub stages: Option<Stages>,
+}
+
+/// One point of the history of loudness.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Momentary loudness in LUFS; minus infinity in silence.
+    pub momentary: f32,
+    /// Short-term loudness in LUFS; minus infinity in silence.
+    pub short_term: f32,
+    /// True peak of both channels since the last point, in dBTP; minus infinity in silence.
+    pub peak: f32,
+    /// Number of the programme.
+    pub programme: u32,
+    /// Time since the last point, in seconds.
+    pub seconds: f32,
+}
+
+impl Point {
+    fn of(measured: &Measured) -> Self {
+        let loudness = |lufs: Option<f64>| lufs.map_or(f32::NEG_INFINITY, |lufs| lufs as f32);
+        let peak = measured.peaks[0].max(measured.peaks[1]);
+        Self {
+            momentary: loudness(measured.reading.momentary),
+            short_term: loudness(measured.reading.short_term),
+            peak: if peak > 0.0 { 20.0 * peak.log10() } else { f32::NEG_INFINITY },
+            programme: measured.programme,
+            seconds: measured.seconds,
+        }
+    }
 }
 
 impl DisplayFrame {
@@ -58,6 +93,7 @@ impl DisplayFrame {
         output_power: 0.0,
         late: false,
         detection: None,
+        stages: None,
     };
 }
 
@@ -111,12 +147,27 @@ pub struct Live {
     pub notice: Mutex<Option<&'static str>>,
     /// Asks the window to draw.
     pub repaint: RepaintNotifier,
+    /// The newest readings of an engine that measures.
+    pub measured: ArrayQueue<Measured>,
+    /// The history of its loudness, oldest first.
+    pub points: ArrayQueue<Point>,
+    /// Measuring shall begin anew.
+    pub anew: AtomicBool,
+    /// Takes the input along for who learns from it.
+    pub ear: Ear,
     asked: AtomicBool,
     resting: AtomicBool,
 }
 
 impl Default for Live {
     fn default() -> Self {
+        Self::new(false)
+    }
+}
+
+impl Live {
+    /// With room for the history of an engine that measures, or without.
+    pub fn new(measures: bool) -> Self {
         Self {
             input: Meters::default(),
             output: Meters::default(),
@@ -129,13 +180,15 @@ impl Default for Live {
             error: Mutex::new(None),
             notice: Mutex::new(None),
             repaint: RepaintNotifier::new(),
+            measured: ArrayQueue::new(1),
+            points: ArrayQueue::new(if measures { READINGS } else { 1 }),
+            anew: AtomicBool::new(false),
+            ear: Ear::default(),
             asked: AtomicBool::new(false),
             resting: AtomicBool::new(false),
         }
     }
-}
 
-impl Live {
     /// The editor is there and wants meters and frames for a while.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
@@ -201,6 +254,25 @@ impl Observer for TapObserver<'_> {
         reduce(frame, show);
         // Full is not an error: the editor misses a frame.
         let _ = self.live.frames.push(*show);
+        show.stages = None;
+    }
+
+    fn stages(&mut self, stages: &Stages) {
+        self.tap.frame.stages = Some(*stages);
+    }
+
+    fn wants_loudness(&self) -> bool {
+        true
+    }
+
+    fn measure_anew(&mut self) -> bool {
+        self.live.anew.swap(false, Ordering::Relaxed)
+    }
+
+    fn measured(&mut self, measured: &Measured) {
+        // Whether an editor looks or not: a programme is measured from its beginning.
+        self.live.measured.force_push(*measured);
+        self.live.points.force_push(Point::of(measured));
     }
 }
 
@@ -240,6 +312,24 @@ mod tests {
         meters.block(&[&mut [0.3], &mut [0.0]]);
         assert_eq!(meters.take(), [0.5, 0.2]);
         assert_eq!(meters.take(), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn readings_are_kept_while_nobody_looks_and_stay_bounded() {
+        let (live, mut tap) = (Live::new(true), Tap::new(48_000.0));
+        let mut measured = Measured { peaks: [0.5, 0.25], seconds: 0.05, ..Measured::default() };
+        for round in 0..READINGS as u32 + 5 {
+            measured.programme = round;
+            tap.observer(&live, false).measured(&measured);
+        }
+        assert_eq!((live.points.len(), live.measured.len()), (READINGS, 1));
+        assert_eq!(live.measured.pop().unwrap(), measured);
+        let first = live.points.pop().unwrap();
+        assert_eq!((first.programme, first.momentary), (5, f32::NEG_INFINITY));
+        assert!((first.peak + 6.02).abs() < 0.01);
+        live.anew.store(true, Ordering::Relaxed);
+        let mut observer = tap.observer(&live, false);
+        assert!(observer.measure_anew() && !observer.measure_anew());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use dsp_core::params::Param;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Smallest window in points, at 100 % zoom.
 pub const MIN_SIZE: (f32, f32) = (960.0, 560.0);
@@ -30,11 +31,27 @@ pub struct Persisted {
     pub other: Vec<f32>,
     /// Which of the product's large pictures is shown, by index.
     pub picture: usize,
+    /// What else a product's editor keeps, by name.
+    pub notes: BTreeMap<String, String>,
 }
+
+/// Largest note that is kept, in bytes.
+const LONGEST_NOTE: usize = 1 << 16;
+/// Most notes that are kept.
+const MOST_NOTES: usize = 16;
 
 impl Default for Persisted {
     fn default() -> Self {
-        Self { size: DEFAULT_SIZE, zoom: 1.0, preset: String::new(), preset_values: Vec::new(), b: false, other: Vec::new(), picture: 0 }
+        Self {
+            size: DEFAULT_SIZE,
+            zoom: 1.0,
+            preset: String::new(),
+            preset_values: Vec::new(),
+            b: false,
+            other: Vec::new(),
+            picture: 0,
+            notes: BTreeMap::new(),
+        }
     }
 }
 
@@ -54,6 +71,10 @@ impl Persisted {
             }
         }
         self.preset = self.preset.chars().take(200).collect();
+        self.notes.retain(|_, note| note.len() <= LONGEST_NOTE);
+        while self.notes.len() > MOST_NOTES {
+            self.notes.pop_last();
+        }
         self
     }
 }
@@ -71,12 +92,14 @@ mod tests {
             zoom: 40.0,
             preset_values: vec![1.0],
             other: vec![f32::NAN; Settings::PARAMS.len()],
+            notes: [("kept".to_owned(), "a".to_owned()), ("long".to_owned(), "b".repeat(LONGEST_NOTE + 1))].into(),
             ..Persisted::default()
         };
         let sane = mad.checked(Settings::PARAMS);
         assert_eq!(sane.size, (DEFAULT_SIZE.0, MAX_SIZE.1));
         assert_eq!(sane.zoom, 2.0);
         assert!(sane.preset_values.is_empty());
+        assert_eq!(sane.notes.into_keys().collect::<Vec<_>>(), ["kept"]);
         assert_eq!(sane.other, dsp_core::params::defaults(Settings::PARAMS));
     }
 }

@@ -1,10 +1,12 @@
 //! The pictures above the controls: what they are is the product's choice, where they stand the
 //! shell's.
 
-use crate::live::DisplayFrame;
+use crate::editor::Panel;
+use crate::live::{DisplayFrame, Point};
 use crate::widgets::history::History;
 use crate::widgets::spectrogram::Spectrogram;
 use crate::widgets::spectrum::Spectrum;
+use dsp_core::processor::Measured;
 use egui::{Rect, Ui};
 
 /// A picture that follows the engine's frames.
@@ -14,6 +16,12 @@ pub trait Picture: Send {
 
     /// Takes in one frame.
     fn update(&mut self, frame: &DisplayFrame);
+
+    /// Takes in one point of the history of loudness, from engines that measure.
+    fn point(&mut self, _point: &Point) {}
+
+    /// Takes in the newest readings of an engine that measures.
+    fn measured(&mut self, _measured: &Measured) {}
 
     /// Time passed without a frame, in seconds.
     fn idle(&mut self, _seconds: f32) {}
@@ -27,7 +35,23 @@ pub trait Picture: Send {
     fn closed(&mut self) {}
 
     /// Draws it.
-    fn show(&mut self, ui: &mut Ui, rect: Rect);
+    fn show(&mut self, _ui: &mut Ui, _rect: Rect) {}
+
+    /// Draws it, with controls in it. Pictures without controls have [`Picture::show`] alone.
+    fn show_with(&mut self, ui: &mut Ui, rect: Rect, _panel: &mut Panel) {
+        self.show(ui, rect);
+    }
+}
+
+/// Stands in the place of a picture that is being drawn.
+struct Nothing;
+
+impl Picture for Nothing {
+    fn name(&self) -> &'static str {
+        ""
+    }
+
+    fn update(&mut self, _: &DisplayFrame) {}
 }
 
 /// A product's pictures.
@@ -55,6 +79,12 @@ impl Default for Pictures {
 }
 
 impl Pictures {
+    /// Takes them out, to be put back: while they are drawn they need the panel that holds them.
+    pub(crate) fn take(&mut self) -> Self {
+        let nothing = Self { main: Vec::new(), strip: Box::new(Nothing), strip_height: (0.0, 0.0, 0.0), side: None };
+        std::mem::replace(self, nothing)
+    }
+
     /// All of them.
     pub(crate) fn each(&mut self) -> impl Iterator<Item = &mut Box<dyn Picture>> {
         self.main.iter_mut().chain([&mut self.strip]).chain(self.side.as_mut().map(|(side, _)| side))

@@ -34,7 +34,9 @@ pub struct Shell<P: Product> {
 
 impl<P: Product> Default for Shell<P> {
     fn default() -> Self {
-        Self { core: Core::default(), rate: 0.0 }
+        let core = Core::default();
+        core.params().persist(|state| state.size = P::SIZE);
+        Self { core, rate: 0.0 }
     }
 }
 

@@ -1,9 +1,12 @@
 //! What one plugin says about itself.
 
-use crate::editor::Panel;
+use crate::editor::{Companion, Panel};
+use crate::live::Live;
+use crate::persist::DEFAULT_SIZE;
 use crate::pictures::Pictures;
 use dsp_core::engines::Engine;
 use nice_plug::prelude::{ClapFeature, PluginState, Vst3SubCategory};
+use std::sync::Arc;
 
 /// A model's card: what it was trained on, its licence, figures and limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +42,24 @@ pub trait Product: Send + 'static {
     /// The cards of the models it carries.
     const CARDS: &'static [Card];
 
+    /// The peak meters of input and output stand at the sides of the pictures.
+    const LEVELS: bool = true;
+    /// Window of a new instance in points, at 100 % zoom.
+    const SIZE: (f32, f32) = DEFAULT_SIZE;
+    /// Each large picture is a page with controls of its own, chosen by tabs.
+    const PAGES: bool = false;
+
     /// Changes the state that an older version saved, before it is checked and taken over.
     fn migrate(_state: &mut PluginState) {}
 
     /// The pictures above the controls.
     fn pictures() -> Pictures {
         Pictures::default()
+    }
+
+    /// What works beside the pictures and controls.
+    fn companion(_live: &Arc<Live>) -> Box<dyn Companion> {
+        Box::new(())
     }
 
     /// Lays out the controls, in the space below the pictures.

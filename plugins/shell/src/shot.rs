@@ -23,7 +23,9 @@ struct Fed<P: Product> {
 
 impl<P: Product> Default for Fed<P> {
     fn default() -> Self {
-        Self { core: Core::default(), at: 0, product: PhantomData }
+        let core = Core::default();
+        core.params().persist(|state| state.size = P::SIZE);
+        Self { core, at: 0, product: PhantomData }
     }
 }
 

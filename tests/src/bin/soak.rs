@@ -5,6 +5,7 @@
 use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
+use dsp_core::engines::meter::Meter;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::Counting;
 use plainsong_tests::soak::{self, Report};
@@ -36,13 +37,15 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let (only, product) = (value(&args, "--only"), value(&args, "--product"));
-    let subjects: [(&str, &str, Soak); 6] = [
+    let subjects: [(&str, &str, Soak); 8] = [
         ("denoise", "engine", soak::engine::<Denoise>),
         ("denoise", "plugin", soak::plugin::<Denoise>),
         ("deess", "engine", soak::engine::<Deess>),
         ("deess", "plugin", soak::plugin::<Deess>),
         ("limiter", "engine", soak::engine::<Limiter>),
         ("limiter", "plugin", soak::plugin::<Limiter>),
+        ("meter", "engine", soak::engine::<Meter>),
+        ("meter", "plugin", soak::plugin::<Meter>),
     ];
     let (mut passed, mut failed) = (0, 0);
     for (engine, name, run) in subjects {

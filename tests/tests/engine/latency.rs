@@ -90,6 +90,9 @@ fn only_the_mode_changes_the_latency<S: Subject>() {
 
 /// What is removed and what is kept add up to the delayed input.
 fn kept_and_removed_add_up<S: Subject>() {
+    if S::REMOVED.is_empty() {
+        return;
+    }
     for rate in [44_100.0, 48_000.0, 96_000.0] {
         for (name, mode) in S::MODES {
             let input = S::sound(rate, 1.0, 2, 17);

@@ -5,6 +5,7 @@ use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
+use dsp_core::engines::meter::Meter;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Observer, Processor};
@@ -122,6 +123,7 @@ pub static ENGINES: &[Entry] = &[
     entry::<Denoise>("Take noise out of speech"),
     entry::<Deess>("Take the sharpness off sibilants, and nothing else"),
     entry::<Limiter>("Keep true peaks under a ceiling"),
+    entry::<Meter>("Measure loudness and pass the sound on"),
     Entry { decides: true, ..entry::<Master>("Master a mix: loudness and ceiling exact, balance decided and explained") },
 ];
 

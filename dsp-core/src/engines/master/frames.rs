@@ -58,6 +58,11 @@ impl Frames {
         self.past.iter_mut().flatten().for_each(|past| past.fill(0.0));
     }
 
+    /// True when so many samples more complete a frame.
+    pub fn is_due(&self, samples: usize) -> bool {
+        self.filled + samples >= self.hop
+    }
+
     /// Adds a chunk of both, at most `before[channel].len()` samples; `latency` is the chain's in samples.
     pub fn add(&mut self, before: &[Vec<f32>], after: &[&mut [f32]], latency: usize, observer: &mut dyn Observer) {
         let length = after.first().map_or(0, |channel| channel.len());

@@ -1,12 +1,13 @@
 //! The mastering chain: equaliser, multiband dynamics, stereo, colour, limiter.
 //!
 //! ```text
-//! input ─▶ gain ─▶ equaliser ─▶ multiband ─▶ stereo ─▶ colour ─▶ drive ─▶ limiter ─▶ output
+//! input ─▶ gain ─▶ equaliser ─▶ multiband ─▶ stereo ─▶ colour ─▶ drive ─▶ limiter ─▶ match ─▶ output
 //! ```
 //!
 //! Every move is a readable parameter ([`MasterMoves`]). What is not asked for changes nothing: with
 //! default settings, and nothing over the ceiling, the output is the delayed input bit for bit.
 
+mod compare;
 mod frames;
 mod moves;
 mod params;
@@ -18,13 +19,15 @@ use crate::delay::Delay;
 use crate::dynamics::limiter::TruePeakLimiter;
 use crate::dynamics::multiband::{Count, Multiband, Reading as BandReading, Split};
 use crate::engines::WithoutModels;
+use crate::engines::meter::Programme;
 use crate::filters::{Equaliser, LinearEqualiser, Phase};
-use crate::processor::{Error, Format, MAX_CHANNELS, Observer, Processor};
+use crate::processor::{Error, Format, MAX_CHANNELS, Observer, Processor, STAGE_BANDS, Stages};
 use crate::ramp::Ramp;
 use crate::realtime::FlushDenormals;
 use crate::sample::usable_all;
 use crate::stereo::{self, Stereo};
-use crate::units::Ms;
+use crate::units::{Db, Ms};
+use compare::Compare;
 use frames::Frames;
 use std::ops::Range;
 
@@ -98,10 +101,18 @@ struct Inner {
     structure: Structure,
     change: Change,
     latencies: [usize; 4],
-    /// Deepest gain of the limiter since it was read.
+    /// Deepest gain of the limiter since it was read, and since a frame told of it.
     deepest: f32,
+    told: f32,
     fresh: bool,
     frames: Frames,
+    compare: Compare,
+    /// The settings that it knows, without those that only say what is heard.
+    compared: Option<MasterMoves>,
+    /// Gains of a chunk that match the loudness.
+    matching: Vec<f32>,
+    /// Loudness of the master, where somebody wants it.
+    programme: Programme,
 }
 
 /// The mastering chain.
@@ -162,8 +173,13 @@ impl Inner {
             change: Change::None,
             latencies,
             deepest: 1.0,
+            told: 1.0,
             fresh: true,
             frames: Frames::new(format),
+            compare: Compare::new(format),
+            compared: None,
+            matching: vec![1.0; CHUNK],
+            programme: Programme::new(format)?,
             minimum,
             linear,
             dynamics,
@@ -192,9 +208,12 @@ impl Inner {
             ramp.reset();
         }
         self.change = Change::None;
-        self.deepest = 1.0;
+        (self.deepest, self.told) = (1.0, 1.0);
         self.fresh = true;
         self.frames.reset();
+        self.compare.reset();
+        self.compared = None;
+        self.programme.begin();
     }
 
     /// Reads the settings before a piece. Gives how long it may be at most.
@@ -209,6 +228,7 @@ impl Inner {
         self.driven.set(moves.input.to_linear() * moves.limiter_drive.to_linear());
         self.limited.set(f32::from(u8::from(moves.limiter_on)));
         self.wet.set(f32::from(u8::from(!moves.bypass)));
+        self.read_loudness(moves);
         match self.change {
             Change::None if wanted != self.structure => {
                 self.change = Change::Out;
@@ -234,6 +254,35 @@ impl Inner {
         }
     }
 
+    /// Tells the comparison of loudness what is set.
+    fn read_loudness(&mut self, moves: &MasterMoves) {
+        let heard = MasterMoves { listen: Listen::Master, bypass: false, matched: false, ..*moves };
+        let gain = |moves: &MasterMoves| moves.input.0 + moves.limiter_drive.0;
+        let changed = self.compared != Some(heard);
+        let before = self.compared.map_or(0.0, |before| gain(&before));
+        self.compare.read(moves.matched, changed, Db(gain(&heard) - before));
+        self.compared = Some(heard);
+    }
+
+    /// What the stages do, for a frame.
+    fn stages(&mut self, moves: &MasterMoves) -> Stages {
+        let mut bands = [[f32::NEG_INFINITY, 0.0]; STAGE_BANDS];
+        if moves.dynamics.on {
+            for (band, reading) in bands.iter_mut().zip(self.dynamics.readings()) {
+                *band = [reading.level, reading.gain];
+            }
+        }
+        let stereo = self.stereo.reading();
+        Stages {
+            bands,
+            count: moves.dynamics.count.bands(),
+            limiter: 20.0 * std::mem::replace(&mut self.told, 1.0).max(1e-6).log10(),
+            guard: if moves.stereo_on { stereo.guard } else { 0.0 },
+            mono_loss: stereo.mono_loss,
+            louder: self.compare.louder(),
+        }
+    }
+
     fn chunk(&mut self, audio: &mut [&mut [f32]], moves: &MasterMoves, observer: &mut dyn Observer) {
         let length = audio.first().map_or(0, |channel| channel.len());
         let structure = self.structure;
@@ -256,10 +305,26 @@ impl Inner {
         self.colour.process(audio, &moves.colour, observer);
         gain(audio, &mut self.drive);
         self.limit(audio, moves);
-        self.deepest = self.deepest.min(self.limiter.take_gain());
+        let deepest = self.limiter.take_gain();
+        (self.deepest, self.told) = (self.deepest.min(deepest), self.told.min(deepest));
+        if observer.wants_loudness() {
+            self.programme.measure(audio, observer);
+        }
+        // While a structure fills there is nothing to compare.
+        let whole = self.change == Change::None;
+        self.compare.process(&self.dry, audio, whole, &mut self.matching[..length]);
         self.listen(audio);
+        if self.matching[..length].iter().any(|&gain| gain != 1.0) {
+            for channel in audio.iter_mut() {
+                channel.iter_mut().zip(&self.matching).for_each(|(sample, gain)| *sample *= gain);
+            }
+        }
         mix(audio, &self.dry, &mut self.wet);
         gain(audio, &mut self.fade);
+        if self.frames.is_due(length) {
+            let stages = self.stages(moves);
+            observer.stages(&stages);
+        }
         self.frames.add(&self.dry, audio, self.latencies[structure.index()], observer);
         if let Change::Fill(left) = &mut self.change {
             *left -= length;
@@ -340,6 +405,8 @@ impl WithoutModels for Master {}
 
 impl Processor for Master {
     type Settings = MasterMoves;
+
+    const MEASURES: bool = true;
 
     fn prepare(&mut self, format: Format) -> Result<(), Error> {
         self.inner = Some(Box::new(Inner::new(Format::new(format.rate, format.channels)?)?));

@@ -49,6 +49,8 @@ pub struct MasterMoves {
     pub limiter_drive: Db,
     /// Ceiling in dBTP, release, look-ahead and link of the limiter.
     pub limit: Limit,
+    /// The output has the loudness of the input, so that louder does not win a comparison.
+    pub matched: bool,
     /// What the output carries.
     pub listen: Listen,
     /// The output is the delayed input.
@@ -151,6 +153,7 @@ impl MasterMoves {
             limiter_on: true,
             limiter_drive: Db(0.0),
             limit: Limit::default(),
+            matched: false,
             listen: Listen::Master,
             bypass: false,
         }
@@ -217,6 +220,7 @@ impl MasterMoves {
         self.limit.release = if release < LEAST_RELEASE { Release::Auto } else { Release::Time(Ms(release)) };
         port.float(&mut self.limit.ahead.0);
         port.percent(&mut self.limit.link);
+        port.switch(&mut self.matched);
         port.choice(&mut self.listen, &[Listen::Master, Listen::Removed]);
         port.switch(&mut self.bypass);
     }
@@ -251,7 +255,7 @@ mod tests {
         assert_eq!(set("colour-type", 1.0).colour.character, Character::Tape);
         assert_eq!(set("limiter-ceiling", -2.0).limit.ceiling, Db(-2.0));
         assert_eq!(set("limiter-release", 80.0).limit.release, Release::Time(Ms(80.0)));
-        assert!(set("bypass", 1.0).bypass);
+        assert!(set("match", 1.0).matched && set("bypass", 1.0).bypass);
     }
 
     #[test]
@@ -280,7 +284,7 @@ mod tests {
                 assert!(ids.contains(&format!("mb-{band}-{field}").as_str()));
             }
         }
-        assert_eq!(ids.len(), 142);
+        assert_eq!(ids.len(), 143);
     }
 
     #[test]

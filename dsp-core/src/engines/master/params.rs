@@ -216,7 +216,7 @@ const COLOUR: [Param; 4] = [
     percent("colour-mix", "Colour mix", "How much of what the curve adds is mixed in.", 100.0, 100.0),
 ];
 
-const LIMITER: [Param; 8] = [
+const LIMITER: [Param; 9] = [
     switch("limiter-on", "Limiter", "Switches the true-peak limiter.", true),
     db("limiter-drive", "Limiter drive", "Gain into the limiter: more is louder.", [-12.0, 36.0, 0.0]),
     db("limiter-ceiling", "Ceiling", "Highest true peak of the output (dBTP).", [-24.0, 0.0, -1.0]),
@@ -236,6 +236,12 @@ const LIMITER: [Param; 8] = [
         1.0,
     ),
     percent("limiter-link", "Limiter link", "How far channels share the limiter's gain.", 100.0, 100.0),
+    switch(
+        "match",
+        "Match loudness",
+        "Turns the master to the loudness of what came in, so that bypass and A/B compare sound and not level. Off for the bounce.",
+        false,
+    ),
     choice(
         "listen",
         "Listen",

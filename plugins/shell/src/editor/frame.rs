@@ -21,6 +21,8 @@ const AT_REST: Duration = Duration::from_millis(1000);
 const CONTROLS: f32 = 196.0;
 /// Width of a meter in points.
 const METER: f32 = 58.0;
+/// Height of tabs in points.
+const TABS: f32 = 30.0;
 /// Between parts, in points.
 const GAP: f32 = 10.0;
 
@@ -39,7 +41,7 @@ pub(super) fn show<P: Product>(ui: &mut Ui, panel: &mut Panel) {
 
     topbar::show(ui, panel, top);
     if pictures.height() > 80.0 {
-        show_pictures(ui, panel, pictures);
+        show_pictures::<P>(ui, panel, pictures);
     }
     ui.scope_builder(UiBuilder::new().max_rect(controls).layout(Layout::left_to_right(Align::Min)), |ui| {
         ui.spacing_mut().item_spacing.x = GAP;
@@ -53,27 +55,40 @@ pub(super) fn show<P: Product>(ui: &mut Ui, panel: &mut Panel) {
     ui.ctx().request_repaint_after(if resting { AT_REST } else { MOVING });
 }
 
-fn show_pictures(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
-    let channels = panel.live().channels.load(Ordering::Relaxed) as usize;
-    let left = Rect::from_min_size(rect.min, vec2(METER, rect.height()));
-    let right = Rect::from_min_max(pos2(rect.right() - METER, rect.top()), rect.max);
-    let mut between = Rect::from_min_max(pos2(left.right() + GAP, rect.top()), pos2(right.left() - GAP, rect.bottom()));
-    meter(ui, &mut panel.input, "In", channels, left, false);
-    meter(ui, &mut panel.output, "Out", channels, right, true);
-    if let Some((side, width)) = &mut panel.pictures.side {
+fn show_pictures<P: Product>(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
+    let mut between = rect;
+    if P::LEVELS {
+        let channels = panel.live().channels.load(Ordering::Relaxed) as usize;
+        let left = Rect::from_min_size(rect.min, vec2(METER, rect.height()));
+        let right = Rect::from_min_max(pos2(rect.right() - METER, rect.top()), rect.max);
+        between = Rect::from_min_max(pos2(left.right() + GAP, rect.top()), pos2(right.left() - GAP, rect.bottom()));
+        meter(ui, &mut panel.input, "In", channels, left, false);
+        meter(ui, &mut panel.output, "Out", channels, right, true);
+    }
+    // Some have controls in them, and work on the panel while they are drawn.
+    let mut pictures = panel.pictures.take();
+    if let Some((side, width)) = &mut pictures.side {
         let place = Rect::from_min_max(pos2(between.right() - *width, between.top()), between.max);
-        side.show(ui, place);
+        side.show_with(ui, place, panel);
         between.max.x = place.left() - GAP;
     }
-    let (share, least, most) = panel.pictures.strip_height;
+    let (share, least, most) = pictures.strip_height;
     let strip = (between.height() * share).clamp(least, most);
-    let main = Rect::from_min_max(between.min, pos2(between.right(), between.bottom() - strip - 8.0));
-    let chosen = panel.params().persisted().picture.min(panel.pictures.main.len().saturating_sub(1));
-    if let Some(picture) = panel.pictures.main.get_mut(chosen) {
-        picture.show(ui, main);
+    let mut main = Rect::from_min_max(between.min, pos2(between.right(), between.bottom() - strip - 8.0));
+    let names: Vec<&'static str> = pictures.main.iter().map(|picture| picture.name()).collect();
+    let chosen = panel.page().min(names.len().saturating_sub(1));
+    if P::PAGES {
+        tabs(ui, panel, Rect::from_min_size(main.min, vec2(main.width(), TABS)), &names, chosen);
+        main.min.y += TABS + 6.0;
     }
-    view(ui, panel, main, chosen);
-    panel.pictures.strip.show(ui, Rect::from_min_max(pos2(between.left(), main.bottom() + 8.0), between.max));
+    if let Some(picture) = pictures.main.get_mut(chosen) {
+        picture.show_with(ui, main, panel);
+    }
+    if !P::PAGES {
+        view(ui, panel, main, &names, chosen);
+    }
+    pictures.strip.show_with(ui, Rect::from_min_max(pos2(between.left(), main.bottom() + 8.0), between.max), panel);
+    panel.pictures = pictures;
     if panel.is_bypassed() {
         let plate = Rect::from_center_size(main.center(), vec2(130.0, 32.0));
         ui.painter().rect_filled(plate, 6.0, theme::faded(theme::PANEL, 0.92));
@@ -81,14 +96,37 @@ fn show_pictures(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     }
 }
 
+/// The tabs of a product whose pictures are pages.
+fn tabs(ui: &Ui, panel: &Panel, rect: Rect, names: &[&'static str], chosen: usize) {
+    ui.painter().rect_filled(rect, 6.0, theme::WELL);
+    let each = rect.width() / names.len().max(1) as f32;
+    for (index, name) in names.iter().enumerate() {
+        let cell = Rect::from_min_size(pos2(rect.left() + each * index as f32, rect.top()), vec2(each, rect.height())).shrink(2.0);
+        let response = ui.interact(cell, Id::unique(("plainsong-tab", *name)), Sense::click());
+        let on = index == chosen;
+        response.widget_info(|| WidgetInfo::selected(Role::Tab, true, on, *name));
+        if response.clicked() {
+            panel.params().persist(|state| state.picture = index);
+        }
+        if on || response.hovered() || response.has_focus() {
+            ui.painter().rect_filled(cell, 5.0, if on { theme::HOVER } else { theme::PANEL });
+        }
+        if on {
+            let bar = Rect::from_min_max(pos2(cell.left() + 12.0, cell.bottom() - 2.5), pos2(cell.right() - 12.0, cell.bottom() - 0.5));
+            ui.painter().rect_filled(bar, 1.0, theme::WARM);
+        }
+        let color = if on { theme::TEXT } else { theme::DIM };
+        ui.painter().text(cell.center(), Align2::CENTER_CENTER, *name, theme::font(13.0), color);
+    }
+}
+
 /// The buttons that choose the large picture.
-fn view(ui: &mut Ui, panel: &mut Panel, main: Rect, chosen: usize) {
-    let names: Vec<&'static str> = panel.pictures.main.iter().map(|picture| picture.name()).collect();
+fn view(ui: &mut Ui, panel: &mut Panel, main: Rect, names: &[&'static str], chosen: usize) {
     if names.len() < 2 {
         return;
     }
     let mut right = main.right() - 40.0;
-    for (index, name) in names.into_iter().enumerate().rev() {
+    for (index, &name) in names.iter().enumerate().rev() {
         let text = ui.painter().layout_no_wrap(name.to_owned(), theme::font(11.5), theme::TEXT);
         let cell = Rect::from_min_max(pos2(right - text.size().x - 20.0, main.top() + 5.0), pos2(right, main.top() + 25.0));
         right = cell.left() - 2.0;

@@ -1,6 +1,7 @@
 //! The editor: one window for every plugin, with the plugin's own controls in it.
 
 mod card;
+mod companion;
 mod dialogs;
 mod frame;
 mod icons;
@@ -9,5 +10,6 @@ mod status;
 mod topbar;
 mod window;
 
+pub use companion::Companion;
 pub use panel::Panel;
 pub use window::ShellEditor;

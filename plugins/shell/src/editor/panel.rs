@@ -1,5 +1,6 @@
 //! What the controls work on: values, gestures, undo, presets and the pictures' data.
 
+use super::companion::Companion;
 use crate::compare;
 use crate::live::Live;
 use crate::params::TableParams;
@@ -9,11 +10,12 @@ use crate::product::{Card, Product};
 use crate::theme;
 use crate::undo::{Undo, What};
 use crate::widgets::knob::knob;
+use crate::widgets::menu::menu;
 use crate::widgets::meter::Meter;
 use crate::widgets::segmented::segmented;
 use crate::widgets::switch::switch;
 use dsp_core::params::{Param, index_of};
-use dsp_core::processor::Processor;
+use dsp_core::processor::{Measured, Processor};
 use egui::{Event, EventFilter, Key, PointerButton, Rect, Response, TextEdit, Ui, WidgetInfo};
 use nice_plug::context::gui::GuiContext;
 use std::sync::Arc;
@@ -32,9 +34,14 @@ const MESSAGE: f64 = 8.0;
 /// Shares of the travel that count as the same value.
 const SAME: f32 = 1e-4;
 
-/// A value being moved by hand.
+/// Parameters that belong to the session and not to a sound: presets and A/B leave them as they are.
+const SESSION: [&str; 5] = ["bypass", "listen", "match", "reset", "pause"];
+/// The parameter whose every change begins a new measurement.
+const RESET: &str = "reset";
+
+/// Values being moved by hand, together.
 struct Gesture {
-    index: usize,
+    indices: Vec<usize>,
     before: Vec<f32>,
     position: f32,
 }
@@ -78,6 +85,14 @@ pub struct Panel {
     pub(super) input: Meter,
     pub(super) output: Meter,
     pub(super) pictures: Pictures,
+    /// Absent while it is at work.
+    companion: Option<Box<dyn Companion>>,
+    measured: Option<Measured>,
+    target: Option<(f64, f64)>,
+    /// Parameters that were moved by hand since the companion last asked.
+    touched: Vec<usize>,
+    /// Grows when all values may have changed at once.
+    replaced: u32,
     revision: u32,
     time: f64,
 }
@@ -99,7 +114,6 @@ impl Panel {
             cards: P::CARDS,
             revision: params.revision(),
             params,
-            live,
             gui: None,
             values: vec![0.0; count],
             effective: vec![0.0; count],
@@ -114,6 +128,12 @@ impl Panel {
             input: Meter::default(),
             output: Meter::default(),
             pictures: P::pictures(),
+            companion: Some(P::companion(&live)),
+            measured: None,
+            target: None,
+            touched: Vec::new(),
+            replaced: 0,
+            live,
             time: 0.0,
         }
     }
@@ -126,6 +146,9 @@ impl Panel {
         self.dialog = None;
         self.pending.fill(None);
         self.pictures.each().for_each(|picture| picture.closed());
+        if let Some(companion) = &mut self.companion {
+            companion.opened();
+        }
         // What was measured while nobody looked is old.
         self.live.input.take();
         self.live.output.take();
@@ -142,6 +165,7 @@ impl Panel {
             self.revision = self.params.revision();
             self.pending.fill(None);
             self.undo = Undo::default();
+            self.replaced = self.replaced.wrapping_add(1);
         }
         self.params.values(&mut self.effective);
         for i in 0..self.values.len() {
@@ -165,11 +189,75 @@ impl Panel {
         if !any {
             self.pictures.each().for_each(|picture| picture.idle(seconds));
         }
+        while let Some(point) = self.live.points.pop() {
+            self.pictures.each().for_each(|picture| picture.point(&point));
+        }
+        if let Some(measured) = self.live.measured.pop() {
+            self.pictures.each().for_each(|picture| picture.measured(&measured));
+            self.measured = Some(measured);
+        }
         if self.message.as_ref().is_some_and(|(_, since)| time - since > MESSAGE) {
             self.message = None;
         }
         self.hint = None;
+        if let Some(mut companion) = self.companion.take() {
+            companion.refresh(self);
+            self.target = companion.target(&self.values);
+            self.companion = Some(companion);
+        }
         seconds
+    }
+
+    /// Lets the product's companion work with this panel; none when it is of another type, or at work.
+    pub fn with<C: Companion, R>(&mut self, act: impl FnOnce(&mut C, &mut Self) -> R) -> Option<R> {
+        let mut companion = self.companion.take()?;
+        let any: &mut dyn std::any::Any = &mut *companion;
+        let result = any.downcast_mut::<C>().map(|companion| act(companion, self));
+        self.companion = Some(companion);
+        result
+    }
+
+    /// What the engine's loudness meter reads; none before it has told anything.
+    pub fn measured(&self) -> Option<&Measured> {
+        self.measured.as_ref()
+    }
+
+    /// Loudness (LUFS) and highest true peak (dBTP) that are to be reached, where the product has a target.
+    pub fn target(&self) -> Option<(f64, f64)> {
+        self.target
+    }
+
+    /// Seconds since the window was opened.
+    pub fn time(&self) -> f64 {
+        self.time
+    }
+
+    /// Index of the page that is shown.
+    pub fn page(&self) -> usize {
+        self.params.persisted().picture
+    }
+
+    /// Begins measuring anew.
+    pub fn measure_anew(&mut self) {
+        match index_of(self.table(), RESET) {
+            Ok(index) => {
+                self.begin(index);
+                self.set(index, if self.values[index] >= 0.5 { 0.0 } else { 1.0 });
+                // No step to undo: what was measured is gone.
+                self.finish();
+            }
+            Err(_) => self.live.anew.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// Parameters that were moved by hand since the last call.
+    pub fn take_touched(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// A number that changes when a state, a preset or another side was loaded, or a step undone.
+    pub fn replaced(&self) -> u32 {
+        self.replaced
     }
 
     /// True when nothing on the screen moves by itself.
@@ -217,21 +305,56 @@ impl Panel {
     /// nothing.
     pub fn knob(&mut self, ui: &mut Ui, id: &str, diameter: f32) {
         if let Ok(index) = index_of(self.table(), id) {
-            knob(ui, self, index, diameter);
+            knob(ui, self, index, self.table()[index].name, diameter);
+        }
+    }
+
+    /// As [`Panel::knob`] under a shorter name, where the place says the rest.
+    pub fn knob_as(&mut self, ui: &mut Ui, id: &str, name: &str, diameter: f32) {
+        if let Ok(index) = index_of(self.table(), id) {
+            knob(ui, self, index, name, diameter);
         }
     }
 
     /// Draws a choice as buttons side by side, of a width in points.
     pub fn segmented(&mut self, ui: &mut Ui, id: &str, width: f32) {
         if let Ok(index) = index_of(self.table(), id) {
-            segmented(ui, self, index, width);
+            segmented(ui, self, index, self.table()[index].name, width);
+        }
+    }
+
+    /// As [`Panel::segmented`] under a shorter name.
+    pub fn segmented_as(&mut self, ui: &mut Ui, id: &str, name: &str, width: f32) {
+        if let Ok(index) = index_of(self.table(), id) {
+            segmented(ui, self, index, name, width);
+        }
+    }
+
+    /// Draws a choice as a button that opens a list, of a width in points.
+    pub fn menu(&mut self, ui: &mut Ui, id: &str, width: f32) {
+        if let Ok(index) = index_of(self.table(), id) {
+            menu(ui, self, index, self.table()[index].name, width);
+        }
+    }
+
+    /// As [`Panel::menu`] under a shorter name.
+    pub fn menu_as(&mut self, ui: &mut Ui, id: &str, name: &str, width: f32) {
+        if let Ok(index) = index_of(self.table(), id) {
+            menu(ui, self, index, name, width);
         }
     }
 
     /// Draws a switch, of a width in points.
     pub fn switch(&mut self, ui: &mut Ui, id: &str, width: f32) {
         if let Ok(index) = index_of(self.table(), id) {
-            switch(ui, self, index, width);
+            switch(ui, self, index, self.table()[index].name, width);
+        }
+    }
+
+    /// As [`Panel::switch`] under a shorter name.
+    pub fn switch_as(&mut self, ui: &mut Ui, id: &str, name: &str, width: f32) {
+        if let Ok(index) = index_of(self.table(), id) {
+            switch(ui, self, index, name, width);
         }
     }
 
@@ -281,33 +404,67 @@ impl Panel {
     }
 
     fn begin(&mut self, index: usize) {
+        self.grab(&[index]);
+    }
+
+    /// Takes hold of values that are moved together by hand, as one step that can be undone.
+    pub fn grab(&mut self, indices: &[usize]) {
         self.end();
-        if let Some(gui) = &self.gui {
-            // SAFETY: the pointer is of a parameter in `self.params`, which lives as long as `self`.
-            unsafe { gui.raw_begin_set_parameter(self.params.pointer(index)) };
+        for &index in indices {
+            if let Some(gui) = &self.gui {
+                // SAFETY: the pointer is of a parameter in `self.params`, which lives as long as `self`.
+                unsafe { gui.raw_begin_set_parameter(self.params.pointer(index)) };
+            }
         }
-        let position = self.params.normalized(index, self.values[index]);
-        self.gesture = Some(Gesture { index, before: self.values.clone(), position });
+        let position = indices.first().map_or(0.0, |&index| self.params.normalized(index, self.values[index]));
+        self.gesture = Some(Gesture { indices: indices.to_vec(), before: self.values.clone(), position });
+    }
+
+    /// Moves a value that is held.
+    pub fn pull(&mut self, index: usize, value: f32) {
+        if self.gesture.as_ref().is_some_and(|gesture| gesture.indices.contains(&index)) {
+            self.set(index, value);
+        }
+    }
+
+    /// True while something is moved by hand.
+    pub fn is_held(&self) -> bool {
+        self.gesture.is_some() || self.typing.is_some()
+    }
+
+    /// Lets go of what is held.
+    pub fn release(&mut self) {
+        self.end();
     }
 
     fn set(&mut self, index: usize, value: f32) {
         let normalized = self.params.normalized(index, value);
         let value = self.params.plain(index, normalized);
         if let Some(gui) = &self.gui {
-            // SAFETY: as in `begin`.
+            // SAFETY: as in `grab`.
             unsafe { gui.raw_set_parameter_normalized(self.params.pointer(index), normalized) };
         }
         self.values[index] = value;
         self.pending[index] = Some((value, self.time));
     }
 
-    fn end(&mut self) {
-        let Some(gesture) = self.gesture.take() else { return };
-        if let Some(gui) = &self.gui {
-            // SAFETY: as in `begin`.
-            unsafe { gui.raw_end_set_parameter(self.params.pointer(gesture.index)) };
+    /// Tells the host that what was held is let go.
+    fn finish(&mut self) -> Option<Gesture> {
+        let gesture = self.gesture.take()?;
+        for &index in &gesture.indices {
+            if let Some(gui) = &self.gui {
+                // SAFETY: as in `grab`.
+                unsafe { gui.raw_end_set_parameter(self.params.pointer(index)) };
+            }
         }
-        self.undo.record(What::Param(gesture.index), &gesture.before, &self.values, self.time);
+        Some(gesture)
+    }
+
+    fn end(&mut self) {
+        let Some(gesture) = self.finish() else { return };
+        let Some(&first) = gesture.indices.first() else { return };
+        self.touched.extend(gesture.indices.iter().filter(|&&index| gesture.before[index] != self.values[index]));
+        self.undo.record(What::Param(first), &gesture.before, &self.values, self.time);
     }
 
     /// Sets one value in one gesture.
@@ -320,15 +477,13 @@ impl Panel {
     /// Sets all values that differ, without a step in the undo history.
     pub(super) fn apply(&mut self, values: &[f32]) {
         self.end();
+        self.replaced = self.replaced.wrapping_add(1);
         for (index, &value) in values.iter().enumerate().take(self.values.len()) {
-            if self.values[index] != value {
+            // A switch that begins a measurement is nobody's setting.
+            if self.values[index] != value && self.table()[index].id != RESET {
                 self.begin(index);
                 self.set(index, value);
-                self.gesture = None;
-                if let Some(gui) = &self.gui {
-                    // SAFETY: as in `begin`.
-                    unsafe { gui.raw_end_set_parameter(self.params.pointer(index)) };
-                }
+                self.finish();
             }
         }
     }
@@ -338,6 +493,13 @@ impl Panel {
         let before = self.values.clone();
         self.apply(values);
         self.undo.record(What::All, &before, &self.values, self.time);
+    }
+
+    /// Sets values by index, as one step that can be undone; with `more` it belongs to the step before.
+    pub fn change_all(&mut self, changes: &[(usize, f32)], more: bool) {
+        let mut values = self.values.clone();
+        changes.iter().for_each(|&(index, value)| values[index] = value);
+        if more { self.apply(&values) } else { self.replace(&values) }
     }
 
     pub(super) fn step_back(&mut self) {
@@ -356,6 +518,7 @@ impl Panel {
         let mut heard = Vec::new();
         let now = self.values.clone();
         self.params.persist(|state| heard = compare::switch(state, &now));
+        self.keep_session(&mut heard);
         self.replace(&heard);
     }
 
@@ -364,13 +527,18 @@ impl Panel {
         self.params.persist(|state| compare::copy(state, &now));
     }
 
-    /// Loads a preset's values, all but those that belong to the session: bypass and listening.
-    fn load(&mut self, name: &str, mut values: Vec<f32>) {
-        for id in ["bypass", "listen"] {
+    /// Puts the present values of what belongs to the session into others.
+    fn keep_session(&self, values: &mut [f32]) {
+        for id in SESSION {
             if let Ok(index) = index_of(self.table(), id) {
                 values[index] = self.values[index];
             }
         }
+    }
+
+    /// Loads a preset's values, all but those that belong to the session.
+    fn load(&mut self, name: &str, mut values: Vec<f32>) {
+        self.keep_session(&mut values);
         self.replace(&values);
         let kept = self.values.clone();
         self.params.persist(|state| (state.preset, state.preset_values) = (name.to_owned(), kept));
@@ -431,7 +599,7 @@ impl Panel {
     }
 
     fn differs(&self, from: &[f32]) -> bool {
-        let session = |index: usize| matches!(self.table()[index].id, "bypass" | "listen");
+        let session = |index: usize| SESSION.contains(&self.table()[index].id);
         let far = |index: usize, value: f32| {
             (self.params.normalized(index, value) - self.params.normalized(index, self.values[index])).abs() > SAME
         };

@@ -17,8 +17,8 @@ pub const WIDTH: f32 = 68.0;
 /// Diameter in points from which the value stands in the middle.
 const LARGE: f32 = 90.0;
 
-/// Draws the parameter `index` as a knob of a diameter in points.
-pub fn knob(ui: &mut Ui, panel: &mut Panel, index: usize, diameter: f32) -> Response {
+/// Draws the parameter `index` under a name as a knob of a diameter in points.
+pub fn knob(ui: &mut Ui, panel: &mut Panel, index: usize, name: &str, diameter: f32) -> Response {
     let large = diameter >= LARGE;
     let width = (diameter + 10.0).max(WIDTH);
     let height = LINE + 4.0 + diameter + if large { 0.0 } else { LINE - 4.0 };
@@ -35,7 +35,7 @@ pub fn knob(ui: &mut Ui, panel: &mut Panel, index: usize, diameter: f32) -> Resp
     painter.text(
         pos2(center.x, rect.top() + LINE / 2.0),
         Align2::CENTER_CENTER,
-        param.name,
+        name,
         theme::font(if large { 14.0 } else { 12.5 }),
         name_color,
     );

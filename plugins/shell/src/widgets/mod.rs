@@ -2,9 +2,14 @@
 
 pub mod axis;
 pub mod history;
+pub mod image;
 pub mod knob;
 pub mod levels;
+pub mod loudness;
+pub mod loudness_bars;
+pub mod menu;
 pub mod meter;
+pub mod numbers;
 pub mod reduction;
 pub mod segmented;
 pub mod sibilants;

@@ -42,11 +42,12 @@ impl Picture for ReductionMeter {
     }
 
     fn update(&mut self, frame: &DisplayFrame) {
-        let reduction = match &frame.detection {
-            Some(detection) => detection.reduction().0,
+        let reduction = match (&frame.detection, &frame.stages) {
+            (Some(detection), _) => detection.reduction().0,
+            (None, Some(stages)) => -stages.limiter,
             // Without a detector: what the whole signal lost.
-            None if frame.output_power > 0.0 => 10.0 * (frame.input_power / frame.output_power).log10(),
-            None => 0.0,
+            (None, None) if frame.output_power > 0.0 => 10.0 * (frame.input_power / frame.output_power).log10(),
+            (None, None) => 0.0,
         };
         self.pass(reduction, frame.seconds);
     }

@@ -5,12 +5,12 @@ use crate::theme;
 use dsp_core::params::Kind;
 use egui::{Align2, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-/// Draws the choice `index` with its name above.
-pub fn segmented(ui: &mut Ui, panel: &mut Panel, index: usize, width: f32) {
+/// Draws the choice `index` with a name above.
+pub fn segmented(ui: &mut Ui, panel: &mut Panel, index: usize, name: &str, width: f32) {
     let param = &panel.table()[index];
     let Kind::Choice { values, .. } = param.kind else { return };
     let (rect, _) = ui.allocate_exact_size(vec2(width, 44.0), Sense::hover());
-    ui.painter().text(pos2(rect.left(), rect.top() + 8.0), Align2::LEFT_CENTER, param.name, theme::font(12.5), theme::DIM);
+    ui.painter().text(pos2(rect.left(), rect.top() + 8.0), Align2::LEFT_CENTER, name, theme::font(12.5), theme::DIM);
     let track = Rect::from_min_max(pos2(rect.left(), rect.top() + 18.0), rect.max);
     ui.painter().rect_filled(track, 6.0, theme::WELL);
     let each = track.width() / values.len().max(1) as f32;

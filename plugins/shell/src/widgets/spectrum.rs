@@ -65,6 +65,8 @@ pub struct Spectrum {
     axis: Axis,
     input: [f32; POINTS],
     output: [f32; POINTS],
+    /// What stands between the lines.
+    difference: &'static str,
 }
 
 impl Default for Spectrum {
@@ -110,7 +112,14 @@ impl Picture for Spectrum {
 impl Spectrum {
     /// An empty one over an axis.
     pub fn new(axis: Axis) -> Self {
-        Self { axis, input: [-160.0; POINTS], output: [-160.0; POINTS] }
+        Self { axis, input: [-160.0; POINTS], output: [-160.0; POINTS], difference: "Removed" }
+    }
+
+    /// Names what stands between the lines.
+    #[must_use]
+    pub fn with_difference(mut self, name: &'static str) -> Self {
+        self.difference = name;
+        self
     }
 
     /// The axis.
@@ -159,7 +168,7 @@ impl Spectrum {
             painter.text(pos2(plot.right() - 5.0, y(db) - 7.0), Align2::RIGHT_CENTER, format!("{db:.0}"), theme::font(10.0), theme::DIM);
         }
         let mut legend = pos2(plot.left() + 12.0, plot.top() + 14.0);
-        for (color, text, filled) in [(theme::COOL, "Input", false), (theme::WARM, "Output", false), (theme::COOL, "Removed", true)] {
+        for (color, text, filled) in [(theme::COOL, "Input", false), (theme::WARM, "Output", false), (theme::COOL, self.difference, true)] {
             let swatch = Rect::from_center_size(pos2(legend.x + 7.0, legend.y), vec2(14.0, if filled { 10.0 } else { 2.0 }));
             painter.rect_filled(swatch, 1.0, if filled { theme::faded(color, 0.45) } else { color });
             let text = painter.text(pos2(legend.x + 20.0, legend.y), Align2::LEFT_CENTER, text, theme::font(11.5), theme::TEXT);

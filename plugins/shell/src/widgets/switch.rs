@@ -4,8 +4,8 @@ use crate::editor::Panel;
 use crate::theme;
 use egui::{Align2, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-/// Draws the switch `index` with its name beside.
-pub fn switch(ui: &mut Ui, panel: &mut Panel, index: usize, width: f32) {
+/// Draws the switch `index` with a name beside.
+pub fn switch(ui: &mut Ui, panel: &mut Panel, index: usize, name: &str, width: f32) {
     let param = &panel.table()[index];
     let on = panel.value(index) >= 0.5;
     let (rect, response) = ui.allocate_exact_size(vec2(width, 24.0), Sense::click());
@@ -24,5 +24,5 @@ pub fn switch(ui: &mut Ui, panel: &mut Panel, index: usize, width: f32) {
         painter.rect_stroke(track.expand(2.0), 10.0, Stroke::new(1.0, theme::COOL), StrokeKind::Outside);
     }
     let color = if on || response.hovered() { theme::TEXT } else { theme::DIM };
-    painter.text(pos2(track.right() + 8.0, rect.center().y), Align2::LEFT_CENTER, param.name, theme::font(12.5), color);
+    painter.text(pos2(track.right() + 8.0, rect.center().y), Align2::LEFT_CENTER, name, theme::font(12.5), color);
 }
