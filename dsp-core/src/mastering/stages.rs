@@ -68,6 +68,7 @@ impl Stages {
         let stereo = if moves.stereo_on { moves.stereo } else { Default::default() };
         self.stereo.process(audio, &stereo, &mut ());
         self.colour.process(audio, &moves.colour, &mut ());
+        audio.iter_mut().for_each(|channel| usable_all(channel));
     }
 
     /// Delay in samples.
