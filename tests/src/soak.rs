@@ -2,7 +2,7 @@
 //! cores busy.
 
 use crate::clap::{Bundle, Plugin};
-use crate::pace::{Load, Pacer, request_realtime};
+use crate::pace::{Load, Pacer, request_realtime, thread_time};
 use crate::random::Random;
 use crate::subject::{Subject, random_settings};
 use crate::{allocations, engine, measure};
@@ -36,6 +36,12 @@ pub struct Report {
     pub not_finite: usize,
     /// Blocks that were not done when the next was due.
     pub missed: usize,
+    /// Blocks for which the processor itself worked longer than a block lasts.
+    pub overrun: usize,
+    /// Blocks in which the system held the thread up for more than half a block.
+    pub held_up: usize,
+    /// Most that the processor worked for a block, microseconds.
+    pub longest_work: f64,
     /// Frames that passed dry because a model step was late; none where the subject does not tell.
     pub late_frames: Option<u64>,
     /// Calls of the system's allocator inside `process`; none where they cannot be seen.
@@ -62,6 +68,12 @@ impl Report {
         if self.allocations.is_some_and(|n| n > 0) {
             wrong.push(format!("{} allocator calls in process", self.allocations.unwrap_or(0)));
         }
+        if self.overrun > 0 {
+            wrong.push(format!("{} blocks took more of the processor's time than they last", self.overrun));
+        }
+        if self.late_frames.is_some_and(|late| late > self.held_up as u64) {
+            wrong.push(format!("{} late frames, the system held up {} blocks", self.late_frames.unwrap_or(0), self.held_up));
+        }
         if self.missed_share() > allowed_missed {
             wrong.push(format!("{} of {} blocks missed their deadline", self.missed, self.blocks));
         }
@@ -82,6 +94,11 @@ impl fmt::Display for Report {
         let priority = if self.realtime { "real-time priority" } else { "no real-time priority (not permitted)" };
         writeln!(f, "  {priority}, {} busy threads beside it", self.load)?;
         writeln!(f, "  block time of {period:.0} us: median {median:.0}, 99 % {p99:.0}, 99.9 % {p999:.0}, longest {longest:.0}")?;
+        writeln!(
+            f,
+            "  of the processor's own time at most {:.0}; over a block {} times; held up by the system {} times",
+            self.longest_work, self.overrun, self.held_up
+        )?;
         writeln!(f, "  missed deadlines {} of {}, samples not finite {}", self.missed, self.blocks, self.not_finite)?;
         let tell = |n: Option<u64>| n.map_or_else(|| "not visible from here".to_owned(), |n| n.to_string());
         write!(f, "  late frames {}, allocator calls in process {}", tell(self.late_frames), tell(self.allocations))
@@ -99,7 +116,8 @@ fn paced<S: Subject>(subject: &str, seconds: f64, mut step: impl FnMut(&mut [&mu
     let mut report = Report { subject: format!("{} {subject}", S::PRODUCT), load: load.threads(), ..Report::default() };
     report.realtime = request_realtime();
     let mut allocated = 0;
-    let mut pacer = Pacer::new(Duration::from_secs_f64(BLOCK as f64 / RATE));
+    let period = Duration::from_secs_f64(BLOCK as f64 / RATE);
+    let mut pacer = Pacer::new(period);
     for index in 0..blocks {
         let at = index * BLOCK % (source[0].len() - BLOCK);
         for (channel, from) in buffer.iter_mut().zip(&source) {
@@ -110,9 +128,12 @@ fn paced<S: Subject>(subject: &str, seconds: f64, mut step: impl FnMut(&mut [&mu
             let [left, right] = buffer.as_mut_slice() else { unreachable!("two channels") };
             [left.as_mut_slice(), right.as_mut_slice()]
         };
-        let start = Instant::now();
+        let (start, worked) = (Instant::now(), thread_time());
         let calls = step(&mut block, index % CHANGE_EVERY == 0);
-        let end = Instant::now();
+        let (end, worked) = (Instant::now(), thread_time() - worked);
+        report.overrun += usize::from(worked > period);
+        report.held_up += usize::from((end - start).saturating_sub(worked) > period / 2 || start > deadline - period / 2);
+        report.longest_work = report.longest_work.max(worked.as_secs_f64() * 1e6);
         if index >= WARM_UP {
             allocated += calls;
         }
