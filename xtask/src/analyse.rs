@@ -60,7 +60,7 @@ pub fn run(args: Args) -> ExitCode {
 
 fn analyse(file: &Path, args: &Args) -> Result<Value, Failure> {
     let part = Part { from: args.from, to: args.length.map(|length| args.from + length) };
-    let heard = listen(file, part, args.allow_truncated, &|_| {})?;
+    let heard = listen(file, part, false, args.allow_truncated, &|_| {})?;
     let analyser = &heard.analyser;
     let features: Map<String, Value> =
         Analyser::table().iter().zip(analyser.features()).map(|(feature, value)| (feature.name.clone(), json!(value))).collect();

@@ -11,6 +11,8 @@ mod analyse;
 mod bench;
 mod bundle;
 mod install;
+mod loudness;
+mod programmes;
 mod render;
 mod screenshots;
 mod test;
@@ -32,9 +34,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Process audio files with an engine, exactly as the plugin would
-    Render(render::Args),
+    Render(Box<render::Args>),
     /// Measure features of sound files
     Analyse(analyse::Args),
+    /// Prove that masters land on their loudness and keep their ceiling
+    Loudness(loudness::Args),
     /// Measure what an engine costs
     Bench(bench::Args),
     /// Run everything that proves the suite; ends with `N passed, N failed`
@@ -53,8 +57,9 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Render(args) => render::run(args),
+        Command::Render(args) => render::run(*args),
         Command::Analyse(args) => analyse::run(args),
+        Command::Loudness(args) => loudness::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Bundle(args) => bundle::run(args),
         Command::Install(args) => install::run(args),

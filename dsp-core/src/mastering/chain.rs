@@ -1,7 +1,7 @@
 //! From wishes to the moves of the chain.
 
 use super::profile::{BANDS, Profile};
-use super::proposal::Proposal;
+use super::proposal::{Proposal, Wish, middle};
 use super::style::Style;
 use super::tone;
 use crate::analysis::{DYNAMICS_HZ, IMAGE_HZ, middle_hz};
@@ -9,7 +9,7 @@ use crate::colour;
 use crate::dynamics::limiter::Limit;
 use crate::dynamics::multiband::{Band, Count, Settings};
 use crate::engines::master::MasterMoves;
-use crate::filters;
+use crate::filters::{self, Shape, Slope};
 use crate::params::FromValues;
 use crate::units::{Db, Hz, Ms};
 
@@ -34,46 +34,110 @@ const RANGE: (f64, f64) = (2.0, 3.0);
 const MAKEUP: f64 = 0.5;
 /// Attack and release of a band that expands, milliseconds: it opens with the beat and closes with it.
 const OPENING_MS: [f32; 2] = [15.0, 80.0];
+/// Share of what is missing that is added to an aim.
+const SURE: f64 = 0.8;
+/// The furthest that an aim goes beyond what is asked for, decibels.
+const AGAIN_DB: f64 = 3.0;
+/// What may be missing of tone, width and dynamics without another look, decibels.
+const NEAR_DB: [f64; 3] = [0.5, 0.4, 0.5];
 /// Weight in the fit of thirds in which nothing is.
 const ABSENT: f64 = 0.02;
-/// Kept under the ceiling, decibels: what multiplication leaves between samples, and what other meters
-/// read more than ours.
-pub const MARGIN_DB: f64 = 0.05;
+/// Kept under the ceiling, decibels: what multiplication leaves between samples, and what meters of a common
+/// library read more than there is (0.1 dB in the lows, from the ripple of their interpolation).
+pub const MARGIN_DB: f64 = 0.12;
+/// Direct current from which the lowest band becomes a cut, of full scale: -54 dBFS.
+pub const DIRECT_CURRENT: f64 = 2e-3;
+/// Corner of that cut, hertz: below what is heard.
+const CUT_HZ: f64 = 15.0;
+
+/// What the controls are set for, in decibels: the shifts of a proposal and, once the chain's work was
+/// measured, what it takes beyond them to get there. Dynamics move the tone, colour fills valleys, shelves
+/// reach over their corners.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aims {
+    tone: [f64; BANDS],
+    width: [f64; 3],
+    dynamics: [f64; 4],
+}
+
+impl Aims {
+    /// The shifts themselves.
+    pub fn of(proposal: &Proposal) -> Self {
+        Self {
+            tone: proposal.tone.map(|wish| wish.shift),
+            width: proposal.width.map(|wish| wish.shift),
+            dynamics: proposal.dynamics.map(|wish| wish.shift),
+        }
+    }
+
+    /// Corrects the aims by what came of them: `after` is what was measured behind the chain, before its
+    /// limiter. True when that is worth another look.
+    pub fn refine(&mut self, song: &Profile, proposal: &Proposal, after: &Profile) -> bool {
+        let mut worst = 0.0_f64;
+        let mut correct = |aim: &mut f64, wish: &Wish, reached: f64, tolerance: f64, most: f64| {
+            let missing = wish.present * (wish.shift - reached);
+            worst = worst.max(missing.abs() / tolerance);
+            *aim = (*aim + SURE * missing).clamp(wish.shift - most, wish.shift + most);
+        };
+        let lifts: [f64; BANDS] = std::array::from_fn(|third| after.thirds[third] - song.thirds[third]);
+        // What is relative to the whole moves with the whole.
+        let present = proposal.tone.map(|wish| wish.present);
+        let level = middle(&lifts, &present) - middle(&proposal.tone.map(|wish| wish.shift), &present);
+        for (third, (aim, wish)) in self.tone.iter_mut().zip(&proposal.tone).enumerate() {
+            correct(aim, wish, lifts[third] - level, NEAR_DB[0], AGAIN_DB);
+        }
+        for (region, (aim, wish)) in self.width.iter_mut().zip(&proposal.width).enumerate() {
+            correct(aim, wish, after.width[region] - song.width[region], NEAR_DB[1], AGAIN_DB);
+        }
+        for (band, (aim, wish)) in self.dynamics.iter_mut().zip(&proposal.dynamics).enumerate() {
+            // Where nothing is asked for nothing is to be switched on.
+            if wish.shift.abs() >= LEAST_DB {
+                correct(aim, wish, after.dynamics[band] - song.dynamics[band], NEAR_DB[2], AGAIN_DB);
+            }
+        }
+        worst > 1.0
+    }
+}
 
 /// The moves that fulfil a proposal for a song, with a ceiling in dBTP. The drive brings the song near
 /// `loudness` (LUFS; none leaves its level); how near is for the solver to find.
-pub fn moves(song: &Profile, proposal: &Proposal, style: &Style, loudness: Option<f64>, ceiling: f64) -> MasterMoves {
-    let mut moves = MasterMoves::default();
-    let own = song.loudness.unwrap_or(INSIDE_LUFS.0);
+pub fn moves(song: &Profile, proposal: &Proposal, aims: &Aims, style: &Style, loudness: Option<f64>, ceiling: f64) -> MasterMoves {
+    let limit = Limit { ceiling: Db((ceiling - MARGIN_DB) as f32), ..Limit::default() };
+    let mut moves = MasterMoves { limit, ..MasterMoves::default() };
+    // Of silence there is nothing to decide.
+    let Some(own) = song.loudness else { return MasterMoves::from_values(&moves.to_values()) };
     let whole = loudness.map_or(0.0, |loudness| loudness - own);
     // Soft and loud songs come near the thresholds, and the drive keeps its range.
     let inside = own.clamp(INSIDE_LUFS.0, INSIDE_LUFS.1) - own;
     let input = inside.clamp(whole - f64::from(DRIVE_DB.1.0), whole - f64::from(DRIVE_DB.0.0)).clamp(-MOST_INPUT_DB, MOST_INPUT_DB);
     moves.input = Db(input as f32);
-    let curve: [f64; BANDS] = std::array::from_fn(|third| wanted(proposal, third));
+    let curve: [f64; BANDS] = std::array::from_fn(|third| wanted(proposal, aims, third));
     let weights = proposal.tone.map(|wish| wish.present.max(ABSENT));
     moves.equaliser = filters::Settings { bands: tone::fit(&curve, &weights) };
-    moves.dynamics = dynamics(song, proposal, &moves.equaliser, input);
+    if song.direct_current.abs() >= DIRECT_CURRENT {
+        moves.equaliser.bands[0] =
+            filters::Band { on: true, shape: Shape::LowCut, frequency: Hz(CUT_HZ), slope: Slope::Db12, ..filters::Band::default() };
+    }
+    moves.dynamics = dynamics(song, aims, &moves.equaliser, input);
     moves.stereo.crossovers = IMAGE_HZ.map(|hz| Hz(hz.round()));
-    for (width, wish) in moves.stereo.width.iter_mut().zip(&proposal.width) {
-        if wish.shift.abs() >= LEAST_DB {
-            *width = 10_f32.powf(wish.shift as f32 / 20.0);
+    for (width, &aim) in moves.stereo.width.iter_mut().zip(&aims.width) {
+        if aim.abs() >= LEAST_DB {
+            *width = 10_f32.powf(aim as f32 / 20.0);
         }
     }
     if let Some(colour) = &style.colour {
         moves.colour = colour::Settings { on: true, character: colour.character(), drive: Db(colour.drive as f32), mix: colour.mix as f32 };
     }
     moves.limiter_drive = Db(((whole - input) as f32).clamp(DRIVE_DB.0.0, DRIVE_DB.1.0));
-    moves.limit = Limit { ceiling: Db((ceiling - MARGIN_DB) as f32), ..Limit::default() };
     // Into the ranges of the controls.
     MasterMoves::from_values(&moves.to_values())
 }
 
 /// The shift at a third; where the song has nothing, that of the nearest third where it has.
-fn wanted(proposal: &Proposal, third: usize) -> f64 {
+fn wanted(proposal: &Proposal, aims: &Aims, third: usize) -> f64 {
     let there = |third: &usize| proposal.tone[*third].present > 0.0;
     let nearest = (0..BANDS).filter(there).min_by_key(|other| other.abs_diff(third));
-    nearest.map_or(0.0, |nearest| proposal.tone[nearest].shift)
+    nearest.map_or(0.0, |nearest| aims.tone[nearest])
 }
 
 /// What the equaliser does to the power of a band of dynamics, decibels.
@@ -88,11 +152,11 @@ fn lift(song: &Profile, equaliser: &filters::Settings, band: usize) -> f64 {
     if before > 0.0 { 10.0 * (after / before).log10() } else { 0.0 }
 }
 
-fn dynamics(song: &Profile, proposal: &Proposal, equaliser: &filters::Settings, input: f64) -> Settings {
+fn dynamics(song: &Profile, aims: &Aims, equaliser: &filters::Settings, input: f64) -> Settings {
     let mut settings = Settings { count: Count::Four, crossovers: DYNAMICS_HZ.map(Hz), knee: Db(KNEE_DB as f32), ..Settings::default() };
-    for (index, (band, wish)) in settings.bands.iter_mut().zip(&proposal.dynamics).enumerate() {
-        let Some([_, middle, loud]) = song.levels[index].filter(|_| wish.shift.abs() >= LEAST_DB) else { continue };
-        *band = curve(band, middle + SINE_DB + input + lift(song, equaliser, index), loud - middle, wish.shift);
+    for (index, (band, &aim)) in settings.bands.iter_mut().zip(&aims.dynamics).enumerate() {
+        let Some([_, middle, loud]) = song.levels[index].filter(|_| aim.abs() >= LEAST_DB) else { continue };
+        *band = curve(band, middle + SINE_DB + input + lift(song, equaliser, index), loud - middle, aim);
         settings.on = true;
     }
     settings
@@ -129,10 +193,11 @@ mod tests {
     fn nothing_asked_for_is_a_gain_alone() {
         let song = song(-20.0);
         let neutral = Style::find("neutral").unwrap();
-        let moves = moves(&song, &proposal(&song), neutral, Some(-14.0), -1.0);
+        let proposal = proposal(&song);
+        let moves = moves(&song, &proposal, &Aims::of(&proposal), neutral, Some(-14.0), -1.0);
         assert!(moves.equaliser.is_neutral() && !moves.dynamics.on && moves.stereo.is_neutral() && !moves.colour.on);
         assert_eq!(moves.input, Db(0.0));
-        assert!((moves.limiter_drive.0 - 6.0).abs() < 1e-4 && (moves.limit.ceiling.0 + 1.05).abs() < 1e-4);
+        assert!((moves.limiter_drive.0 - 6.0).abs() < 1e-4 && (moves.limit.ceiling.0 + 1.12).abs() < 1e-4);
     }
 
     #[test]
@@ -143,7 +208,7 @@ mod tests {
         proposal.dynamics[3].shift = 2.0;
         proposal.width[2].shift = 6.0;
         proposal.tone.iter_mut().skip(20).for_each(|wish| wish.shift = 2.0);
-        let moves = moves(&song, &proposal, Style::find("neutral").unwrap(), None, -1.0);
+        let moves = moves(&song, &proposal, &Aims::of(&proposal), Style::find("neutral").unwrap(), None, -1.0);
         assert!(moves.dynamics.on && moves.dynamics.bands[0].ratio == 1.0);
         let [_, down, _, up] = moves.dynamics.bands;
         assert!(down.ratio > 1.4 && down.makeup == Db(1.0) && up.ratio < 0.8 && up.makeup == Db(-1.0), "{down:?} {up:?}");
@@ -156,10 +221,32 @@ mod tests {
     }
 
     #[test]
+    fn aims_go_where_the_chain_falls_short() {
+        let song = song(-20.0);
+        let mut proposal = proposal(&song);
+        proposal.dynamics[1].shift = 2.0;
+        proposal.tone[20].shift = 3.0;
+        let mut aims = Aims::of(&proposal);
+        // As asked for, and 4 dB less than the whole: nothing is missing.
+        let mut after = song.clone();
+        after.dynamics[1] += 2.0;
+        after.thirds[20] += 3.0;
+        after.thirds.iter_mut().for_each(|level| *level -= 4.0);
+        assert!(!aims.refine(&song, &proposal, &after));
+        assert!(aims.tone.iter().zip(&proposal.tone).all(|(aim, wish)| (aim - wish.shift).abs() < 1e-9));
+        after.dynamics[1] -= 1.0;
+        after.thirds[20] -= 2.0;
+        assert!(aims.refine(&song, &proposal, &after));
+        assert!((aims.dynamics[1] - 2.8).abs() < 1e-9 && aims.dynamics[0] == 0.0);
+        assert!((4.3..4.7).contains(&aims.tone[20]), "{}", aims.tone[20]);
+    }
+
+    #[test]
     fn very_quiet_and_very_loud_songs_come_into_range() {
         for (loudness, target) in [(-60.0, -14.0), (-45.0, -14.0), (-4.0, -23.0), (3.0, -24.0)] {
             let song = song(loudness);
-            let moves = moves(&song, &proposal(&song), Style::find("neutral").unwrap(), Some(target), -1.0);
+            let proposal = proposal(&song);
+            let moves = moves(&song, &proposal, &Aims::of(&proposal), Style::find("neutral").unwrap(), Some(target), -1.0);
             let whole = f64::from(moves.input.0 + moves.limiter_drive.0);
             assert!((whole - (target - loudness)).abs() < 0.01, "{loudness}: {whole}");
         }

@@ -9,8 +9,8 @@
 //! Nothing here hears sound itself: profiles come from [`crate::analysis`], which streams and can be read
 //! at any time, so a plugin that learns while it plays and a render that analyses first decide alike. The
 //! steps are plain functions of plain values: [`Profile::of`], [`Adviser::ask`], [`Proposal::new`],
-//! [`moves`], and a [`Probe`](crate::dynamics::forecast::Probe) of the chain without its limiter for the
-//! drive. None of them belongs on the audio thread; feeding an `Analyser` may be done there.
+//! [`moves`], [`Stages`] for what they make of a song, and a [`Probe`](crate::dynamics::forecast::Probe) of that
+//! for the drive. None of them belongs on the audio thread; feeding an `Analyser` may be done there.
 
 mod adviser;
 mod album;
@@ -18,16 +18,18 @@ mod chain;
 mod platform;
 mod profile;
 mod proposal;
+mod stages;
 mod style;
 mod tone;
 mod words;
 
 pub use adviser::{Advice, Adviser, Answer, MODEL, Subject};
 pub use album::{Song, share};
-pub use chain::{DRIVE_DB, MARGIN_DB, moves};
+pub use chain::{Aims, DRIVE_DB, MARGIN_DB, moves};
 pub use platform::{Platform, Preview};
 pub use profile::{BANDS, DYNAMICS, Profile, REGIONS, SILENT_LUFS};
 pub use proposal::{MOST_DB, Proposal, Weights, Wish};
+pub use stages::Stages;
 pub use style::Style;
 pub use tone::response;
 pub use words::{Explanation, Goal, explain, remarks};

@@ -11,7 +11,8 @@ use std::ops::Range;
 
 /// Standard deviation of what is asked of a song about which no model says anything, dB.
 const PRIOR_DB: [f64; 3] = [3.0, 3.0, 1.5];
-/// How far songs of one album lie apart where the model does not tell: tone by region, width, dynamics, dB.
+/// How far a reference may lie from what is meant by it: tone by region, width, dynamics, dB. Songs of one album
+/// lie further apart in the data of the model, but who names a reference has chosen it.
 const ALBUM_TONE: [(f64, f64); 4] = [(40.0, 6.0), (100.0, 3.5), (6_000.0, 3.0), (14_000.0, 4.5)];
 const ALBUM_DB: [f64; 3] = [0.0, 3.0, 1.5];
 /// Evidence (mean of squared moves over their variances) at which a kind of moves is half believed.
@@ -30,7 +31,7 @@ const SMOOTH_THIRDS: f64 = 1.5;
 /// Thirds whose mean stays: moves of tone are no change of level. 100 Hz to 10 kHz.
 const MIDDLE: Range<usize> = 6..27;
 
-/// Weights of what references say; 1 trusts them as songs of one album deserve, more holds to them closer.
+/// Weights of what references say; 1 trusts them beside the model as a chosen song deserves, more holds to them closer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weights {
     /// Of their spectrum.
@@ -111,7 +112,8 @@ fn tone_known(advice: Option<&Advice>, third: usize) -> Known {
     };
     let means = points(|answer| Some(answer.mean));
     let albums = points(|answer| answer.album);
-    let album = along(if albums.is_empty() { &ALBUM_TONE } else { &albums }, hz);
+    let chosen = along(&ALBUM_TONE, hz);
+    let album = if albums.is_empty() { chosen } else { along(&albums, hz).min(chosen) };
     if means.is_empty() {
         return Known { mean: 0.0, variance: PRIOR_DB[0].powi(2), told: false, album };
     }
@@ -121,7 +123,7 @@ fn tone_known(advice: Option<&Advice>, third: usize) -> Known {
 
 fn known(advice: Option<&Advice>, subject: Subject, kind: usize) -> Known {
     let answer = advice.and_then(|advice| advice.answers.iter().find(|answer| answer.subject == subject));
-    let album = answer.and_then(|answer| answer.album).unwrap_or(ALBUM_DB[kind]);
+    let album = answer.and_then(|answer| answer.album).map_or(ALBUM_DB[kind], |album| album.min(ALBUM_DB[kind]));
     match answer {
         Some(answer) => Known { mean: answer.mean, variance: answer.spread.powi(2), told: true, album },
         None => Known { mean: 0.0, variance: PRIOR_DB[kind].powi(2), told: false, album },
@@ -236,7 +238,7 @@ fn presence(song: &Profile, third: usize) -> f64 {
 }
 
 /// Weighted mean over the middle thirds.
-fn middle(values: &[f64; BANDS], weights: &[f64; BANDS]) -> f64 {
+pub(super) fn middle(values: &[f64; BANDS], weights: &[f64; BANDS]) -> f64 {
     let (sum, total) = MIDDLE.fold((0.0, 0.0), |(sum, total), third| (sum + weights[third] * values[third], total + weights[third]));
     if total > 0.0 { sum / total } else { 0.0 }
 }

@@ -1,5 +1,6 @@
 //! What was done and why, in sentences.
 
+use super::chain::DIRECT_CURRENT;
 use super::profile::{BANDS, Profile};
 use super::proposal::{Proposal, Wish};
 use super::style::Style;
@@ -26,7 +27,7 @@ pub struct Explanation {
     pub unit: &'static str,
     /// What the control does, dB.
     pub move_db: f64,
-    /// How sure measurement is that this is needed, 0 to 1; none for what was asked for by hand or style.
+    /// How sure measurement is that this is needed, 0 to 1; none for what the style asks for.
     pub confidence: Option<f64>,
     /// In words.
     pub sentence: String,
@@ -53,12 +54,10 @@ const HEARD_DB: f64 = 3.0;
 const DEEP_DB: f64 = 8.0;
 /// Loudness further than this from what was asked for is told as missed, LU.
 const MISSED_LU: f64 = 0.1;
-/// A style that adds less than this is not told, dB.
+/// A reason for less than this is not told, dB.
 const LEAST_DB: f64 = 0.15;
 /// Share of clipped samples from which a song is told to be clipped: one in ten thousand.
 const CLIPPED: f64 = 1e-4;
-/// Direct current that is told, of full scale: -54 dBFS.
-const DIRECT_CURRENT: f64 = 2e-3;
 /// A song shorter than this says little of itself, seconds.
 const SHORT_SECONDS: f64 = 10.0;
 
@@ -71,21 +70,24 @@ fn hertz(hz: f64) -> String {
 fn why(wish: &Wish) -> String {
     let more = |difference: f64| format!("{:.1} dB {}", difference.abs(), if difference >= 0.0 { "more" } else { "less" });
     let mut reasons = Vec::new();
-    if let Some(model) = wish.model {
+    if let Some(model) = wish.model.filter(|model| model.abs() >= LEAST_DB) {
         reasons.push(format!("finished music like it has {}", more(model)));
     }
-    if let Some(reference) = wish.reference {
+    if let Some(reference) = wish.reference.filter(|reference| reference.abs() >= LEAST_DB) {
         reasons.push(format!("the reference has {}", more(reference)));
     }
-    let sure = if reasons.is_empty() { String::new() } else { format!(" (confidence {:.0} %)", 100.0 * wish.confidence) };
+    if !reasons.is_empty() {
+        reasons = vec![format!("{} (confidence {:.0} %)", reasons.join("; "), 100.0 * wish.confidence)];
+    }
     if wish.style.abs() >= LEAST_DB {
         reasons.push(format!("the style adds {:+.1} dB", wish.style));
     }
-    if reasons.is_empty() { String::new() } else { format!(" Why: {}{sure}.", reasons.join("; ")) }
+    if reasons.is_empty() { String::new() } else { format!(" Why: {}.", reasons.join("; ")) }
 }
 
 fn sure(wish: &Wish) -> Option<f64> {
-    (wish.model.is_some() || wish.reference.is_some()).then_some(wish.confidence)
+    // What the style alone asks for needs no proof.
+    [wish.model, wish.reference].into_iter().flatten().any(|known| known.abs() >= LEAST_DB).then_some(wish.confidence)
 }
 
 /// Every move of the chain that is not at rest, in the order of the stages, but for the limiter's.
@@ -97,6 +99,20 @@ pub fn explain(proposal: &Proposal, moves: &MasterMoves, style: &Style) -> Vec<E
         let third = (0..BANDS).min_by(|a, b| near(a).total_cmp(&near(b))).unwrap_or(0);
         let wish = &proposal.tone[third];
         let (gain, at) = (f64::from(band.gain.0), hertz(hz));
+        if band.shape == Shape::LowCut {
+            all.push(Explanation {
+                id: format!("eq{}", number + 1),
+                kind: "tone",
+                hz: Some(hz),
+                measured: 0.0,
+                target: 0.0,
+                unit: "",
+                move_db: 0.0,
+                confidence: None,
+                sentence: format!("The song carries direct current, which is no sound: all below {at} is cut."),
+            });
+            continue;
+        }
         let place = match band.shape {
             Shape::LowShelf => format!("Below {at}"),
             Shape::HighShelf => format!("Above {at}"),
@@ -256,7 +272,10 @@ pub fn remarks(song: &Profile) -> Vec<String> {
         lines.push(format!("is clipped in {:.2} % of its samples; repair it, or export it with a lower level", 100.0 * song.clipped));
     }
     if song.direct_current.abs() > DIRECT_CURRENT {
-        lines.push(format!("carries direct current ({:.1} % of full scale), which takes room from the sound", 100.0 * song.direct_current));
+        lines.push(format!(
+            "carries direct current ({:.1} % of full scale), which took room from the sound; it was cut",
+            100.0 * song.direct_current
+        ));
     }
     lines
 }
@@ -274,7 +293,7 @@ mod tests {
         let mut proposal = Proposal::new(&song, None, &[], &Weights::default(), style);
         proposal.dynamics[1].shift = -2.0;
         proposal.width[2] = Wish { shift: 3.0, model: Some(4.0), confidence: 0.8, ..proposal.width[2] };
-        let moves = chain::moves(&song, &proposal, style, Some(-14.0), -1.0);
+        let moves = chain::moves(&song, &proposal, &chain::Aims::of(&proposal), style, Some(-14.0), -1.0);
         let told = explain(&proposal, &moves, style);
         let count = moves.equaliser.bands.iter().filter(|band| !band.is_neutral()).count();
         assert_eq!(told.len(), count + 1 + 1 + 1);

@@ -113,7 +113,7 @@ impl Worker {
         let format = Format::new(Hz(f64::from(source.info().rate)), source.info().channels)?;
         let engine = self.engine(format, options)?;
         let mut session = match &options.mind {
-            Some(mind) => Some(Session::new(mind, &task.input, format, engine.as_mut(), progress)?),
+            Some(mind) => Some(Session::new(mind, &task.input, format, progress)?),
             None => None,
         };
         let mut folders = Vec::new();

@@ -9,8 +9,11 @@ use realfft::num_complex::Complex32;
 const WINDOW: Ms = Ms(40.0);
 /// Frames to a window.
 const OVERLAP: usize = 2;
-/// Power under which a bin holds nothing whose gain could be told: -120 dBFS.
-const SILENCE: f32 = 1e-12;
+/// Power under which nothing is there whose gain could be told: -100 dBFS.
+const SILENCE: f32 = 1e-10;
+/// Half the width in which powers are compared: a sixth of an octave and a bin. Between partials single bins
+/// hold little but what leaks into them.
+const WIDTH: f32 = 0.122;
 /// Largest gain that is told: that of all stages together.
 const MOST: f32 = 1_000.0;
 
@@ -26,6 +29,8 @@ pub struct Frames {
     spectrum: Vec<Complex32>,
     /// Mean powers over the channels, `[side][bin]`.
     powers: [Vec<f32>; 2],
+    /// Sums of the powers up to each bin, `[side][bin]`.
+    sums: [Vec<f64>; 2],
     gains: Vec<f32>,
 }
 
@@ -42,6 +47,7 @@ impl Frames {
             past: [lines.clone(), lines],
             spectrum: vec![Complex32::default(); bins],
             powers: [vec![0.0; bins], vec![0.0; bins]],
+            sums: [vec![0.0; bins + 1], vec![0.0; bins + 1]],
             gains: vec![1.0; bins],
             analyser,
         }
@@ -93,7 +99,18 @@ impl Frames {
             powers.iter_mut().for_each(|power| *power *= share);
         }
         let [before, after] = &self.powers;
-        for ((gain, &before), &after) in self.gains.iter_mut().zip(before).zip(after) {
+        for (sums, powers) in self.sums.iter_mut().zip([before, after]) {
+            let mut sum = 0.0;
+            for (total, &power) in sums[1..].iter_mut().zip(powers) {
+                sum += f64::from(power);
+                *total = sum;
+            }
+        }
+        let bins = before.len();
+        for (bin, gain) in self.gains.iter_mut().enumerate() {
+            let reach = 1 + (WIDTH * bin as f32) as usize;
+            let (low, high) = (bin.saturating_sub(reach), (bin + reach + 1).min(bins));
+            let [before, after] = [&self.sums[0], &self.sums[1]].map(|sums| ((sums[high] - sums[low]) / (high - low) as f64) as f32);
             *gain = if before > SILENCE { (after / before).sqrt().min(MOST) } else { 1.0 };
         }
         let window = (OVERLAP * self.hop) as f64;

@@ -55,7 +55,7 @@ fn line(svg: &mut String, class: &str, low: f64, high: f64, points: impl Iterato
     for (hz, db) in points {
         let _ = write!(path, "{}{:.1} {:.1}", if path.is_empty() { 'M' } else { 'L' }, x(hz), y(db));
     }
-    let _ = write!(svg, r#"<path class="{class}" d="{path}"/>"#);
+    let _ = write!(svg, r#"<path class="{class}" fill="none" d="{path}"/>"#);
 }
 
 fn open(label: &str) -> String {

@@ -13,16 +13,18 @@ mod page;
 mod session;
 
 use crate::render::engine::{Model, Values};
-use crate::render::failure::Failure;
+use crate::render::failure::{Failure, reading};
 use crate::render::job::Task;
+use dsp_core::dynamics::forecast::Probe;
 use dsp_core::mastering::{Adviser, Platform, Profile, Proposal, Song, Style, Weights, share};
+use dsp_core::model::{Manifest, Plan};
 use listen::Part;
 use options::{Loudness, MasterArgs};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use session::{Session, Verdict, page_of};
 
@@ -30,6 +32,18 @@ pub use session::{Session, Verdict, page_of};
 const CEILING: f64 = -1.0;
 /// The platform where none is named.
 const PLATFORM: &str = "spotify";
+
+/// A model from a folder.
+fn adviser_in(folder: &Path) -> Result<Adviser, Failure> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path).map_err(|error| reading(error).about(&path))
+    };
+    let (text, onnx) = (read("manifest.toml")?, read("model.onnx")?);
+    let text = String::from_utf8_lossy(&text);
+    let plan = Plan::load(Manifest::parse(&text)?, &onnx)?;
+    Ok(Adviser::new(&Arc::new(plan), &text)?)
+}
 
 /// What holds for all files of a run.
 pub struct Mind {
@@ -69,13 +83,13 @@ impl Mind {
     /// One line when a reference cannot be used or the model does not load.
     pub fn new(args: &MasterArgs, by_hand: Vec<(usize, f32)>, tasks: &[Task], reading: Reading) -> Result<Self, Failure> {
         let style = Style::find(args.style.as_deref().unwrap_or("neutral")).ok_or_else(|| Failure::new("there is no such style"))?;
-        let adviser = Adviser::builtin()?;
+        let adviser = args.model.as_deref().map_or_else(|| Ok(Adviser::builtin()?), adviser_in)?;
         let (id, sha256) = adviser.model();
         let model = Model { id: id.to_owned(), sha256: sha256.to_owned() };
         let mut references = Vec::new();
         for text in &args.reference {
             let (path, part) = options::reference(text)?;
-            let heard = listen::listen(&path, part, reading.allow_truncated, &|_| {}).map_err(|failure| failure.about(&path))?;
+            let heard = listen::listen(&path, part, false, reading.allow_truncated, &|_| {}).map_err(|failure| failure.about(&path))?;
             let profile = Profile::of(&heard.analyser);
             if profile.loudness.is_none() {
                 return Err(Failure::new("holds nothing to be heard; choose another reference or part of it").about(&path));
@@ -133,7 +147,7 @@ impl Mind {
             for _ in 0..jobs.clamp(1, tasks.len().max(1)) {
                 scope.spawn(|| {
                     while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let song = self.hear(&task.input, &|_| {}).and_then(|profile| {
+                        let song = self.hear(&task.input, false, &|_| {}).and_then(|(profile, _)| {
                             let proposal = self.propose(&profile)?;
                             Ok((task.input.clone(), Song { profile, proposal }))
                         });
@@ -154,8 +168,9 @@ impl Mind {
         paths.into_iter().zip(songs.into_iter().zip(targets)).collect()
     }
 
-    fn hear(&self, path: &Path, progress: &dyn Fn(f64)) -> Result<Profile, Failure> {
-        Ok(Profile::of(&listen::listen(path, Part::WHOLE, self.allow_truncated, progress)?.analyser))
+    fn hear(&self, path: &Path, probed: bool, progress: &dyn Fn(f64)) -> Result<(Profile, Option<Probe>), Failure> {
+        let heard = listen::listen(path, Part::WHOLE, probed, self.allow_truncated, progress)?;
+        Ok((Profile::of(&heard.analyser), heard.probe))
     }
 
     fn propose(&self, song: &Profile) -> Result<Proposal, Failure> {

@@ -30,7 +30,7 @@ pub struct MasterArgs {
     #[arg(long, value_name = "FILE[:FROM-TO]")]
     pub reference: Vec<String>,
 
-    /// How near: 1 as songs of one album are, 0 not at all, more is nearer; loudness from 0 (the platform's) to 1 (theirs)
+    /// How near: 1 weighs it against what the model knows, 0 leaves it out, 10 follows it closely; loudness from 0 (the platform's) to 1 (theirs)
     #[arg(long, value_name = "tone=1,dynamics=1,width=1,loudness=0", value_parser = weights, requires = "reference")]
     pub reference_weight: Option<Weights>,
 
@@ -42,8 +42,12 @@ pub struct MasterArgs {
     #[arg(long, value_name = "FILE.html")]
     pub page: Option<PathBuf>,
 
+    /// Decide with the model in this folder (model.onnx and manifest.toml) in place of the built-in one
+    #[arg(long, value_name = "FOLDER")]
+    pub model: Option<PathBuf>,
+
     /// Decide nothing: the moves are those of --set and --preset, the level is left alone
-    #[arg(long, conflicts_with_all = ["platform", "style", "loudness", "reference", "album", "page"])]
+    #[arg(long, conflicts_with_all = ["platform", "style", "loudness", "reference", "album", "page", "model"])]
     pub manual: bool,
 }
 

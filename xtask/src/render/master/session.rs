@@ -3,7 +3,7 @@
 use super::Mind;
 use super::listen::BLOCK;
 use super::page::{self, Story};
-use crate::render::engine::{Driver, Values};
+use crate::render::engine::Values;
 use crate::render::failure::Failure;
 use crate::render::source;
 use dsp_core::analysis::Analyser;
@@ -11,7 +11,9 @@ use dsp_core::dynamics::forecast::{Probe, Solution};
 use dsp_core::dynamics::limiter::Limit;
 use dsp_core::engines::master::MasterMoves;
 use dsp_core::loudness::{Meter, Reading};
-use dsp_core::mastering::{BANDS, DRIVE_DB, Explanation, Goal, Platform, Preview, Profile, Proposal, explain, moves, remarks};
+use dsp_core::mastering::{
+    Aims, BANDS, DRIVE_DB, Explanation, Goal, Platform, Preview, Profile, Proposal, Stages, explain, moves, remarks,
+};
 use dsp_core::params::{FromValues, index_of};
 use dsp_core::processor::Format;
 use dsp_core::units::Db;
@@ -24,6 +26,8 @@ const THERE_LU: f64 = 0.07;
 const STEP_DB: f64 = 0.02;
 /// Most passes that render.
 const PASSES: usize = 4;
+/// Most looks at what the chain makes of a song before its limiter.
+const LOOKS: usize = 2;
 /// Shares of the work: hearing, probing; the rest is rendering.
 const HEARING: f64 = 0.1;
 const PROBING: f64 = 0.45;
@@ -50,6 +54,8 @@ pub struct Session<'a> {
     /// Added to the target for what forecasts are off by.
     correction: f64,
     probe: Option<Probe>,
+    /// Gain between what the probe heard and the drive, dB.
+    before: f32,
     solution: Option<Solution>,
     passes: usize,
     meter: Meter,
@@ -68,44 +74,66 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When the file cannot be read or the model gives no answer.
-    pub fn new(mind: &'a Mind, path: &Path, format: Format, engine: &mut dyn Driver, progress: &dyn Fn(f64)) -> Result<Self, Failure> {
+    pub fn new(mind: &'a Mind, path: &Path, format: Format, progress: &dyn Fn(f64)) -> Result<Self, Failure> {
         let known = mind.album.as_ref().and_then(|album| album.get(path));
-        let (song, proposal, target) = match known {
-            Some((song, target)) => (song.profile.clone(), song.proposal.clone(), target.or(song.profile.loudness)),
+        let (song, raw, proposal, target) = match known {
+            Some((song, target)) => (song.profile.clone(), None, song.proposal.clone(), target.or(song.profile.loudness)),
             None => {
-                let song = mind.hear(path, &|share| progress(HEARING * share))?;
+                let (song, raw) = mind.hear(path, true, &|share| progress(HEARING * share))?;
                 let proposal = mind.propose(&song)?;
                 let target = mind.loudness.or(song.loudness);
-                (song, proposal, target)
+                (song, raw, proposal, target)
             }
         };
         // Of silence there is nothing to decide.
         let target = target.filter(|_| song.loudness.is_some());
-        let values = mind.with_hand(moves(&song, &proposal, mind.style, target, mind.ceiling).to_values());
+        let mut aims = Aims::of(&proposal);
+        let decide = |aims: &Aims| mind.with_hand(moves(&song, &proposal, aims, mind.style, target, mind.ceiling).to_values());
+        let values = decide(&aims);
         let drive = place("limiter-drive")?;
         let solves = |values: &Values| {
             let moves = MasterMoves::from_values(values);
             moves.limiter_on && !moves.bypass && !mind.by_hand.iter().any(|(place, _)| *place == drive)
         };
-        let target = target.filter(|_| solves(&values));
+        let wanted = target.filter(|_| solves(&values));
+        let probed = |share: f64| progress(HEARING + (PROBING - HEARING) * share);
+        let (mut values, mut probe, mut before) = (values, None, 0.0);
+        let first = MasterMoves::from_values(&values);
+        if let Some(raw) = raw.filter(|_| Stages::are_neutral(&first)) {
+            // Nothing but a gain is between the song and the limiter, so it was heard already.
+            (probe, before) = (Some(raw), first.input.0);
+        } else if target.is_some() && !first.bypass {
+            for look in 0..LOOKS {
+                let share = |done: f64| probed((look as f64 + done) / LOOKS as f64);
+                let moves = MasterMoves::from_values(&values);
+                // An equaliser does what is asked of it; what else moves must be heard.
+                let listens = look + 1 < LOOKS && (moves.dynamics.on || moves.colour.on || moves.stereo_on && !moves.stereo.is_neutral());
+                let (found, after) = look_ahead(mind, path, format, &moves, song.seconds, listens, &share)?;
+                probe = Some(found);
+                let mut better = aims.clone();
+                if !after.is_some_and(|after| better.refine(&song, &proposal, &after)) {
+                    break;
+                }
+                aims = better;
+                values = decide(&aims);
+            }
+        }
         let mut session = Self {
             mind,
             song,
             proposal,
             values,
-            target,
+            target: wanted,
             correction: 0.0,
-            probe: None,
+            probe,
+            before,
             solution: None,
             passes: 0,
             meter: Meter::new(format)?.without_image(),
             analyser: mind.detailed.then(|| Analyser::new(format)).transpose()?,
             reading: Reading::default(),
         };
-        if session.target.is_some() {
-            session.probe(path, format, engine, &|share| progress(HEARING + (PROBING - HEARING) * share))?;
-            session.solve()?;
-        }
+        session.solve()?;
         Ok(session)
     }
 
@@ -121,48 +149,6 @@ impl<'a> Session<'a> {
         1.0 - left + left * if self.passes == 0 { 0.95 } else { 1.0 } * pass
     }
 
-    /// Runs the chain without its limiter and keeps what comes to that.
-    fn probe(&mut self, path: &Path, format: Format, engine: &mut dyn Driver, progress: &dyn Fn(f64)) -> Result<(), Failure> {
-        let mut open = self.values.clone();
-        for (id, value) in [("limiter-on", 0.0), ("limiter-drive", 0.0), ("listen", 0.0)] {
-            open[place(id)?] = value;
-        }
-        engine.set(&open);
-        engine.reset();
-        let mut source = source::open(path, self.mind.allow_truncated)?;
-        let total = source.info().frames;
-        let mut probe = Probe::new(format, self.song.seconds)?;
-        let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); format.channels];
-        let (mut skip, mut read) = (engine.latency(), 0_u64);
-        let mut tail = skip;
-        loop {
-            let mut frames = source.read(&mut block, BLOCK)?;
-            read += frames as u64;
-            if frames == 0 {
-                // Silence pushes out what the chain still holds.
-                frames = tail.min(BLOCK);
-                tail -= frames;
-                block.iter_mut().for_each(|samples| {
-                    samples.clear();
-                    samples.resize(frames, 0.0);
-                });
-            }
-            if frames == 0 {
-                break;
-            }
-            let mut audio: Vec<&mut [f32]> = block.iter_mut().map(Vec::as_mut_slice).collect();
-            engine.process(&mut audio, &mut ());
-            let first = skip.min(frames);
-            skip -= first;
-            probe.process(&block.iter().map(|samples| &samples[first..frames]).collect::<Vec<_>>());
-            if let Some(length) = total.filter(|&length| length > 0) {
-                progress((read as f64 / length as f64).min(1.0));
-            }
-        }
-        self.probe = Some(probe);
-        Ok(())
-    }
-
     fn limit(&self) -> Limit {
         MasterMoves::from_values(&self.values).limit
     }
@@ -170,9 +156,10 @@ impl<'a> Session<'a> {
     /// Finds the drive for the target.
     fn solve(&mut self) -> Result<(), Failure> {
         let (Some(probe), Some(target)) = (&self.probe, self.target) else { return Ok(()) };
-        self.solution = probe.solve(&self.limit(), target + self.correction, DRIVE_DB);
+        let range = (Db(DRIVE_DB.0.0 + self.before), Db(DRIVE_DB.1.0 + self.before));
+        self.solution = probe.solve(&self.limit(), target + self.correction, range);
         if let Some(solution) = self.solution {
-            self.values[place("limiter-drive")?] = solution.drive.0;
+            self.values[place("limiter-drive")?] = solution.drive.0 - self.before;
         }
         Ok(())
     }
@@ -224,7 +211,7 @@ impl<'a> Session<'a> {
     /// What the limiter did, as forecast for the drive that was used.
     fn goal(&self) -> Option<Goal> {
         let moves = MasterMoves::from_values(&self.values);
-        let forecast = self.probe.as_ref().and_then(|probe| probe.forecast(&moves.limit, Db(moves.limiter_drive.0)));
+        let forecast = self.probe.as_ref().and_then(|probe| probe.forecast(&moves.limit, Db(moves.limiter_drive.0 + self.before)));
         let reduction = forecast.map_or((0.0, 0.0), |forecast| (forecast.mean_reduction.max(0.0), forecast.deep_reduction.max(0.0)));
         Some(Goal {
             loudness: self.target?,
@@ -317,6 +304,56 @@ impl<'a> Session<'a> {
             model: (&model.id, &model.sha256),
         })
     }
+}
+
+/// Runs the stages before the limiter over a file of about `seconds`; gives what comes to the limiter and,
+/// where one listens, what that is like.
+fn look_ahead(
+    mind: &Mind,
+    path: &Path,
+    format: Format,
+    moves: &MasterMoves,
+    seconds: f64,
+    listens: bool,
+    progress: &dyn Fn(f64),
+) -> Result<(Probe, Option<Profile>), Failure> {
+    let mut stages = Stages::new(format, moves)?;
+    let mut source = source::open(path, mind.allow_truncated)?;
+    let total = source.info().frames;
+    let mut probe = Probe::new(format, seconds)?;
+    let mut analyser = listens.then(|| Analyser::new(format)).transpose()?;
+    let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); format.channels];
+    let (mut skip, mut read) = (stages.latency(), 0_u64);
+    let mut tail = skip;
+    loop {
+        let mut frames = source.read(&mut block, BLOCK)?;
+        read += frames as u64;
+        if frames == 0 {
+            // Silence pushes out what the stages still hold.
+            frames = tail.min(BLOCK);
+            tail -= frames;
+            block.iter_mut().for_each(|samples| {
+                samples.clear();
+                samples.resize(frames, 0.0);
+            });
+        }
+        if frames == 0 {
+            break;
+        }
+        let mut audio: Vec<&mut [f32]> = block.iter_mut().map(Vec::as_mut_slice).collect();
+        stages.process(&mut audio);
+        let first = skip.min(frames);
+        skip -= first;
+        let ready: Vec<&[f32]> = block.iter().map(|samples| &samples[first..frames]).collect();
+        probe.process(&ready);
+        if let Some(analyser) = &mut analyser {
+            analyser.process(&ready);
+        }
+        if let Some(length) = total.filter(|&length| length > 0) {
+            progress((read as f64 / length as f64).min(1.0));
+        }
+    }
+    Ok((probe, analyser.as_ref().map(Profile::of)))
 }
 
 /// How far the spectrum was moved: root of the mean square over the thirds that the song has, without the
