@@ -24,6 +24,10 @@ class Product:
     busy: dict[str, str]
     # Settings that are not the defaults, by id: to save, load and compare.
     other: dict[str, str]
+    # Settings, by id, with which the sound passes.
+    dry: dict[str, str]
+    # A parameter with a range, and a value in it as it is shown.
+    known: tuple[str, str]
     # The parameter that changes the latency, and the value for less of it, if there is one.
     low_latency: tuple[str, bool] | None = None
     # It never changes the sound.
@@ -59,6 +63,8 @@ DENOISE = Product(
     },
     busy={},
     other={"amount": "60 %", "limit": "12.5 dB", "high": "20 %", "release": "100 ms", "output": "-6.0 dB", "listen": "Removed"},
+    dry={"amount": "0 %"},
+    known=("amount", "50 %"),
     low_latency=("low-latency", True),
 )
 
@@ -84,6 +90,34 @@ DEESSER = Product(
     },
     busy={"amount": "200 %", "f": "100 %", "breath": "100 %", "whistle": "100 %"},
     other={"amount": "160 %", "max": "10.0 dB", "f": "80 %", "speed": "50 %", "mode": "Singing", "output": "-6.0 dB", "listen": "Removed"},
+    dry={"amount": "0 %"},
+    known=("amount", "50 %"),
+)
+
+MASTER = Product(
+    name="Plainsong Master",
+    engine="master",
+    # Of 143 those that tests name, and one of each kind.
+    parameters={
+        "input": "Input",
+        "eq6-on": "EQ 6 on",
+        "eq6-type": "EQ 6 type",
+        "eq6-freq": "EQ 6 frequency",
+        "eq6-gain": "EQ 6 gain",
+        "mb-on": "Dynamics",
+        "mb-low-threshold": "Low threshold",
+        "stereo-high": "High width",
+        "colour-drive": "Colour drive",
+        "limiter-drive": "Limiter drive",
+        "limiter-ceiling": "Ceiling",
+        "match": "Match loudness",
+        "listen": "Listen",
+        "bypass": "Bypass",
+    },
+    busy={"eq6-on": "on", "eq6-gain": "18.0 dB"},
+    other={"input": "-3.0 dB", "stereo-high": "150 %", "limiter-ceiling": "-6.0 dB", "listen": "Removed"},
+    dry={"eq6-on": "off", "limiter-ceiling": "0.0 dB"},
+    known=("limiter-drive", "6.0 dB"),
 )
 
 METER = Product(
@@ -99,10 +133,12 @@ METER = Product(
     },
     busy={},
     other={"target": "EBU R 128", "loudness": "-16.0 LUFS", "ceiling": "-2.0 dB", "pause": "on"},
+    dry={},
+    known=("loudness", "-20.0 LUFS"),
     passes=True,
 )
 
-PRODUCTS = [DENOISE, DEESSER, METER]
+PRODUCTS = [DENOISE, DEESSER, MASTER, METER]
 
 
 def renderer() -> str:

@@ -195,7 +195,6 @@ pub fn random_settings<S: Subject>(random: &mut Random, fixed: Set) -> S::Settin
 macro_rules! for_engines {
     ($($test:ident),+ $(,)?) => {
         $crate::for_subjects!($($test),+);
-        $crate::for_subjects!(@ master, dsp_core::engines::master::Master, $($test),+);
     };
 }
 
@@ -206,6 +205,7 @@ macro_rules! for_subjects {
         $crate::for_subjects!(@ denoise, dsp_core::engines::denoise::Denoise, $($test),+);
         $crate::for_subjects!(@ deess, dsp_core::engines::deess::Deess, $($test),+);
         $crate::for_subjects!(@ limiter, dsp_core::engines::limiter::Limiter, $($test),+);
+        $crate::for_subjects!(@ master, dsp_core::engines::master::Master, $($test),+);
         $crate::for_subjects!(@ meter, dsp_core::engines::meter::Meter, $($test),+);
     };
     (@ $name:ident, $subject:ty, $($test:ident),+) => {

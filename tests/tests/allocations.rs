@@ -1,6 +1,7 @@
 //! Nothing on the audio thread asks the system for memory. A binary of its own, since an allocator
 //! belongs to a whole process.
 
+use dsp_core::processor::{Frame, Observer};
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::{Counting, count};
 use plainsong_tests::engine::{Blocks, format, loaded, run};
@@ -18,6 +19,19 @@ fn the_counter_counts() {
     assert_eq!(count(|| ()), 0);
 }
 
+/// Wants everything that an engine can tell, as an editor does.
+struct Everything;
+
+impl Observer for Everything {
+    fn frame(&mut self, frame: &Frame<'_>) {
+        black_box(frame.seconds);
+    }
+
+    fn wants_loudness(&self) -> bool {
+        true
+    }
+}
+
 /// From the very first block: models are loaded, engines prepared, and then nothing is asked for.
 fn process_reset_and_latency_do_not_allocate<S: Subject>() {
     let mut random = Random::for_test(0xA110C);
@@ -31,7 +45,7 @@ fn process_reset_and_latency_do_not_allocate<S: Subject>() {
             while at < audio[0].len() {
                 let end = (at + 1 + random.below(2000)).min(audio[0].len());
                 let mut block: Vec<&mut [f32]> = audio.iter_mut().map(|c| &mut c[at..end]).collect();
-                calls += count(|| engine.process(&mut block, &settings, &mut ()));
+                calls += count(|| engine.process(&mut block, &settings, &mut Everything));
                 calls += count(|| {
                     black_box(engine.latency(&settings));
                 });

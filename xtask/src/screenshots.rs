@@ -51,6 +51,31 @@ const fn shot(package: &'static str, name: &'static str, parameters: &'static [&
 /// A voice without noise at a bright microphone: something for a de-esser to do.
 const SHARP: &[&str] = &["--bright", "9"];
 
+/// A master with something in every stage.
+const MASTERED: &[&str] = &[
+    "eq2-on=on",
+    "eq2-type=low-shelf",
+    "eq2-freq=70",
+    "eq2-gain=1.5",
+    "eq4-on=on",
+    "eq4-gain=-2",
+    "eq11-on=on",
+    "eq11-type=high-shelf",
+    "eq11-gain=2",
+    "mb-on=on",
+    "mb-low-threshold=-30",
+    "mb-low-ratio=2",
+    "mb-lowmid-threshold=-32",
+    "mb-lowmid-ratio=1.6",
+    "mb-highmid-threshold=-36",
+    "mb-highmid-ratio=1.6",
+    "mb-high-threshold=-44",
+    "mb-high-ratio=2",
+    "stereo-high=130",
+    "stereo-mono-below=90",
+    "limiter-drive=9",
+];
+
 const SHOTS: &[Shot] = &[
     shot("denoise", "denoise", &["limit=24", "release=30"], 11),
     Shot {
@@ -72,6 +97,11 @@ const SHOTS: &[Shot] = &[
     Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
     shot("limiter", "limiter", &["drive=12"], 11),
     shot("meter", "meter", &[], 24),
+    Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40"], ..shot("master", "master", MASTERED, 3) },
+    Shot { actions: &["mousemove --window {w} 290 73 click 1"], ..shot("master", "master-equaliser", MASTERED, 8) },
+    Shot { actions: &["mousemove --window {w} 480 73 click 1"], ..shot("master", "master-dynamics", MASTERED, 8) },
+    Shot { actions: &["mousemove --window {w} 670 73 click 1"], ..shot("master", "master-stereo", MASTERED, 8) },
+    Shot { actions: &["mousemove --window {w} 860 73 click 1"], ..shot("master", "master-limiter", MASTERED, 11) },
 ];
 
 /// The sound without its noise, rendered below target/.

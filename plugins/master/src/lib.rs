@@ -39,7 +39,7 @@ impl Product for MasterProduct {
     ];
     const VST3_CLASS_ID: [u8; 16] = *b"PlainsongMaster_";
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Mastering, Vst3SubCategory::Eq];
-    const CARDS: &'static [Card] = &[];
+    const CARDS: &'static [Card] = &[Card { name: "Model", text: include_str!("../../../models/master/CARD.md") }];
     /// Loudness and true peak stand there instead.
     const LEVELS: bool = false;
     const PAGES: bool = true;

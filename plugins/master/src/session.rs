@@ -5,7 +5,9 @@ use dsp_core::analysis::{Analyser, middle_hz};
 use dsp_core::dynamics::forecast::Probe;
 use dsp_core::engines::master::{Listen, Master, MasterMoves};
 use dsp_core::loudness::Meter;
-use dsp_core::mastering::{Adviser, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Style, Weights, explain, moves, remarks};
+use dsp_core::mastering::{
+    Adviser, Aims, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Style, Weights, explain, moves, remarks,
+};
 use dsp_core::params::FromValues;
 use dsp_core::processor::{Error, Format, Processor};
 use dsp_core::units::{Db, Hz};
@@ -157,7 +159,7 @@ impl Session {
         let (style, place) = (Style::all().get(orders.style)?, Platform::all().get(orders.place)?);
         let advice = self.adviser.as_mut().and_then(|adviser| adviser.ask(&song.features).ok());
         let proposal = Proposal::new(&song, advice.as_ref(), &[], &Weights::default(), style);
-        let decided = moves(&song, &proposal, style, Some(place.loudness), place.ceiling).to_values();
+        let decided = moves(&song, &proposal, &Aims::of(&proposal), style, Some(place.loudness), place.ceiling).to_values();
         // What learning does not touch, and what a hand has taken over, stays.
         let learns = |group: &Option<Group>| group.is_some_and(|group| !orders.hand.contains(&group));
         let mut values: Vec<f32> = orders.values.clone();

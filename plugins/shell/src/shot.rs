@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
-static SOUND: OnceLock<Vec<f32>> = OnceLock::new();
+static SOUND: OnceLock<Vec<[f32; 2]>> = OnceLock::new();
 static VALUES: OnceLock<Vec<(usize, f32)>> = OnceLock::new();
 
 /// The plugin with a file in place of its input.
@@ -69,10 +69,8 @@ impl<P: Product> Plugin for Fed<P> {
         let audio = buffer.as_slice();
         let length = audio.first().map_or(0, |channel| channel.len());
         for i in 0..length {
-            let sample = sound.get((self.at + i) % sound.len().max(1)).copied().unwrap_or(0.0);
-            for (channel, gain) in audio.iter_mut().zip([1.0, 0.86]) {
-                channel[i] = sample * gain;
-            }
+            let pair = sound.get((self.at + i) % sound.len().max(1)).copied().unwrap_or_default();
+            audio.iter_mut().zip(pair).for_each(|(channel, sample)| channel[i] = sample);
         }
         self.at += length;
         self.core.process(audio);
@@ -80,8 +78,11 @@ impl<P: Product> Plugin for Fed<P> {
     }
 }
 
-/// First channel of a RIFF file of 16-bit integers or 32-bit floats.
-fn wav(path: &str) -> Result<Vec<f32>, String> {
+/// Level of the right channel of a mono file, so that the two differ.
+const RIGHT: f32 = 0.86;
+
+/// Left and right of a RIFF file of 16-bit integers or 32-bit floats.
+fn wav(path: &str) -> Result<Vec<[f32; 2]>, String> {
     let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
     let number = |at: usize, length: usize| bytes[at..at + length].iter().rev().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
     let (mut at, mut channels, mut bits) = (12, 1, 16);
@@ -91,11 +92,23 @@ fn wav(path: &str) -> Result<Vec<f32>, String> {
             b"fmt " => (channels, bits) = (number(at + 10, 2), number(at + 22, 2)),
             b"data" => {
                 let data = &bytes[at + 8..(at + 8 + length).min(bytes.len())];
-                let frame = data.chunks_exact(channels * bits / 8);
-                return Ok(match bits {
-                    32 => frame.map(|f| f32::from_le_bytes([f[0], f[1], f[2], f[3]])).collect(),
-                    _ => frame.map(|f| f32::from(i16::from_le_bytes([f[0], f[1]])) / 32768.0).collect(),
-                });
+                let sample = |frame: &[u8], channel: usize| {
+                    let s = &frame[channel * bits / 8..];
+                    match bits {
+                        32 => f32::from_le_bytes([s[0], s[1], s[2], s[3]]),
+                        _ => f32::from(i16::from_le_bytes([s[0], s[1]])) / 32768.0,
+                    }
+                };
+                let frames = data.chunks_exact(channels * bits / 8);
+                return Ok(frames
+                    .map(|frame| {
+                        if channels > 1 {
+                            [0, 1].map(|channel| sample(frame, channel))
+                        } else {
+                            [1.0, RIGHT].map(|gain| gain * sample(frame, 0))
+                        }
+                    })
+                    .collect());
             }
             _ => {}
         }
@@ -105,13 +118,16 @@ fn wav(path: &str) -> Result<Vec<f32>, String> {
 }
 
 /// Makes a voice sharp, as a bright microphone does: a first-order high shelf of `gain` dB at 5 kHz.
-fn brighten(sound: &mut [f32], gain: f32) {
+fn brighten(sound: &mut [[f32; 2]], gain: f32) {
     let factor = 10_f32.powf(gain / 20.0) - 1.0;
     let pole = (-std::f32::consts::TAU * 5_000.0 / 48_000.0).exp();
-    let mut low = 0.0;
-    for sample in sound {
-        low = pole * low + (1.0 - pole) * *sample;
-        *sample += factor * (*sample - low);
+    for channel in 0..2 {
+        let mut low = 0.0;
+        for pair in sound.iter_mut() {
+            let sample = &mut pair[channel];
+            low = pole * low + (1.0 - pole) * *sample;
+            *sample += factor * (*sample - low);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
+use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::Counting;
@@ -37,13 +38,15 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let (only, product) = (value(&args, "--only"), value(&args, "--product"));
-    let subjects: [(&str, &str, Soak); 8] = [
+    let subjects: [(&str, &str, Soak); 10] = [
         ("denoise", "engine", soak::engine::<Denoise>),
         ("denoise", "plugin", soak::plugin::<Denoise>),
         ("deess", "engine", soak::engine::<Deess>),
         ("deess", "plugin", soak::plugin::<Deess>),
         ("limiter", "engine", soak::engine::<Limiter>),
         ("limiter", "plugin", soak::plugin::<Limiter>),
+        ("master", "engine", soak::engine::<Master>),
+        ("master", "plugin", soak::plugin::<Master>),
         ("meter", "engine", soak::engine::<Meter>),
         ("meter", "plugin", soak::plugin::<Meter>),
     ];

@@ -14,10 +14,11 @@ const MEMORY: f64 = 6.0;
 const KEPT: f64 = 0.1;
 /// Weighted mean power under which nothing is compared: the absolute gate of BS.1770, -70 LUFS.
 const SILENCE: f64 = 1.172e-7;
-/// The most that loudness is matched by.
-const MOST: Db = Db(30.0);
-/// Time over which the gain moves.
-const MOVE: Ms = Ms(20.0);
+/// The most that loudness is matched by, down and up: no master is further from its mix, and more gain up
+/// would be a danger when settings change.
+const MOST: (Db, Db) = (Db(-40.0), Db(20.0));
+/// Time over which the gain moves: it is where it was to be when the next step ends.
+const MOVE: Ms = STEP;
 
 /// Compares the delayed input with the master.
 #[derive(Debug)]
@@ -92,8 +93,8 @@ impl Compare {
     }
 
     fn aim(&mut self) {
-        let most = f64::from(MOST.to_linear());
-        self.gain.set(if self.matched { (1.0 / self.ratio().max(1e-12)).sqrt().clamp(1.0 / most, most) as f32 } else { 1.0 });
+        let gain = (1.0 / self.ratio().max(1e-12)).sqrt() as f32;
+        self.gain.set(if self.matched { gain.clamp(MOST.0.to_linear(), MOST.1.to_linear()) } else { 1.0 });
     }
 
     /// Compares a piece of the delayed input with the master, and with `count` remembers it; gives the

@@ -117,7 +117,9 @@ impl Picture for Dynamics {
         for db in LINES {
             let y = remap_clamp(db, -GAINS..=GAINS, plot.bottom() - 6.0..=plot.top() + 6.0);
             painter.hline(plot.x_range(), y, Stroke::new(1.0, theme::faded(theme::LINE, if db == 0.0 { 1.0 } else { 0.5 })));
-            painter.text(pos2(plot.right() - 5.0, y - 6.5), Align2::RIGHT_CENTER, format!("{db:+.0}"), theme::font(10.0), theme::DIM);
+            let label = pos2(plot.right() - 5.0, (y - 6.5).max(plot.top() + 7.0));
+            let text = if db == 0.0 { "0 dB".to_owned() } else { format!("{db:+.0}") };
+            painter.text(label, Align2::RIGHT_CENTER, text, theme::font(10.0), theme::DIM);
         }
         let chosen = panel.with(|mind: &mut Mind, _| mind.zone).unwrap_or(0);
         for (place, &band) in bands.iter().enumerate() {

@@ -151,7 +151,8 @@ impl Equaliser {
                 painter.hline(plot.x_range(), y, Stroke::new(1.0, theme::faded(theme::TEXT, 0.3)));
             }
             let at = pos2(plot.left() + 6.0, y.clamp(plot.top() + 34.0, plot.bottom() - 8.0));
-            painter.text(at, Align2::LEFT_CENTER, format!("{db:+.0} dB"), theme::font(10.0), theme::DIM);
+            let text = if db == 0.0 { "0 dB".to_owned() } else { format!("{db:+.0} dB") };
+            painter.text(at - vec2(0.0, 7.0), Align2::LEFT_CENTER, text, theme::font(10.0), theme::DIM);
         }
         let point = |i: usize| {
             let share = i as f32 / (POINTS - 1) as f32;
@@ -177,7 +178,7 @@ impl Equaliser {
                 .collect();
             painter.add(Drawn::dashed_line(&points, Stroke::new(1.5, theme::COOL), 5.0, 4.0));
             painter.text(
-                pos2(plot.right() - 12.0, plot.top() + 14.0),
+                pos2(plot.right() - 46.0, plot.top() + 14.0),
                 Align2::RIGHT_CENTER,
                 "- - wanted by measurement",
                 theme::font(11.5),

@@ -59,7 +59,9 @@ impl Picture for Limiting {
 
     fn update(&mut self, frame: &DisplayFrame) {
         if let Some(stages) = &frame.stages {
-            push(&mut self.reductions, ((-stages.limiter).max(0.0), frame.seconds));
+            // A gain of one part in a thousand is none that could be read.
+            let reduction = if stages.limiter < -0.01 { -stages.limiter } else { 0.0 };
+            push(&mut self.reductions, (reduction, frame.seconds));
         }
     }
 
@@ -104,7 +106,7 @@ impl Limiting {
         painter.add(Shape::line(line, Stroke::new(1.4, theme::COOL)));
         let now = self.reductions.back().map_or(0.0, |column| column.0);
         let most = self.reductions.iter().fold(0.0_f32, |most, column| most.max(column.0));
-        let text = format!("Taken off, 10 s: now -{now:.1} dB, most -{most:.1} dB");
+        let text = format!("Taken off, 10 s: now {now:.1} dB, most {most:.1} dB");
         painter.text(pos2(rect.left() + 12.0, rect.bottom() - 13.0), Align2::LEFT_CENTER, text, theme::font(11.5), theme::TEXT);
     }
 
@@ -120,7 +122,9 @@ impl Limiting {
         let mut mesh = Mesh::default();
         for point in &line {
             let n = mesh.vertices.len() as u32;
-            for (pos, alpha) in [(*point, 0.4), (pos2(point.x, rect.bottom()), 0.06)] {
+            // The shade follows the height, or columns would stand out.
+            let shade = 0.05 + 0.4 * (rect.bottom() - point.y) / rect.height().max(1.0);
+            for (pos, alpha) in [(*point, shade), (pos2(point.x, rect.bottom()), 0.05)] {
                 mesh.vertices.push(Vertex { pos, uv: WHITE_UV, color: theme::faded(theme::WARM, alpha) });
             }
             if n >= 2 {

@@ -361,8 +361,11 @@ pub fn listening(ui: &mut Ui, panel: &mut Panel) {
         ui.add_space(5.0);
         panel.segmented(ui, "listen", width);
         ui.add_space(8.0);
-        let anew = Button::new("Measure anew").min_size(vec2(width, 26.0));
-        if ui.add(anew).on_hover_text("Loudness and peaks of the master start from nothing.").clicked() {
+        if ui
+            .add_sized(vec2(width, 26.0), Button::new("Measure anew"))
+            .on_hover_text("Loudness and peaks of the master start from nothing.")
+            .clicked()
+        {
             panel.measure_anew();
         }
     });

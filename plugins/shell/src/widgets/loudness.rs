@@ -170,7 +170,10 @@ impl LoudnessHistory {
         let mut mesh = Mesh::default();
         for (x, column) in &shown {
             let n = mesh.vertices.len() as u32;
-            for (pos, alpha) in [(pos2(*x, y(plot, column.momentary)), 0.34), (pos2(*x, plot.bottom()), 0.05)] {
+            let top = y(plot, column.momentary);
+            // The shade follows the height in the picture, or columns would stand out.
+            let shade = 0.04 + 0.4 * (plot.bottom() - top) / plot.height().max(1.0);
+            for (pos, alpha) in [(pos2(*x, top), shade), (pos2(*x, plot.bottom()), 0.04)] {
                 mesh.vertices.push(Vertex { pos, uv: egui::epaint::WHITE_UV, color: theme::faded(theme::WARM, alpha) });
             }
             if n >= 2 {
