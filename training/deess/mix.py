@@ -23,7 +23,9 @@ BIN_TOP = 20_000.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """Shares (probabilities) and ranges of a mixture."""
+    """Shares (probabilities) and ranges of a mixture. `own` is that of recordings, of espeak-ng's and of others' voices;
+    `own_too` that of plosives and of f that share their talker's curve; `hard` that of empty segments and of backgrounds
+    that are cut where an earlier model took something."""
 
     mode: tuple = (0.6, 0.18, 0.22)
     synthetic: float = 0.47
@@ -34,8 +36,15 @@ class Recipe:
     boost_db: tuple = (1.0, 15.0)
     clear_db: tuple = (4.0, 13.0)
     clear: float = 0.7
-    own_level: tuple = (0.25, 0.7)
-    own_db: float = 3.0
+    own: tuple = (0.4, 0.6, 0.85)
+    own_db: float = 3.5
+    own_bend_db: float = 2.0
+    own_sh_db: float = 1.5
+    own_too: tuple = (0.6, 0.75)
+    breaths: float = 0.3
+    breath_db: tuple = (-38.0, -14.0)
+    breath_seconds: tuple = (0.14, 0.7)
+    hard: tuple = (0.55, 0.3)
     low_hz: tuple = (3200.0, 7200.0)
     high_hz: tuple = (6500.0, 15_000.0)
     open_top: float = 0.2
@@ -50,13 +59,12 @@ class Recipe:
     compression: float = 0.3
     background: float = 0.4
     snr_db: tuple = (8.0, 45.0)
-    empty: float = 0.09
+    empty: float = 0.13
     music_only: float = 0.25
     band_limit: float = 0.15
     clip: float = 0.05
     hiss: float = 0.5
     late_start: float = 0.08
-
 
 @dataclass
 class Segment:
@@ -99,6 +107,10 @@ class Joined:
         self.pieces = first.pieces + [dict(p, start=p["start"] + hop) for p in second.pieces]
 
 
+HARD_SOURCES = {"noise": "noise", "music": "music", "hits": "deess-hits", "other": "deess-other"}
+"""Fields of a store and the files behind them in which `hard.py` looks."""
+
+
 class Store:
     """All sources of one part of the split; training leaves the held-out languages out. `both` adds the talkers and
     voices of `valid`, for a last run after all decisions."""
@@ -110,17 +122,27 @@ class Store:
         if both:
             skip = frozenset(HELD_LANGUAGES["test"])
         skip = skip if held is None else held
-        self.speech = Source("speech", part, "deess-labels", cache, skip)
+        self.speech = Source("speech", part, "deess-classes", cache, skip)
         self.synth = Source("deess-synth", part, "deess-synth", cache)
         self.vocals = Source("deess-vocals", part, "deess-vocals", cache)
-        self.hits = Source("deess-hits", part, None, cache)
-        self.other = Source("deess-other", part, None, cache)
-        self.noise = Source("noise", part, None, cache)
-        self.music = Source("music", part, None, cache)
+        for name, file in HARD_SOURCES.items():
+            setattr(self, name, Source(file, part, None, cache))
         if both:
-            self.speech = Joined(self.speech, Source("speech", "valid", "deess-labels", cache, skip))
+            self.speech = Joined(self.speech, Source("speech", "valid", "deess-classes", cache, skip))
             self.synth = Joined(self.synth, Source("deess-synth", "valid", "deess-synth", cache))
         self.rooms = np.load(cache / f"rooms-{part}.npy", mmap_mode="r")
+        hard = cache / f"deess-hard-{part}.json"
+        self.hard = hard_events(json.loads(hard.read_text()), vars(self)) if hard.exists() else []
+
+
+def hard_events(rows: list, sources: dict) -> list[tuple]:
+    """(source, piece, samples) of each piece in the rows of `hard.py` that there still is."""
+    out = {}
+    for name, key, at, _ in rows:
+        piece = next((p for p in sources[name].pieces if p["key"] == key and p["start"] <= at < p["start"] + p["length"]), None)
+        if piece:
+            out.setdefault((name, piece["start"]), (sources[name], piece, []))[2].append(at)
+    return list(out.values())
 
 
 def weights_by_length(pieces: list, most: float, exponent: float) -> np.ndarray:
@@ -195,19 +217,67 @@ class Mixer:
                 full = self.reverberate(full)
             full *= self.curve(np.arange(len(full)) * np.float32(RATE / n))
             x = fft.irfft(full, n)
-        if self.chance(r.own_level[piece["key"].startswith(("flite", "festival"))]):
-            x = self.own_level(x, c)
+        kind = 0 if source is not s.synth else 2 if piece["key"].startswith(("flite", "festival")) else 1
+        if self.chance(r.own[kind]):
+            x = self.own_friction(x, c)
+        if self.chance(r.breaths):
+            x, c = self.breathe(x, c)
         return x, c, sure, piece["band"] / speed
 
-    def own_level(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
-        """Another talker's natural relation of friction to voice: all of it stronger or weaker as a whole, which is
-        no excess. There are few voices; without this their own levels would be learned by heart."""
+    def own_friction(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """Another talker's natural friction: its level and, smoothly, its spectrum. That is no excess. There are few
+        voices; without this their own spectra would be learned by heart, and no other voice's excess be found. What
+        tells a boost is that t, k and f, which mostly share the talker's curve, lack it, and that its edges are steeper."""
+        r, rng = self.recipe, self.rng
         f = np.arange(len(x) // 2 + 1) * np.float32(RATE / len(x))
-        db = self.rng.normal(0, self.recipe.own_db) + self.rng.normal(0, 1.0) * np.log2(np.maximum(f, 1000) / 6000)
-        rise = np.clip((f - 1200) / 1500, 0, 1)
-        more = (10 ** (np.clip(db, -10, 10) * rise / 20) - 1).astype(np.float32)
-        m = _box(np.repeat(np.isin(c, (lab.S, lab.SH, lab.F)).astype(np.float32), HOP), 193)
-        return x + m * fft.irfft(fft.rfft(x) * more, len(x))
+        at = np.geomspace(1500, 20_000, 6)
+        coarse = np.geomspace(500, 24_000, 400)
+        rise = np.clip((coarse - 1200) / 1500, 0, 1)
+        common = rng.normal(0, r.own_db) + rng.normal(0, 1.0) * np.log2(np.maximum(coarse, 1000) / 6000)
+        common = common + np.interp(np.log(coarse), np.log(at), rng.normal(0, r.own_bend_db, 6))
+        kinds = [lab.S, *(k for k, p in zip((lab.PLOSIVE, lab.F), r.own_too) if self.chance(p))]
+        spec, out = fft.rfft(x), x
+        for group, db in ((kinds, common), ([lab.SH], common + rng.normal(0, r.own_sh_db))):
+            more = (10 ** (np.clip(db, -12, 12) * rise / 20) - 1).astype(np.float32)
+            m = _box(np.repeat(np.isin(c, group).astype(np.float32), HOP), 193)
+            if m.any():
+                out = out + m * fft.irfft(spec * np.interp(f, coarse, more, left=0.0).astype(np.float32), len(x))
+        return out
+
+    def breathe(self, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`x` with breaths in its pauses, and the classes with them. A breath is turbulence through the open tract: wide,
+        with humps of the formants, falling above 3 to 6 kHz, and rising and falling over its length."""
+        r, rng = self.recipe, self.rng
+        level = 10 * np.log10(np.square(x).reshape(-1, HOP).mean(1) + 1e-10)
+        loud = np.percentile(level, 90)
+        quiet = _box((level < loud - 32).astype(np.float32), 3) > 0.99
+        pauses = [(a, b) for a, b in lab.runs(quiet & (c == lab.NONE)) if b - a >= 28]
+        if not pauses:
+            return x, c
+        x, c = x.copy(), c.copy()
+        formants = np.array([600, 1700, 2700, 3900, 5200]) * self.between((0.85, 1.2))
+        humps, widths, fall = rng.uniform(2, 12, 5), rng.uniform(0.12, 0.35, 5), self.between((5, 14))
+        knee, base, usual = self.between((2500, 7000)), self.between((300, 900)), self.between(r.breath_db)
+        for a, b in pauses:
+            if not self.chance(0.7):
+                continue
+            n = min(b - a - 4, int(self.between(r.breath_seconds) * 200))
+            at = a + 2 + int(rng.integers(b - a - 3 - n))
+            size = n * HOP
+            hz = np.maximum(np.arange(size // 2 + 1) * np.float32(RATE / size), 1.0)
+            octave = np.log2(hz[:, None] / formants)
+            db = (humps * np.exp(-0.5 * (octave / widths) ** 2)).sum(1) - fall * np.log2(np.maximum(hz / knee, 1))
+            db = db - 12 * np.log2(np.maximum(base / hz, 1))
+            sound = fft.irfft(fft.rfft(rng.standard_normal(size, np.float32)) * (10 ** (db / 20)).astype(np.float32), size)
+            peak = self.between((0.3, 0.85))
+            t = (np.arange(size) + 0.5) / size
+            shape = np.sin(np.pi / 2 * np.minimum(t / peak, (1 - t) / (1 - peak))) ** self.between((0.7, 2.0))
+            sound = sound * shape.astype(np.float32)
+            gain = 10 ** ((loud + usual + rng.normal(0, 3)) / 20) / (np.sqrt(np.mean(sound**2)) + 1e-9)
+            x[at * HOP : (at + n) * HOP] += sound * np.float32(gain)
+            heard = shape.reshape(-1, HOP).mean(1)
+            c[at : at + n] = np.where(heard > 0.3, lab.BREATH, np.where(heard > 0.1, lab.UNSURE, c[at : at + n]))
+        return x, c
 
     def reverberate(self, full: np.ndarray) -> np.ndarray:
         whole, early = self.store.rooms[self.rng.integers(len(self.store.rooms))]
@@ -318,6 +388,17 @@ class Mixer:
             return rng.standard_normal(self.length, np.float32) * np.float32(LEVEL)
         return self.cut(s, s.pieces[rng.choice(len(s.pieces), p=self.noise_p)], self.length)[0]
 
+    def event(self) -> np.ndarray:
+        """A stretch that holds an event which an earlier model took for a sibilant."""
+        source, piece, samples = self.store.hard[self.rng.integers(len(self.store.hard))]
+        start, n = piece["start"], self.length
+        end = start + piece["length"]
+        if piece["length"] <= n:
+            x = np.tile(source.audio[start:end], -(-n // piece["length"]))[:n]
+            return np.roll(x, int(self.rng.integers(n))).astype(np.float32) / 32768
+        at = int(np.clip(samples[self.rng.integers(len(samples))] - self.rng.integers(n), start, end - n))
+        return source.audio[at : at + n].astype(np.float32) / 32768
+
     # --- one segment --------------------------------------------------------------------
 
     def voice(self, mode: int):
@@ -353,7 +434,10 @@ class Mixer:
             x, c, sure, gain, whistle = self.voice(mode)
         d = None
         if behind:
-            d = self.music() if (mode > 0 and self.chance(0.85)) or (mode == 0 and self.chance(0.2)) else self.noise()
+            if self.store.hard and self.chance(r.hard[0 if empty else 1]):
+                d = self.event()
+            else:
+                d = self.music() if (mode > 0 and self.chance(0.85)) or (mode == 0 and self.chance(0.2)) else self.noise()
             have = float(np.sqrt(np.mean(d * d))) + 1e-9
             snr = 0.0 if empty else self.between(r.snr_db) if mode == 0 else self.between((-2, 25) if mode == 1 else (-8, 14))
             d = d * np.float32(0.5 * LEVEL / have * 10 ** (-snr / 20))

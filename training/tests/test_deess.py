@@ -8,12 +8,12 @@ import torch
 
 from training.common.leaky import leaky, leaky_plain
 from training.deess import labels as lab
-from training.deess.bands import (BANDS, PARITY_RATES, RATE, bands, centres, matrix, parity_line, power, reduction_centres,
+from training.deess.bands import (BANDS, CLASSES, PARITY_RATES, RATE, bands, centres, matrix, parity_line, power, reduction_centres,
                                   samples, spectra, window)
 from training.deess.export import build, graph_features, load_onnx, parity, write
 from training.deess.loss import figures, loss_terms, weight
 from training.deess.mix import Mixer, Pool, Recipe
-from training.deess.net import Net, features, readable, run
+from training.deess.net import MEMORY, MEMORY_BANDS, Net, features, readable, remember, run
 from training.deess.prepare import from_phonemes
 from training.deess.protocol.reference import Reference, apply, basis
 from training.deess.protocol.score import boosted_figures, log_spectral_distance, sdr
@@ -203,6 +203,7 @@ class Store:
         self.hits = Made(hats[:RATE // 2].astype(np.float32), key="hat", long=False)
         self.noise = Made(noise(12, 100, 12_000) * np.float32(LEVEL))
         self.rooms = np.stack([room_spectra(shoebox(1))])
+        self.hard = [(self.noise, self.noise.pieces[0], [RATE]), (self.hits, self.hits.pieces[0], [10])]
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +219,7 @@ def test_mixer_is_determined_by_its_seed(store):
 
 
 PLAIN = dict(mode=(1.0, 0.0, 0.0), turns=0, speed=0, microphone=0, room=0, compression=0, background=0, empty=0, band_limit=0,
-             clip=0, hiss=0, late_start=0, each_differs=0, whistle=0)
+             clip=0, hiss=0, late_start=0, each_differs=0, whistle=0, own=(0.0, 0.0, 0.0), breaths=0)
 
 
 def test_target_is_the_boost_where_it_sounds_and_nothing_elsewhere(store):
@@ -247,6 +248,53 @@ def test_noise_over_a_sibilant_lowers_its_target(store):
     clean = Mixer(store, 2.0, 9, Recipe(**base)).segment()
     noisy = Mixer(store, 2.0, 9, Recipe(**(base | dict(background=1.0, snr_db=(-10.0, -10.0))))).segment()
     assert noisy.target.max() < clean.target.max()
+
+
+def test_another_talkers_friction_is_no_excess_and_leaves_vowels(store):
+    mixer = Mixer(store, 2.0, 11, Recipe(**(PLAIN | dict(own_db=8.0, own_too=(0.0, 0.0)))))
+    x, c = mixer.cut(store.speech, store.speech.pieces[0], mixer.length)
+    y = mixer.own_friction(x, c)
+    away = np.repeat(np.convolve((c == lab.S).astype(float), np.ones(5), "same") < 0.5, lab.HOP)
+    assert np.abs(y - x)[away].max() < 1e-6 and np.abs(y - x).max() > 1e-3
+
+
+def test_breaths_lie_in_pauses_and_are_called_so(store):
+    mixer = Mixer(store, 2.0, 12, Recipe(**PLAIN))
+    voice = tone(0.5) * np.float32(LEVEL)
+    x = np.concatenate([voice, np.zeros(RATE // 2, np.float32), voice, np.zeros(RATE // 2, np.float32)])
+    found = 0
+    for _ in range(6):
+        y, c = mixer.breathe(x, np.zeros(400, np.uint8))
+        moved = np.square(y - x).reshape(400, -1).mean(1) > 0
+        quiet = np.square(x).reshape(400, -1).mean(1) == 0
+        assert not (moved & ~quiet).any() and not (c[~moved] == lab.BREATH).any()
+        found += int((c == lab.BREATH).sum())
+    assert found > 50
+
+
+def test_an_event_is_in_the_stretch_that_is_cut_for_it():
+    made = Store()
+    x = np.zeros(20 * RATE, np.float32)
+    x[7 * RATE : 7 * RATE + 100] = 0.5
+    made.hard = [(Made(x), dict(start=0, length=len(x)), [7 * RATE])]
+    mixer = Mixer(made, 3.0, 1)
+    assert all(mixer.event().max() > 0.4 for _ in range(20))
+
+
+def test_memory_holds_the_spectra_of_its_classes():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((1, 600, BANDS)).astype(np.float32) * 0.1
+    p = np.zeros((1, 600, len(CLASSES)), np.float32)
+    p[0, ::2, CLASSES.index("s")] = 1
+    p[0, 1::2, CLASSES.index("plosive")] = 1
+    x[0, ::2] += 1
+    x[0, 1::2] -= 1
+    got, state = remember(p, x)
+    last = got[0, -1].reshape(len(MEMORY), MEMORY_BANDS + 1)
+    assert abs(last[1, :-1].mean() - 1) < 0.05 and abs(last[3, :-1].mean() + 1) < 0.05
+    assert np.all(last[[2, 4]] == 0) and np.allclose(last[[0, 1, 3], -1], 1)
+    again, _ = remember(p[:, 300:], x[:, 300:], remember(p[:, :300], x[:, :300])[1])
+    assert np.abs(again[0, -1] - got[0, -1]).max() < 1e-5 and state.shape == (1, len(MEMORY), MEMORY_BANDS + 1)
 
 
 def test_pool_gives_segments_again(store):
