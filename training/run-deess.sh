@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 . training/common/setup.sh
 $python -m training.denoise.prepare
 $python -m training.deess.prepare
+$python -m training.deess.hard
 $python -m training.deess.train --clock cpu --minutes "$minutes"
 $python -m training.deess.export --checkpoint training/runs/deess/last.pt
 $python -m training.deess.protocol --card
