@@ -43,7 +43,9 @@ def build(net: Net):
     classes = g.op("Softmax", g.op("Gemm", z, c("class_w"), c("class_b")), axis=1, out="classes")
     now = g.cut("features", MEMORY_FROM, BANDS, 1)
     z = g.op("Concat", y, now, _memory(g, classes, now), axis=1)
-    raw = g.op("Gemm", g.op("Relu", g.op("Gemm", z, c("balance_w"), c("balance_b"))), c("out_w"), c("out_b"))
+    for i in (1, 2):
+        z = g.op("Relu", g.op("Gemm", z, c(f"balance{i}_w"), c(f"balance{i}_b")))
+    raw = g.op("Gemm", z, c("out_w"), c("out_b"))
     g.op("Relu", g.cut(raw, 3, 3 + REDUCTION_BANDS, 1), out="excess")
     place = g.op("Sigmoid", g.cut(raw, 0, 3, 1))
     g.cut(place, 0, 1, 1, out="whistle")
@@ -96,7 +98,7 @@ def order() -> np.ndarray:
 
 
 def scales() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What is folded into the rows of `in_w` (in the graph's order), those of `balance_w`, and the columns of the output layer."""
+    """What is folded into the rows of `in_w` (in the graph's order), those of `balance1_w`, and the columns of the output layer."""
     rows = np.full(len(order()), LOG_SCALE, np.float32)
     for k in range(MEANS):
         rows[BANDS * (1 + PAST) + (k + 1) * (BANDS + 1) - 1] = 1
@@ -118,7 +120,7 @@ def graph_features(power: np.ndarray, mode: np.ndarray, state: dict | None = Non
 def fold(w: dict) -> dict:
     """Parameters as the graph has them."""
     rows, seen, columns = scales()
-    return w | {"in_w": w["in_w"][order()] * rows[:, None], "balance_w": w["balance_w"] * seen[:, None],
+    return w | {"in_w": w["in_w"][order()] * rows[:, None], "balance1_w": w["balance1_w"] * seen[:, None],
                 "out_w": w["out_w"] * columns, "out_b": w["out_b"] * columns}
 
 
@@ -127,7 +129,7 @@ def unfold(w: dict) -> dict:
     rows, seen, columns = scales()
     inner = np.empty_like(w["in_w"])
     inner[order()] = w["in_w"] / rows[:, None]
-    return w | {"in_w": inner, "balance_w": w["balance_w"] / seen[:, None], "out_w": w["out_w"] / columns, "out_b": w["out_b"] / columns}
+    return w | {"in_w": inner, "balance1_w": w["balance1_w"] / seen[:, None], "out_w": w["out_w"] / columns, "out_b": w["out_b"] / columns}
 
 
 def load_onnx(path: Path) -> Net:

@@ -36,8 +36,8 @@ class Recipe:
     boost_db: tuple = (1.0, 15.0)
     clear_db: tuple = (4.0, 13.0)
     clear: float = 0.7
-    own: tuple = (0.4, 0.6, 0.85)
-    own_db: float = 3.5
+    own: tuple = (0.5, 0.8, 0.85)
+    own_db: float = 6.0
     own_bend_db: float = 2.0
     own_sh_db: float = 1.5
     own_too: tuple = (0.6, 0.75)
@@ -238,7 +238,7 @@ class Mixer:
         kinds = [lab.S, *(k for k, p in zip((lab.PLOSIVE, lab.F), r.own_too) if self.chance(p))]
         spec, out = fft.rfft(x), x
         for group, db in ((kinds, common), ([lab.SH], common + rng.normal(0, r.own_sh_db))):
-            more = (10 ** (np.clip(db, -12, 12) * rise / 20) - 1).astype(np.float32)
+            more = (10 ** (np.clip(db, -18, 14) * rise / 20) - 1).astype(np.float32)
             m = _box(np.repeat(np.isin(c, group).astype(np.float32), HOP), 193)
             if m.any():
                 out = out + m * fft.irfft(spec * np.interp(f, coarse, more, left=0.0).astype(np.float32), len(x))
@@ -503,15 +503,18 @@ class Mixer:
 class Pool:
     """Segments that are used more than once: mixing costs more than a step of the net.
 
-    A batch has one fresh segment; the others come from the last `size`. Each use gets another microphone:
+    Every second batch has one fresh segment; all others come from the last `size`. Each use gets another microphone:
     a smooth curve over the bands, which moves input and target alike.
     """
+
+    FRESH = 0.5
 
     def __init__(self, mixer: Mixer, size: int = 700):
         self.mixer, self.size, self.kept, self.next = mixer, size, [], 0
 
-    def batch(self, count: int, fresh: int = 1) -> dict[str, np.ndarray]:
+    def batch(self, count: int) -> dict[str, np.ndarray]:
         rng = self.mixer.rng
+        fresh = 1 if len(self.kept) < self.size // 8 else int(rng.random() < self.FRESH)
         new = [self.mixer.segment() for _ in range(fresh)]
         chosen = list(new)
         for _ in range(count - fresh):

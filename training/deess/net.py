@@ -30,8 +30,8 @@ HIDDEN = 32
 DENSE = 48
 HEAD = 24
 BETWEEN = 40
-BALANCE = 40
-"""Units behind the memory."""
+BALANCE = (40, 32)
+"""Units of the two layers behind the memory."""
 PAST = 2
 """Frames before the present one that the dense layer sees."""
 
@@ -185,9 +185,11 @@ class Net(nn.Module):
         p("class_w", HEAD, N, fan=HEAD, gain=0.5)
         p("class_b", N)
         seen = HIDDEN + MEMORY_BANDS + len(MEMORY) * (MEMORY_BANDS + 1)
-        p("balance_w", seen, BALANCE, fan=seen)
-        p("balance_b", BALANCE)
-        p("out_w", BALANCE, OUTPUTS - N, fan=BALANCE, gain=0.5)
+        p("balance1_w", seen, BALANCE[0], fan=seen)
+        p("balance1_b", BALANCE[0])
+        p("balance2_w", BALANCE[0], BALANCE[1], fan=BALANCE[0], gain=1.4)
+        p("balance2_b", BALANCE[1])
+        p("out_w", BALANCE[1], OUTPUTS - N, fan=BALANCE[1], gain=0.5)
         p("out_b", OUTPUTS - N)
         with torch.no_grad():
             # silence first; the update gates start half-way to "keep", so that memory is found early
@@ -195,11 +197,11 @@ class Net(nn.Module):
             for i in range(2):
                 getattr(self, f"g{i}_bx")[HIDDEN : 2 * HIDDEN] = 1.0
 
-    def forward(self, x: torch.Tensor, h: list | None = None, goes_on: bool = False) -> tuple[torch.Tensor, list]:
-        """Raw outputs `[B, T, OUTPUTS]` of features `[B, T, FEATURES]`: logits of the classes,
-        whistle, centre, width, excess before its rectifier; and the last states of the cells and of the memory.
-        `goes_on` begins with the memory that the second half of the sequence leaves."""
-        b, t = x.shape[:2]
+    def trunk(self, x: torch.Tensor, h: list | None = None, goes_on: bool = False) -> tuple[torch.Tensor, torch.Tensor, list]:
+        """Logits of the classes `[B, T, 6]`, what the head of the excess sees `[B, T, 169]`, and the last states of the
+        cells and of the memory, of features `[B, T, FEATURES]`. `goes_on` begins with the memory that the second half
+        of the sequence leaves."""
+        t = x.shape[1]
         u = torch.relu(x @ self.in_w + self.in_b)
         y, last = u @ self.low_w + self.low_b, []
         for i in range(2):
@@ -216,9 +218,17 @@ class Net(nn.Module):
         if goes_on:
             memory = remember(p[:, t // 2 :], now[:, t // 2 :])[1]
         seen, memory = remember(p, now, memory)
-        z = torch.cat([y, x[..., MEMORY_FROM:BANDS], torch.from_numpy(seen)], -1)
-        z = torch.relu(z @ self.balance_w + self.balance_b)
-        return torch.cat([classes, z @ self.out_w + self.out_b], -1), [*last, memory]
+        return classes, torch.cat([y, x[..., MEMORY_FROM:BANDS], torch.from_numpy(seen)], -1), [*last, memory]
+
+    def head(self, seen: torch.Tensor) -> torch.Tensor:
+        """Whistle, centre, width and excess before its rectifier `[..., 15]`."""
+        z = torch.relu(seen @ self.balance1_w + self.balance1_b)
+        return torch.relu(z @ self.balance2_w + self.balance2_b) @ self.out_w + self.out_b
+
+    def forward(self, x: torch.Tensor, h: list | None = None, goes_on: bool = False) -> tuple[torch.Tensor, list]:
+        """Raw outputs `[B, T, OUTPUTS]`: logits of the classes and what `head` gives; and the last states. See `trunk`."""
+        classes, seen, last = self.trunk(x, h, goes_on)
+        return torch.cat([classes, self.head(seen)], -1), last
 
 
 def readable(raw: torch.Tensor) -> dict[str, torch.Tensor]:

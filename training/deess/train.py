@@ -97,7 +97,7 @@ def main():
     rng = np.random.default_rng(seed)
     mixer = Pool(Mixer(Store("train", both=args.with_valid), args.seconds, seed), args.pool)
     valid = Fixed(args.seconds)
-    trainer.run(lambda: batch_loss(net, mixer, args.batch, rng)[0], args.seconds / 3600, lambda: validate(net, valid), args=vars(args))
+    trainer.run(lambda: batch_loss(net, mixer, args.batch, rng)[0], args.seconds / 3600 * Pool.FRESH, lambda: validate(net, valid), args=vars(args))
 
 
 if __name__ == "__main__":
