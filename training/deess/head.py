@@ -16,7 +16,7 @@ from ..common.place import RUNS
 from ..common.trainer import Plan, Trainer, arguments, prepare_process
 from . import labels as lab
 from .loss import Weights, loss_terms, weight
-from .mix import Mixer, Store
+from .mix import Mixer, Pool, Store
 from .net import features
 from .protocol.__main__ import load
 from .train import AVERAGE, GRADIENT_NORM, run_in, tensors
@@ -27,7 +27,7 @@ TOGETHER = 4
 
 
 @torch.no_grad()
-def collect(net, mixer: Mixer, segments: int, rng) -> tuple[dict[str, torch.Tensor], float]:
+def collect(net, mixer, segments: int, rng) -> tuple[dict[str, torch.Tensor], float]:
     """Steps end to end in which the engine could reduce or should: inputs of the head, logits of the classes and the
     mixer's fields; and their share of all steps."""
     rows, every = [], 0
@@ -52,7 +52,7 @@ def main():
     args = parser.parse_args()
     prepare_process(args.seed)
     net, rng = load(args.init), np.random.default_rng(args.seed)
-    steps, share = collect(net, Mixer(Store("train"), args.seconds, args.seed + 77), args.segments, rng)
+    steps, share = collect(net, Pool(Mixer(Store("train"), args.seconds, args.seed + 77), args.segments), args.segments, rng)
     count = len(steps["sure"])
     print(f"{args.segments} segments, {count} steps, a share of {share:.3f}", flush=True)
     for name, p in net.named_parameters():

@@ -8,14 +8,14 @@ A cut has the target 0: the sound is weaker than natural, and nothing is to be d
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.fft as fft
 
 from ..denoise.prepare import CACHE, LEVEL
 from . import labels as lab
-from .bands import HOP_MS, MODES, RATE, matrix, power, reduction_centres, samples, spectra
+from .bands import HOP_MS, MODES, RATE, centres, matrix, power, reduction_centres, samples, spectra
 
 HOP = samples(HOP_MS, RATE)
 BIN_TOP = 20_000.0
@@ -55,6 +55,9 @@ class Recipe:
     speed_range: tuple = (0.84, 1.19)
     microphone: float = 0.75
     tilt_db: float = 3.5
+    dark: float = 0.25
+    dark_hz: tuple = (2500.0, 6000.0)
+    dark_db: tuple = (2.0, 14.0)
     room: float = 0.25
     compression: float = 0.3
     background: float = 0.4
@@ -82,6 +85,21 @@ class Segment:
     centre: np.ndarray
     width: np.ndarray
     sure: np.ndarray
+    parts: "Parts | None" = field(default=None, repr=False)
+
+
+@dataclass
+class Parts:
+    """What a segment was summed of, so that it can be varied: powers of voice and of all else in the 40 bands (`[T, 40]`)
+    and in the 12 (`[T, 12]`), and which of two talkers speaks (`[T]`). The voice is as it was recorded."""
+
+    voice: np.ndarray
+    voice_coarse: np.ndarray
+    rest_coarse: np.ndarray
+    who: np.ndarray
+
+
+FIELDS = ("power", "mode", "classes", "target", "weight", "whistle", "centre", "width", "sure")
 
 
 class Source:
@@ -228,21 +246,24 @@ class Mixer:
         """Another talker's natural friction: its level and, smoothly, its spectrum. That is no excess. There are few
         voices; without this their own spectra would be learned by heart, and no other voice's excess be found. What
         tells a boost is that t, k and f, which mostly share the talker's curve, lack it, and that its edges are steeper."""
-        r, rng = self.recipe, self.rng
         f = np.arange(len(x) // 2 + 1) * np.float32(RATE / len(x))
-        at = np.geomspace(1500, 20_000, 6)
         coarse = np.geomspace(500, 24_000, 400)
-        rise = np.clip((coarse - 1200) / 1500, 0, 1)
-        common = rng.normal(0, r.own_db) + rng.normal(0, 1.0) * np.log2(np.maximum(coarse, 1000) / 6000)
-        common = common + np.interp(np.log(coarse), np.log(at), rng.normal(0, r.own_bend_db, 6))
-        kinds = [lab.S, *(k for k, p in zip((lab.PLOSIVE, lab.F), r.own_too) if self.chance(p))]
         spec, out = fft.rfft(x), x
-        for group, db in ((kinds, common), ([lab.SH], common + rng.normal(0, r.own_sh_db))):
-            more = (10 ** (np.clip(db, -18, 14) * rise / 20) - 1).astype(np.float32)
+        for group, db in self.own_curves(coarse):
             m = _box(np.repeat(np.isin(c, group).astype(np.float32), HOP), 193)
             if m.any():
-                out = out + m * fft.irfft(spec * np.interp(f, coarse, more, left=0.0).astype(np.float32), len(x))
+                out = out + m * fft.irfft(spec * np.interp(f, coarse, 10 ** (db / 20) - 1, left=0.0).astype(np.float32), len(x))
         return out
+
+    def own_curves(self, hz: np.ndarray) -> list[tuple]:
+        """Groups of classes and their curves in dB."""
+        r, rng = self.recipe, self.rng
+        at = np.geomspace(1500, 20_000, 6)
+        rise = np.clip((hz - 1200) / 1500, 0, 1)
+        common = rng.normal(0, r.own_db) + rng.normal(0, 1.0) * np.log2(np.maximum(hz, 1000) / 6000)
+        common = common + np.interp(np.log(np.maximum(hz, 1)), np.log(at), rng.normal(0, r.own_bend_db, 6))
+        kinds = [lab.S, *(k for k, p in zip((lab.PLOSIVE, lab.F), r.own_too) if self.chance(p))]
+        return [(g, np.clip(db, -18, 14) * rise) for g, db in ((kinds, common), ([lab.SH], common + rng.normal(0, r.own_sh_db)))]
 
     def breathe(self, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`x` with breaths in its pauses, and the classes with them. A breath is turbulence through the open tract: wide,
@@ -289,8 +310,14 @@ class Mixer:
         at = np.geomspace(60, 24_000, 7)
         db = self.rng.normal(0, 1.6, 7) + self.rng.normal(0, self.recipe.tilt_db) * np.linspace(-1, 1, 7)
         coarse = np.geomspace(20, 24_000, 256)
-        gain = 10 ** (np.interp(np.log(coarse), np.log(at), db) / 20)
+        gain = 10 ** ((np.interp(np.log(coarse), np.log(at), db) - self.dark(coarse)) / 20)
         return np.interp(hz, coarse, gain).astype(np.float32)
+
+    def dark(self, hz: np.ndarray) -> np.ndarray:
+        """Loss in dB of a dull microphone or of one beside the mouth: so many dB an octave from a corner on; mostly none."""
+        if not self.chance(self.recipe.dark):
+            return np.zeros(len(hz))
+        return self.between(self.recipe.dark_db) * np.log2(np.maximum(hz / self.between(self.recipe.dark_hz), 1))
 
     # --- the known boost ----------------------------------------------------------------
 
@@ -402,17 +429,17 @@ class Mixer:
     # --- one segment --------------------------------------------------------------------
 
     def voice(self, mode: int):
-        """One talker, or two in turn, boosted: samples, classes, sureness, target gain by frame and band, whistle."""
+        """One talker, or two in turn, boosted: samples, classes, sureness, target gain by frame and band, whistle, who speaks."""
         x, c, sure, band = self.talker(mode)
         x, m, g, w = self.boost(x, c)
         gain = 1 + m[:, None] * g
         whistle = (m > 0.5) & w
-        sure = np.full(self.frames, sure, np.float32)
+        sure, turn = np.full(self.frames, sure, np.float32), np.zeros(self.frames, bool)
         if self.chance(self.recipe.turns):
             x2, c2, s2, _ = self.talker(mode)
             x2, m2, g2, w2 = self.boost(x2, c2)
             x2 = x2 * np.float32(10 ** (self.rng.uniform(-6, 6) / 20))
-            turn, at = np.zeros(self.frames, bool), 0
+            at = 0
             while at < self.frames:
                 at += int(self.rng.uniform(1.5, 6) * 200)
                 to = at + int(self.rng.uniform(1.5, 6) * 200)
@@ -420,7 +447,7 @@ class Mixer:
             x = np.where(np.repeat(turn, HOP), x2, x)
             c, gain = np.where(turn, c2, c), np.where(turn[:, None], 1 + m2[:, None] * g2, gain)
             whistle, sure = np.where(turn, (m2 > 0.5) & w2, whistle), np.where(turn, np.float32(s2), sure)
-        return x, c, sure, gain.astype(np.float32), whistle
+        return x, c, sure, gain.astype(np.float32), whistle, turn
 
     def segment(self) -> Segment:
         rng, r, n = self.rng, self.recipe, self.length
@@ -430,8 +457,9 @@ class Mixer:
         if empty:
             x, c = np.zeros(n, np.float32), np.zeros(self.frames, np.uint8)
             sure, gain, whistle = np.ones(self.frames, np.float32), np.ones((self.frames, len(self.at)), np.float32), np.zeros(self.frames, bool)
+            who = whistle
         else:
-            x, c, sure, gain, whistle = self.voice(mode)
+            x, c, sure, gain, whistle, who = self.voice(mode)
         d = None
         if behind:
             if self.store.hard and self.chance(r.hard[0 if empty else 1]):
@@ -468,18 +496,61 @@ class Mixer:
         friction = (c > 0) & (c < 255)
         c[friction & (hv < 0.1 * hb)] = 0
         c[friction & (hv >= 0.1 * hb) & (hv < 0.7 * hb)] = lab.UNSURE
+        fine, voice = both @ self.fine, v @ self.fine
+        if self.chance(r.late_start):
+            k = int(rng.integers(self.frames // 3))
+            fine[:k], voice[:k], vb[:k], c[:k], target[:k], whistle = 0, 0, 0, 0, 0, np.where(np.arange(self.frames) < k, False, whistle)
+        level = np.float32(10 ** (rng.uniform(-30, 15) / 10))
+        parts = Parts(*(np.asarray(p * level, np.float32) for p in (voice, vb, bb)), who)
+        return Segment(fine.astype(np.float32) * level, np.eye(len(MODES), dtype=np.float32)[mode], c, target.astype(np.float32),
+                       *self.place(vb, bb), whistle, *self.middle(vb), sure, parts)
+
+    def place(self, vb: np.ndarray, bb: np.ndarray) -> tuple[np.ndarray]:
+        """Each reduction band's share of what is heard, `[T, 12]`."""
+        return (((vb + bb) / ((vb + bb).sum(1, keepdims=True) + 1e-20)).astype(np.float32),)
+
+    def middle(self, vb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Centre in Hz and width in octaves of the voice's friction, `[T]` each."""
         share = vb / (vb.sum(1, keepdims=True) + 1e-12)
         lo = np.log2(self.at)
         mid = (share * lo).sum(1)
         spread = 2 * np.sqrt(np.maximum((share * lo**2).sum(1) - mid**2, 0))
-        fine = both @ self.fine
-        if self.chance(r.late_start):
-            k = int(rng.integers(self.frames // 3))
-            fine[:k], c[:k], target[:k], whistle = 0, 0, 0, np.where(np.arange(self.frames) < k, False, whistle)
-        fine = fine * np.float32(10 ** (rng.uniform(-30, 15) / 10))
-        heard = (vb + bb) / ((vb + bb).sum(1, keepdims=True) + 1e-20)
-        return Segment(fine.astype(np.float32), np.eye(len(MODES), dtype=np.float32)[mode], c, target.astype(np.float32),
-                       heard.astype(np.float32), whistle, (2**mid).astype(np.float32), spread.astype(np.float32), sure)
+        return (2**mid).astype(np.float32), spread.astype(np.float32)
+
+    def vary(self, s: Segment) -> Segment:
+        """A segment of the same recording with another boost, another talker's friction and another microphone, all
+        put on the bands' powers, which costs next to nothing. The recording's own must have none of the first two."""
+        r, p, n = self.recipe, s.parts, self.frames
+        fine, coarse = (np.ones((n, k)) for k in (p.voice.shape[1], len(self.at)))
+        own = np.ones_like(coarse)
+        whistle = np.zeros(n, bool)
+        squared = lambda amplitude, hz, matrix: (1 + amplitude[:, None] * np.sqrt((10 ** (hz / 10)) @ matrix) - amplitude[:, None]) ** 2  # noqa: E731
+        seen = lambda a: 0.6 * a + 0.4 * np.concatenate([a[:1], a[:-1]])  # noqa: E731
+        for talker in (False, True) if p.who.any() else (False,):
+            mine = (p.who == talker) & (s.classes != lab.UNSURE)
+            if self.chance(0.8):
+                for group, db in self.own_curves(self.hz):
+                    a = (mine & np.isin(s.classes, group)).astype(float)
+                    fine *= squared(seen(a), db, self.fine)
+                    own *= squared(a, db, self.coarse)
+            shape, gain, narrow = self.shape()
+            if shape is None:
+                continue
+            amount = (mine & np.isin(s.classes, self.which())).astype(float)
+            if self.chance(r.each_differs):
+                for a, b in lab.runs(amount > 0):
+                    g = gain + self.rng.normal(0, r.each_db) * (gain > 0)
+                    amount[a:b] = (10 ** (g / 20) - 1) / (10 ** (gain / 20) - 1) if abs(gain) > 0.2 else 1.0
+            db = shape(self.hz)
+            fine *= squared(seen(amount), db, self.fine)
+            coarse *= squared(amount, db, self.coarse)
+            whistle |= (amount > 0.5) & (narrow and gain > 0)
+        power_ = np.maximum(s.power + p.voice * (fine - 1), 0.02 * s.power)
+        natural, vb, bb = p.voice_coarse * own, p.voice_coarse * own * coarse, p.rest_coarse
+        target = np.where(coarse > 1, np.maximum(10 * np.log10((vb + bb + 1e-20) / (natural + bb + 1e-20)), 0), 0)
+        dark = 10 ** (-self.dark(centres()) / 10)
+        return replace(s, power=(power_ * dark).astype(np.float32), target=target.astype(np.float32), weight=self.place(vb, bb)[0], whistle=whistle,
+                       centre=self.middle(vb)[0], width=self.middle(vb)[1])
 
     def compression(self, p: np.ndarray) -> np.ndarray:
         """Gains of power `[frames, 1]` of a compressor that sees the whole band."""
@@ -497,35 +568,41 @@ class Mixer:
     def batch(self, count: int) -> dict[str, np.ndarray]:
         """`count` segments stacked, by the fields' names."""
         got = [self.segment() for _ in range(count)]
-        return {f.name: np.stack([getattr(g, f.name) for g in got]) for f in fields(Segment)}
+        return stacked(got)
+
+
+def stacked(segments: list[Segment]) -> dict[str, np.ndarray]:
+    """Segments as one batch, by the fields' names."""
+    return {k: np.stack([getattr(s, k) for s in segments]) for k in FIELDS}
 
 
 class Pool:
     """Segments that are used more than once: mixing costs more than a step of the net.
 
-    Every second batch has one fresh segment; all others come from the last `size`. Each use gets another microphone:
-    a smooth curve over the bands, which moves input and target alike.
+    Every second batch has one fresh segment; all others come from the last `size`. Segments are mixed as they were
+    recorded, and each use gets a boost, a talker's friction and a microphone of its own (`Mixer.vary`).
     """
 
     FRESH = 0.5
 
     def __init__(self, mixer: Mixer, size: int = 700):
-        self.mixer, self.size, self.kept, self.next = mixer, size, [], 0
+        self.varied = Mixer(mixer.store, mixer.frames * HOP_MS / 1000, int(mixer.rng.integers(1 << 31)), mixer.recipe)
+        mixer.recipe = replace(mixer.recipe, untouched=1.0, own=(0.0, 0.0, 0.0))
+        self.mixer = mixer
+        self.size, self.kept, self.next = size, [], 0
 
     def batch(self, count: int) -> dict[str, np.ndarray]:
         rng = self.mixer.rng
         fresh = 1 if len(self.kept) < self.size // 8 else int(rng.random() < self.FRESH)
-        new = [self.mixer.segment() for _ in range(fresh)]
-        chosen = list(new)
-        for _ in range(count - fresh):
-            chosen.append(self.kept[rng.integers(len(self.kept))] if self.kept else self.mixer.segment())
-        for s in new:
+        for _ in range(fresh):
+            s = self.mixer.segment()
             if len(self.kept) < self.size:
                 self.kept.append(s)
             else:
                 self.kept[self.next] = s
                 self.next = (self.next + 1) % self.size
-        out = {f.name: np.stack([getattr(g, f.name) for g in chosen]) for f in fields(Segment)}
+        chosen = [self.kept[-1 if k == 0 and fresh else rng.integers(len(self.kept))] for k in range(count)]
+        out = stacked([self.varied.vary(s) for s in chosen])
         at = np.linspace(0, 1, out["power"].shape[-1])
         for i in range(count):
             db = np.interp(at, np.linspace(0, 1, 6), rng.normal(0, 1.5, 6)) + rng.normal(0, 3) * (at - 0.5)
