@@ -211,6 +211,14 @@ def store():
     return Store()
 
 
+def test_parts_of_a_segment_add_up(store):
+    s = Mixer(store, 2.0, 4, Recipe(**(PLAIN | dict(background=1.0, snr_db=(10.0, 10.0))))).segment()
+    heard = s.classes == lab.S
+    total = s.parts.voice_coarse + s.parts.rest_coarse
+    assert np.allclose(s.weight[heard], (total / total.sum(1, keepdims=True))[heard], atol=1e-4)
+    assert 0.5 < s.power[heard].sum() / s.parts.voice[heard].sum() < 2
+
+
 def test_mixer_is_determined_by_its_seed(store):
     a, b, c = (Mixer(store, 2.0, s).batch(3) for s in (4, 4, 5))
     assert all(np.array_equal(a[k], b[k]) for k in a)
@@ -297,9 +305,35 @@ def test_memory_holds_the_spectra_of_its_classes():
     assert np.abs(again[0, -1] - got[0, -1]).max() < 1e-5 and state.shape == (1, len(MEMORY), MEMORY_BANDS + 1)
 
 
+BOOSTED = Recipe(**(PLAIN | dict(untouched=0, cut=0, boost_db=(9.0, 9.0), clear=0, low_hz=(4000.0, 4000.0), high_hz=(10_000.0, 10_000.0),
+                                 open_top=0, dark=0)))
+
+
+def test_a_variation_has_the_boost_where_the_sibilants_are(store):
+    natural = Mixer(store, 2.0, 7, Recipe(**PLAIN, untouched=1.0)).segment()
+    mixer = Mixer(store, 2.0, 8, BOOSTED)
+    mixer.which, mixer.own_curves = lambda: (lab.S,), lambda hz: []
+    s, at = mixer.vary(natural), reduction_centres()
+    inside, wide = (at > 5000) & (at < 8200), (centres() > 5000) & (centres() < 8200)
+    core = np.convolve((s.classes == lab.S).astype(float), np.ones(7), "same") > 6.5
+    away = np.convolve((s.classes == lab.S).astype(float), np.ones(9), "same") < 0.5
+    raised = 10 * np.log10((s.power + 1e-20) / (natural.power + 1e-20))
+    assert core.sum() > 20 and np.abs(s.target[core][:, inside] - 9).max() < 0.6 and np.abs(raised[core][:, wide] - 9).max() < 0.6
+    assert s.target[away].max() < 1e-3 and np.abs(raised[away]).max() < 1e-3
+    assert np.array_equal(s.classes, natural.classes) and natural.target.max() == 0
+
+
+def test_another_talkers_friction_in_a_variation_is_no_excess(store):
+    natural = Mixer(store, 2.0, 7, Recipe(**PLAIN, untouched=1.0)).segment()
+    mixer = Mixer(store, 2.0, 9, Recipe(**(PLAIN | dict(untouched=1.0, own_db=9.0, dark=0))))
+    varied = [mixer.vary(natural) for _ in range(5)]
+    assert max(v.target.max() for v in varied) == 0
+    assert max(np.abs(np.log(v.power[v.classes == lab.S] / natural.power[v.classes == lab.S])).max() for v in varied) > 1
+
+
 def test_pool_gives_segments_again(store):
     pool = Pool(Mixer(store, 1.0, 3), size=4)
-    for _ in range(6):
+    for _ in range(30):
         got = pool.batch(3)
         assert got["power"].shape[0] == 3 and np.isfinite(got["power"]).all()
     assert len(pool.kept) == 4
