@@ -4,12 +4,10 @@
 set -eu
 minutes=${1:-30}
 cd "$(dirname "$0")/.."
-[ -d training/.venv ] || python3 -m venv training/.venv
-python=training/.venv/bin/python
-$python -m pip install -q -r training/requirements.txt
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+. training/common/setup.sh
 $python -m training.denoise.prepare
 $python -m training.deess.prepare
+$python -m training.deess.hard
 $python -m training.deess.train --clock cpu --minutes "$minutes"
 $python -m training.deess.export --checkpoint training/runs/deess/last.pt
 $python -m training.deess.protocol --card

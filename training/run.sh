@@ -4,10 +4,7 @@
 set -eu
 minutes=${1:-600}
 cd "$(dirname "$0")/.."
-[ -d training/.venv ] || python3 -m venv training/.venv
-python=training/.venv/bin/python
-$python -m pip install -q -r training/requirements.txt
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+. training/common/setup.sh
 $python -m training.denoise.prepare
 $python -m training.denoise.train --mode standard --minutes "$minutes"
 $python -m training.denoise.export --mode standard --checkpoint training/runs/standard/last.pt

@@ -46,6 +46,18 @@ CLOSURE_DB = -32.0
 """A closure's whole level over the loud frames."""
 
 
+BREATH_RANGE_DB = (-46.0, -14.0)
+"""Level of 0.4 to 8 kHz of a breath over the file's loud frames."""
+BREATH_RUN_MS = (120, 1000)
+BREATH_BAR_DB = -2.0
+"""A breath has no voice bar: 100 to 400 Hz over 0.4 to 8 kHz."""
+BREATH_BRIGHT_DB = -16.0
+"""2 to 8 kHz over 0.4 to 2 kHz: less is a hum or a rumble."""
+BREATH_ALONE_DB = 7.0
+"""It stands over the 60 ms on either side."""
+BREATH_STEADY_DB = 5.0
+"""Largest mean change from one frame to the next but two: speech moves more."""
+
 BAR_MOST_DB = 8.0
 """A voice bar this far over the friction: too much for z."""
 
@@ -108,6 +120,29 @@ def label(x: np.ndarray, band: float = 20_000.0) -> np.ndarray:
             c, d = a + c, a + d
             if seed[c:d].any():
                 out[c:d] = name(m, high, every, c, d)
+    return breaths(m, loud, out)
+
+
+def breaths(m: dict, loud: float, out: np.ndarray) -> np.ndarray:
+    """`out` with breaths: wide turbulence without a voice bar that stands alone in a pause. Those that one test only
+    speaks against become `UNSURE`."""
+    part = lambda *names: 10 * np.log10(sum(10 ** (m[k] / 10) for k in names) + 1e-10)  # noqa: E731
+    wide, bright = part("low", "between", "sh", "s") - loud, part("between", "sh", "s") - loud
+    floor = np.percentile(wide[wide > -90], 8) if (wide > -90).any() else -90.0
+    here = ((wide > max(floor + OVER_FLOOR_DB, BREATH_RANGE_DB[0])) & (wide < BREATH_RANGE_DB[1] + 4) & np.isin(out, (NONE, F, BREATH, UNSURE))
+            & (m["bar"] - loud < wide + BREATH_BAR_DB) & (bright > m["low"] - loud + BREATH_BRIGHT_DB))
+    for a, b in runs(here):
+        if not BREATH_RUN_MS[0] <= (b - a) * 5 <= BREATH_RUN_MS[1]:
+            continue
+        peak = np.percentile(wide[a:b], 80)
+        sides = [wide[max(0, a - 12) : a], wide[b : b + 12]]
+        alone = sum(len(v) < 2 or v.min() < peak - BREATH_ALONE_DB for v in sides)
+        moves = np.abs(wide[a + 3 : b] - wide[a : b - 3]).mean()
+        against = (2 - alone) + (moves > BREATH_STEADY_DB) + (peak > BREATH_RANGE_DB[1])
+        if against == 0:
+            out[a:b] = BREATH
+        elif against == 1:
+            out[a:b] = np.where(out[a:b] == NONE, UNSURE, out[a:b])
     return out
 
 

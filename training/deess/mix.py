@@ -8,14 +8,14 @@ A cut has the target 0: the sound is weaker than natural, and nothing is to be d
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.fft as fft
 
 from ..denoise.prepare import CACHE, LEVEL
 from . import labels as lab
-from .bands import HOP_MS, MODES, RATE, matrix, power, reduction_centres, samples, spectra
+from .bands import HOP_MS, MODES, RATE, centres, matrix, power, reduction_centres, samples, spectra
 
 HOP = samples(HOP_MS, RATE)
 BIN_TOP = 20_000.0
@@ -23,7 +23,9 @@ BIN_TOP = 20_000.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """Shares (probabilities) and ranges of a mixture."""
+    """Shares (probabilities) and ranges of a mixture. `own` is that of recordings, of espeak-ng's and of others' voices;
+    `own_too` that of plosives and of f that share their talker's curve; `hard` that of empty segments and of backgrounds
+    that are cut where an earlier model took something."""
 
     mode: tuple = (0.6, 0.18, 0.22)
     synthetic: float = 0.47
@@ -34,8 +36,15 @@ class Recipe:
     boost_db: tuple = (1.0, 15.0)
     clear_db: tuple = (4.0, 13.0)
     clear: float = 0.7
-    own_level: tuple = (0.25, 0.7)
-    own_db: float = 3.0
+    own: tuple = (0.5, 0.8, 0.85)
+    own_db: float = 6.0
+    own_bend_db: float = 2.0
+    own_sh_db: float = 1.5
+    own_too: tuple = (0.6, 0.75)
+    breaths: float = 0.3
+    breath_db: tuple = (-38.0, -14.0)
+    breath_seconds: tuple = (0.14, 0.7)
+    hard: tuple = (0.55, 0.3)
     low_hz: tuple = (3200.0, 7200.0)
     high_hz: tuple = (6500.0, 15_000.0)
     open_top: float = 0.2
@@ -46,17 +55,19 @@ class Recipe:
     speed_range: tuple = (0.84, 1.19)
     microphone: float = 0.75
     tilt_db: float = 3.5
+    dark: float = 0.25
+    dark_hz: tuple = (2500.0, 6000.0)
+    dark_db: tuple = (2.0, 14.0)
     room: float = 0.25
     compression: float = 0.3
     background: float = 0.4
     snr_db: tuple = (8.0, 45.0)
-    empty: float = 0.09
+    empty: float = 0.13
     music_only: float = 0.25
     band_limit: float = 0.15
     clip: float = 0.05
     hiss: float = 0.5
     late_start: float = 0.08
-
 
 @dataclass
 class Segment:
@@ -74,6 +85,21 @@ class Segment:
     centre: np.ndarray
     width: np.ndarray
     sure: np.ndarray
+    parts: "Parts | None" = field(default=None, repr=False)
+
+
+@dataclass
+class Parts:
+    """What a segment was summed of, so that it can be varied: powers of voice and of all else in the 40 bands (`[T, 40]`)
+    and in the 12 (`[T, 12]`), and which of two talkers speaks (`[T]`). The voice is as it was recorded."""
+
+    voice: np.ndarray
+    voice_coarse: np.ndarray
+    rest_coarse: np.ndarray
+    who: np.ndarray
+
+
+FIELDS = ("power", "mode", "classes", "target", "weight", "whistle", "centre", "width", "sure")
 
 
 class Source:
@@ -99,6 +125,10 @@ class Joined:
         self.pieces = first.pieces + [dict(p, start=p["start"] + hop) for p in second.pieces]
 
 
+HARD_SOURCES = {"noise": "noise", "music": "music", "hits": "deess-hits", "other": "deess-other"}
+"""Fields of a store and the files behind them in which `hard.py` looks."""
+
+
 class Store:
     """All sources of one part of the split; training leaves the held-out languages out. `both` adds the talkers and
     voices of `valid`, for a last run after all decisions."""
@@ -110,17 +140,27 @@ class Store:
         if both:
             skip = frozenset(HELD_LANGUAGES["test"])
         skip = skip if held is None else held
-        self.speech = Source("speech", part, "deess-labels", cache, skip)
+        self.speech = Source("speech", part, "deess-classes", cache, skip)
         self.synth = Source("deess-synth", part, "deess-synth", cache)
         self.vocals = Source("deess-vocals", part, "deess-vocals", cache)
-        self.hits = Source("deess-hits", part, None, cache)
-        self.other = Source("deess-other", part, None, cache)
-        self.noise = Source("noise", part, None, cache)
-        self.music = Source("music", part, None, cache)
+        for name, file in HARD_SOURCES.items():
+            setattr(self, name, Source(file, part, None, cache))
         if both:
-            self.speech = Joined(self.speech, Source("speech", "valid", "deess-labels", cache, skip))
+            self.speech = Joined(self.speech, Source("speech", "valid", "deess-classes", cache, skip))
             self.synth = Joined(self.synth, Source("deess-synth", "valid", "deess-synth", cache))
         self.rooms = np.load(cache / f"rooms-{part}.npy", mmap_mode="r")
+        hard = cache / f"deess-hard-{part}.json"
+        self.hard = hard_events(json.loads(hard.read_text()), vars(self)) if hard.exists() else []
+
+
+def hard_events(rows: list, sources: dict) -> list[tuple]:
+    """(source, piece, samples) of each piece in the rows of `hard.py` that there still is."""
+    out = {}
+    for name, key, at, _ in rows:
+        piece = next((p for p in sources[name].pieces if p["key"] == key and p["start"] <= at < p["start"] + p["length"]), None)
+        if piece:
+            out.setdefault((name, piece["start"]), (sources[name], piece, []))[2].append(at)
+    return list(out.values())
 
 
 def weights_by_length(pieces: list, most: float, exponent: float) -> np.ndarray:
@@ -195,19 +235,70 @@ class Mixer:
                 full = self.reverberate(full)
             full *= self.curve(np.arange(len(full)) * np.float32(RATE / n))
             x = fft.irfft(full, n)
-        if self.chance(r.own_level[piece["key"].startswith(("flite", "festival"))]):
-            x = self.own_level(x, c)
+        kind = 0 if source is not s.synth else 2 if piece["key"].startswith(("flite", "festival")) else 1
+        if self.chance(r.own[kind]):
+            x = self.own_friction(x, c)
+        if self.chance(r.breaths):
+            x, c = self.breathe(x, c)
         return x, c, sure, piece["band"] / speed
 
-    def own_level(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
-        """Another talker's natural relation of friction to voice: all of it stronger or weaker as a whole, which is
-        no excess. There are few voices; without this their own levels would be learned by heart."""
+    def own_friction(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """Another talker's natural friction: its level and, smoothly, its spectrum. That is no excess. There are few
+        voices; without this their own spectra would be learned by heart, and no other voice's excess be found. What
+        tells a boost is that t, k and f, which mostly share the talker's curve, lack it, and that its edges are steeper."""
         f = np.arange(len(x) // 2 + 1) * np.float32(RATE / len(x))
-        db = self.rng.normal(0, self.recipe.own_db) + self.rng.normal(0, 1.0) * np.log2(np.maximum(f, 1000) / 6000)
-        rise = np.clip((f - 1200) / 1500, 0, 1)
-        more = (10 ** (np.clip(db, -10, 10) * rise / 20) - 1).astype(np.float32)
-        m = _box(np.repeat(np.isin(c, (lab.S, lab.SH, lab.F)).astype(np.float32), HOP), 193)
-        return x + m * fft.irfft(fft.rfft(x) * more, len(x))
+        coarse = np.geomspace(500, 24_000, 400)
+        spec, out = fft.rfft(x), x
+        for group, db in self.own_curves(coarse):
+            m = _box(np.repeat(np.isin(c, group).astype(np.float32), HOP), 193)
+            if m.any():
+                out = out + m * fft.irfft(spec * np.interp(f, coarse, 10 ** (db / 20) - 1, left=0.0).astype(np.float32), len(x))
+        return out
+
+    def own_curves(self, hz: np.ndarray) -> list[tuple]:
+        """Groups of classes and their curves in dB."""
+        r, rng = self.recipe, self.rng
+        at = np.geomspace(1500, 20_000, 6)
+        rise = np.clip((hz - 1200) / 1500, 0, 1)
+        common = rng.normal(0, r.own_db) + rng.normal(0, 1.0) * np.log2(np.maximum(hz, 1000) / 6000)
+        common = common + np.interp(np.log(np.maximum(hz, 1)), np.log(at), rng.normal(0, r.own_bend_db, 6))
+        kinds = [lab.S, *(k for k, p in zip((lab.PLOSIVE, lab.F), r.own_too) if self.chance(p))]
+        return [(g, np.clip(db, -18, 14) * rise) for g, db in ((kinds, common), ([lab.SH], common + rng.normal(0, r.own_sh_db)))]
+
+    def breathe(self, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`x` with breaths in its pauses, and the classes with them. A breath is turbulence through the open tract: wide,
+        with humps of the formants, falling above 3 to 6 kHz, and rising and falling over its length."""
+        r, rng = self.recipe, self.rng
+        level = 10 * np.log10(np.square(x).reshape(-1, HOP).mean(1) + 1e-10)
+        loud = np.percentile(level, 90)
+        quiet = _box((level < loud - 32).astype(np.float32), 3) > 0.99
+        pauses = [(a, b) for a, b in lab.runs(quiet & (c == lab.NONE)) if b - a >= 28]
+        if not pauses:
+            return x, c
+        x, c = x.copy(), c.copy()
+        formants = np.array([600, 1700, 2700, 3900, 5200]) * self.between((0.85, 1.2))
+        humps, widths, fall = rng.uniform(2, 12, 5), rng.uniform(0.12, 0.35, 5), self.between((5, 14))
+        knee, base, usual = self.between((2500, 7000)), self.between((300, 900)), self.between(r.breath_db)
+        for a, b in pauses:
+            if not self.chance(0.7):
+                continue
+            n = min(b - a - 4, int(self.between(r.breath_seconds) * 200))
+            at = a + 2 + int(rng.integers(b - a - 3 - n))
+            size = n * HOP
+            hz = np.maximum(np.arange(size // 2 + 1) * np.float32(RATE / size), 1.0)
+            octave = np.log2(hz[:, None] / formants)
+            db = (humps * np.exp(-0.5 * (octave / widths) ** 2)).sum(1) - fall * np.log2(np.maximum(hz / knee, 1))
+            db = db - 12 * np.log2(np.maximum(base / hz, 1))
+            sound = fft.irfft(fft.rfft(rng.standard_normal(size, np.float32)) * (10 ** (db / 20)).astype(np.float32), size)
+            peak = self.between((0.3, 0.85))
+            t = (np.arange(size) + 0.5) / size
+            shape = np.sin(np.pi / 2 * np.minimum(t / peak, (1 - t) / (1 - peak))) ** self.between((0.7, 2.0))
+            sound = sound * shape.astype(np.float32)
+            gain = 10 ** ((loud + usual + rng.normal(0, 3)) / 20) / (np.sqrt(np.mean(sound**2)) + 1e-9)
+            x[at * HOP : (at + n) * HOP] += sound * np.float32(gain)
+            heard = shape.reshape(-1, HOP).mean(1)
+            c[at : at + n] = np.where(heard > 0.3, lab.BREATH, np.where(heard > 0.1, lab.UNSURE, c[at : at + n]))
+        return x, c
 
     def reverberate(self, full: np.ndarray) -> np.ndarray:
         whole, early = self.store.rooms[self.rng.integers(len(self.store.rooms))]
@@ -219,8 +310,14 @@ class Mixer:
         at = np.geomspace(60, 24_000, 7)
         db = self.rng.normal(0, 1.6, 7) + self.rng.normal(0, self.recipe.tilt_db) * np.linspace(-1, 1, 7)
         coarse = np.geomspace(20, 24_000, 256)
-        gain = 10 ** (np.interp(np.log(coarse), np.log(at), db) / 20)
+        gain = 10 ** ((np.interp(np.log(coarse), np.log(at), db) - self.dark(coarse)) / 20)
         return np.interp(hz, coarse, gain).astype(np.float32)
+
+    def dark(self, hz: np.ndarray) -> np.ndarray:
+        """Loss in dB of a dull microphone or of one beside the mouth: so many dB an octave from a corner on; mostly none."""
+        if not self.chance(self.recipe.dark):
+            return np.zeros(len(hz))
+        return self.between(self.recipe.dark_db) * np.log2(np.maximum(hz / self.between(self.recipe.dark_hz), 1))
 
     # --- the known boost ----------------------------------------------------------------
 
@@ -318,20 +415,31 @@ class Mixer:
             return rng.standard_normal(self.length, np.float32) * np.float32(LEVEL)
         return self.cut(s, s.pieces[rng.choice(len(s.pieces), p=self.noise_p)], self.length)[0]
 
+    def event(self) -> np.ndarray:
+        """A stretch that holds an event which an earlier model took for a sibilant."""
+        source, piece, samples = self.store.hard[self.rng.integers(len(self.store.hard))]
+        start, n = piece["start"], self.length
+        end = start + piece["length"]
+        if piece["length"] <= n:
+            x = np.tile(source.audio[start:end], -(-n // piece["length"]))[:n]
+            return np.roll(x, int(self.rng.integers(n))).astype(np.float32) / 32768
+        at = int(np.clip(samples[self.rng.integers(len(samples))] - self.rng.integers(n), start, end - n))
+        return source.audio[at : at + n].astype(np.float32) / 32768
+
     # --- one segment --------------------------------------------------------------------
 
     def voice(self, mode: int):
-        """One talker, or two in turn, boosted: samples, classes, sureness, target gain by frame and band, whistle."""
+        """One talker, or two in turn, boosted: samples, classes, sureness, target gain by frame and band, whistle, who speaks."""
         x, c, sure, band = self.talker(mode)
         x, m, g, w = self.boost(x, c)
         gain = 1 + m[:, None] * g
         whistle = (m > 0.5) & w
-        sure = np.full(self.frames, sure, np.float32)
+        sure, turn = np.full(self.frames, sure, np.float32), np.zeros(self.frames, bool)
         if self.chance(self.recipe.turns):
             x2, c2, s2, _ = self.talker(mode)
             x2, m2, g2, w2 = self.boost(x2, c2)
             x2 = x2 * np.float32(10 ** (self.rng.uniform(-6, 6) / 20))
-            turn, at = np.zeros(self.frames, bool), 0
+            at = 0
             while at < self.frames:
                 at += int(self.rng.uniform(1.5, 6) * 200)
                 to = at + int(self.rng.uniform(1.5, 6) * 200)
@@ -339,7 +447,7 @@ class Mixer:
             x = np.where(np.repeat(turn, HOP), x2, x)
             c, gain = np.where(turn, c2, c), np.where(turn[:, None], 1 + m2[:, None] * g2, gain)
             whistle, sure = np.where(turn, (m2 > 0.5) & w2, whistle), np.where(turn, np.float32(s2), sure)
-        return x, c, sure, gain.astype(np.float32), whistle
+        return x, c, sure, gain.astype(np.float32), whistle, turn
 
     def segment(self) -> Segment:
         rng, r, n = self.rng, self.recipe, self.length
@@ -349,11 +457,15 @@ class Mixer:
         if empty:
             x, c = np.zeros(n, np.float32), np.zeros(self.frames, np.uint8)
             sure, gain, whistle = np.ones(self.frames, np.float32), np.ones((self.frames, len(self.at)), np.float32), np.zeros(self.frames, bool)
+            who = whistle
         else:
-            x, c, sure, gain, whistle = self.voice(mode)
+            x, c, sure, gain, whistle, who = self.voice(mode)
         d = None
         if behind:
-            d = self.music() if (mode > 0 and self.chance(0.85)) or (mode == 0 and self.chance(0.2)) else self.noise()
+            if self.store.hard and self.chance(r.hard[0 if empty else 1]):
+                d = self.event()
+            else:
+                d = self.music() if (mode > 0 and self.chance(0.85)) or (mode == 0 and self.chance(0.2)) else self.noise()
             have = float(np.sqrt(np.mean(d * d))) + 1e-9
             snr = 0.0 if empty else self.between(r.snr_db) if mode == 0 else self.between((-2, 25) if mode == 1 else (-8, 14))
             d = d * np.float32(0.5 * LEVEL / have * 10 ** (-snr / 20))
@@ -384,18 +496,61 @@ class Mixer:
         friction = (c > 0) & (c < 255)
         c[friction & (hv < 0.1 * hb)] = 0
         c[friction & (hv >= 0.1 * hb) & (hv < 0.7 * hb)] = lab.UNSURE
+        fine, voice = both @ self.fine, v @ self.fine
+        if self.chance(r.late_start):
+            k = int(rng.integers(self.frames // 3))
+            fine[:k], voice[:k], vb[:k], c[:k], target[:k], whistle = 0, 0, 0, 0, 0, np.where(np.arange(self.frames) < k, False, whistle)
+        level = np.float32(10 ** (rng.uniform(-30, 15) / 10))
+        parts = Parts(*(np.asarray(p * level, np.float32) for p in (voice, vb, bb)), who)
+        return Segment(fine.astype(np.float32) * level, np.eye(len(MODES), dtype=np.float32)[mode], c, target.astype(np.float32),
+                       *self.place(vb, bb), whistle, *self.middle(vb), sure, parts)
+
+    def place(self, vb: np.ndarray, bb: np.ndarray) -> tuple[np.ndarray]:
+        """Each reduction band's share of what is heard, `[T, 12]`."""
+        return (((vb + bb) / ((vb + bb).sum(1, keepdims=True) + 1e-20)).astype(np.float32),)
+
+    def middle(self, vb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Centre in Hz and width in octaves of the voice's friction, `[T]` each."""
         share = vb / (vb.sum(1, keepdims=True) + 1e-12)
         lo = np.log2(self.at)
         mid = (share * lo).sum(1)
         spread = 2 * np.sqrt(np.maximum((share * lo**2).sum(1) - mid**2, 0))
-        fine = both @ self.fine
-        if self.chance(r.late_start):
-            k = int(rng.integers(self.frames // 3))
-            fine[:k], c[:k], target[:k], whistle = 0, 0, 0, np.where(np.arange(self.frames) < k, False, whistle)
-        fine = fine * np.float32(10 ** (rng.uniform(-30, 15) / 10))
-        heard = (vb + bb) / ((vb + bb).sum(1, keepdims=True) + 1e-20)
-        return Segment(fine.astype(np.float32), np.eye(len(MODES), dtype=np.float32)[mode], c, target.astype(np.float32),
-                       heard.astype(np.float32), whistle, (2**mid).astype(np.float32), spread.astype(np.float32), sure)
+        return (2**mid).astype(np.float32), spread.astype(np.float32)
+
+    def vary(self, s: Segment) -> Segment:
+        """A segment of the same recording with another boost, another talker's friction and another microphone, all
+        put on the bands' powers, which costs next to nothing. The recording's own must have none of the first two."""
+        r, p, n = self.recipe, s.parts, self.frames
+        fine, coarse = (np.ones((n, k)) for k in (p.voice.shape[1], len(self.at)))
+        own = np.ones_like(coarse)
+        whistle = np.zeros(n, bool)
+        squared = lambda amplitude, hz, matrix: (1 + amplitude[:, None] * np.sqrt((10 ** (hz / 10)) @ matrix) - amplitude[:, None]) ** 2  # noqa: E731
+        seen = lambda a: 0.6 * a + 0.4 * np.concatenate([a[:1], a[:-1]])  # noqa: E731
+        for talker in (False, True) if p.who.any() else (False,):
+            mine = (p.who == talker) & (s.classes != lab.UNSURE)
+            if self.chance(0.8):
+                for group, db in self.own_curves(self.hz):
+                    a = (mine & np.isin(s.classes, group)).astype(float)
+                    fine *= squared(seen(a), db, self.fine)
+                    own *= squared(a, db, self.coarse)
+            shape, gain, narrow = self.shape()
+            if shape is None:
+                continue
+            amount = (mine & np.isin(s.classes, self.which())).astype(float)
+            if self.chance(r.each_differs):
+                for a, b in lab.runs(amount > 0):
+                    g = gain + self.rng.normal(0, r.each_db) * (gain > 0)
+                    amount[a:b] = (10 ** (g / 20) - 1) / (10 ** (gain / 20) - 1) if abs(gain) > 0.2 else 1.0
+            db = shape(self.hz)
+            fine *= squared(seen(amount), db, self.fine)
+            coarse *= squared(amount, db, self.coarse)
+            whistle |= (amount > 0.5) & (narrow and gain > 0)
+        power_ = np.maximum(s.power + p.voice * (fine - 1), 0.02 * s.power)
+        natural, vb, bb = p.voice_coarse * own, p.voice_coarse * own * coarse, p.rest_coarse
+        target = np.where(coarse > 1, np.maximum(10 * np.log10((vb + bb + 1e-20) / (natural + bb + 1e-20)), 0), 0)
+        dark = 10 ** (-self.dark(centres()) / 10)
+        return replace(s, power=(power_ * dark).astype(np.float32), target=target.astype(np.float32), weight=self.place(vb, bb)[0], whistle=whistle,
+                       centre=self.middle(vb)[0], width=self.middle(vb)[1])
 
     def compression(self, p: np.ndarray) -> np.ndarray:
         """Gains of power `[frames, 1]` of a compressor that sees the whole band."""
@@ -413,32 +568,41 @@ class Mixer:
     def batch(self, count: int) -> dict[str, np.ndarray]:
         """`count` segments stacked, by the fields' names."""
         got = [self.segment() for _ in range(count)]
-        return {f.name: np.stack([getattr(g, f.name) for g in got]) for f in fields(Segment)}
+        return stacked(got)
+
+
+def stacked(segments: list[Segment]) -> dict[str, np.ndarray]:
+    """Segments as one batch, by the fields' names."""
+    return {k: np.stack([getattr(s, k) for s in segments]) for k in FIELDS}
 
 
 class Pool:
     """Segments that are used more than once: mixing costs more than a step of the net.
 
-    A batch has one fresh segment; the others come from the last `size`. Each use gets another microphone:
-    a smooth curve over the bands, which moves input and target alike.
+    Every second batch has one fresh segment; all others come from the last `size`. Segments are mixed as they were
+    recorded, and each use gets a boost, a talker's friction and a microphone of its own (`Mixer.vary`).
     """
 
-    def __init__(self, mixer: Mixer, size: int = 700):
-        self.mixer, self.size, self.kept, self.next = mixer, size, [], 0
+    FRESH = 0.5
 
-    def batch(self, count: int, fresh: int = 1) -> dict[str, np.ndarray]:
+    def __init__(self, mixer: Mixer, size: int = 700):
+        self.varied = Mixer(mixer.store, mixer.frames * HOP_MS / 1000, int(mixer.rng.integers(1 << 31)), mixer.recipe)
+        mixer.recipe = replace(mixer.recipe, untouched=1.0, own=(0.0, 0.0, 0.0))
+        self.mixer = mixer
+        self.size, self.kept, self.next = size, [], 0
+
+    def batch(self, count: int) -> dict[str, np.ndarray]:
         rng = self.mixer.rng
-        new = [self.mixer.segment() for _ in range(fresh)]
-        chosen = list(new)
-        for _ in range(count - fresh):
-            chosen.append(self.kept[rng.integers(len(self.kept))] if self.kept else self.mixer.segment())
-        for s in new:
+        fresh = 1 if len(self.kept) < self.size // 8 else int(rng.random() < self.FRESH)
+        for _ in range(fresh):
+            s = self.mixer.segment()
             if len(self.kept) < self.size:
                 self.kept.append(s)
             else:
                 self.kept[self.next] = s
                 self.next = (self.next + 1) % self.size
-        out = {f.name: np.stack([getattr(g, f.name) for g in chosen]) for f in fields(Segment)}
+        chosen = [self.kept[-1 if k == 0 and fresh else rng.integers(len(self.kept))] for k in range(count)]
+        out = stacked([self.varied.vary(s) for s in chosen])
         at = np.linspace(0, 1, out["power"].shape[-1])
         for i in range(count):
             db = np.interp(at, np.linspace(0, 1, 6), rng.normal(0, 1.5, 6)) + rng.normal(0, 3) * (at - 0.5)

@@ -2,7 +2,7 @@
 
     python -m training.deess.prepare
 
-- `deess-labels-<part>.u8`: classes of the recorded speech of `training.denoise.prepare`, one
+- `deess-classes-<part>.u8`: classes of the recorded speech of `training.denoise.prepare`, one
   byte per 5 ms of its memory map (`labels.py`).
 - `deess-synth-<part>.i16`, `.json`, `.u8`, `deess-phones-<part>.json`: synthetic speech, its pieces,
   classes and phonemes (`synth.py`). Held out by voice and by language.
@@ -163,7 +163,7 @@ def _piece(part: str, i: int) -> np.ndarray:
 
 def build_labels(pool) -> None:
     for part in PARTS:
-        out = CACHE / f"deess-labels-{part}.u8"
+        out = CACHE / f"deess-classes-{part}.u8"
         if out.exists():
             continue
         pieces = json.loads((CACHE / f"speech-{part}.json").read_text())

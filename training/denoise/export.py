@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
+from ..common.graph import Graph, Steps, initialisers
 from .frames import BINS, MODES, Mode
 from .net import (BANDS, CHANNELS, ENERGY_EPS, HIGH_STEPS, LEVEL_FLOOR, LOW_BINS, LOW_STEPS,
                   STEP_BANDS, STEP_BINS, STEPS, Net, full_mask, level_keep)
@@ -29,36 +29,9 @@ PARITY_FRAMES = 12
 PARITY_RESET = 6
 
 
-class _Graph:
-    """Collects nodes and initialisers; every call returns the name of its output."""
-
-    def __init__(self):
-        self.nodes, self.weights, self.count = [], [], 0
-
-    def const(self, name, value, dtype=np.float32):
-        if all(w.name != name for w in self.weights):
-            array = np.ascontiguousarray(np.asarray(value, dtype))
-            self.weights.append(numpy_helper.from_array(array, name))
-        return name
-
-    def op(self, kind, *inputs, out=None, **attributes):
-        self.count += 1
-        out = out or f"v{self.count}_{kind.lower()}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [out], **attributes))
-        return out
-
-    def cut(self, x, start, stop, axis, out=None):
-        ints = [self.const(f"i{v}", [v], np.int64) for v in (start, stop, axis)]
-        return self.op("Slice", x, *ints, out=out)
-
-    def reshape(self, x, *shape):
-        name = "shape_" + "x".join(map(str, shape))
-        return self.op("Reshape", x, self.const(name, shape, np.int64))
-
-
 def build(net: Net, mode: Mode) -> onnx.ModelProto:
     """The graph of one frame of `net` in `mode`."""
-    g = _Graph()
+    g = Graph()
     w = {k: g.const(k, v.detach().cpu().numpy()) for k, v in net.named_parameters()}
     keep = level_keep(mode)
     c = CHANNELS
@@ -113,25 +86,14 @@ def build(net: Net, mode: Mode) -> onnx.ModelProto:
     gain = g.op("Concat", g.reshape(gain, 1, high, 1), g.const("no_turn", np.zeros((1, high, 1))), axis=2)
     g.op("Concat", mask, gain, axis=1, out="mask")
 
-    def value(name, shape):
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
     states = net.state_shapes()
-    graph = helper.make_graph(
-        g.nodes, mode.model_id,
-        [value("spectrum", [1, BINS, 2])] + [value(f"state_{k}", s) for k, s in states.items()],
-        [value("mask", [1, BINS, 2])] + [value(f"next_{k}", s) for k, s in states.items()],
-        g.weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)],
-                              producer_name="plainsong")
-    model.ir_version = 8
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return g.model(mode.model_id, {"spectrum": [1, BINS, 2]} | {f"state_{k}": s for k, s in states.items()},
+                   {"mask": [1, BINS, 2]} | {f"next_{k}": s for k, s in states.items()})
 
 
 def load_onnx(path: Path) -> Net:
     """The network whose weights stand in an exported file, by initialisers' names."""
-    weights = {w.name: numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer}
+    weights = initialisers(path)
     net = Net(sum(k.endswith("_wx") for k in weights))
     with torch.no_grad():
         for name, value in net.named_parameters():
@@ -139,30 +101,14 @@ def load_onnx(path: Path) -> Net:
     return net
 
 
-class Stepper:
+class Stepper(Steps):
     """Runs an exported graph frame by frame; states start at zero."""
-
-    def __init__(self, model: bytes | str):
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self.names = [o.name for o in self.session.get_outputs()]
-        self.zero = {i.name: np.zeros(i.shape, np.float32)
-                     for i in self.session.get_inputs() if i.name != "spectrum"}
-        self.reset()
-
-    def reset(self):
-        self.state = dict(self.zero)
 
     def __call__(self, spec: np.ndarray) -> np.ndarray:
         """Masks `[frames, 481]` complex64 of spectra `[frames, 481]` complex64."""
-        out = np.empty(spec.shape, np.complex64)
-        pairs = np.stack([spec.real, spec.imag], -1).astype(np.float32)[:, None]
-        for t in range(len(spec)):
-            got = dict(zip(self.names, self.session.run(None, {"spectrum": pairs[t]} | self.state)))
-            out[t] = got.pop("mask")[0].copy().view(np.complex64)[:, 0]
-            self.state = {"state_" + k.removeprefix("next_"): v for k, v in got.items()}
-        return out
+        pairs = np.stack([spec.real, spec.imag], -1).astype(np.float32)
+        mask = super().__call__({"spectrum": pairs})["mask"]
+        return np.ascontiguousarray(mask).view(np.complex64)[..., 0]
 
 
 def parity_input(frames: int, seed: int = 7) -> np.ndarray:

@@ -8,25 +8,20 @@ The rate is constant and falls to zero as a half cosine over the last part of `-
 """
 
 import argparse
-import ctypes
-import json
-import math
-import os
-import time
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from .frames import MODES
+from ..common.place import RUNS
+from ..common.trainer import Plan, Trainer, arguments, last_of, prepare_process
 from .export import load_onnx
+from .frames import MODES
 from .loss import loss_terms
 from .mix import Mixer, Store
 from .net import Net, level_keep
 
-RUNS = Path(__file__).parents[1] / "runs"
-PAUSE = 30.0
-"""Seconds: a step that took longer was interrupted (a stopped process), and the rest is not counted."""
+AVERAGE = 0.9995
+GRADIENT_NORM = 0.1
 
 
 def pairs(z: np.ndarray, device) -> torch.Tensor:
@@ -42,16 +37,6 @@ def run_in(rng, x: torch.Tensor, net: Net) -> torch.Tensor:
     s = p.mean(1) * torch.from_numpy(10 ** rng.uniform(-0.2, 0.2, len(x))).to(x)
     state = torch.stack([s, torch.ones_like(s)], -1)
     return state * torch.from_numpy((rng.random(len(x)) < 0.5)[:, None]).to(x)
-
-
-def keep_memory() -> None:
-    """Lets the C library keep freed memory: page faults of fresh blocks cost 10 % and more."""
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-4, 0)  # M_MMAP_MAX
-        libc.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
-    except OSError:
-        pass
 
 
 def batch_loss(net, mode, mixer, count, device, rng=None):
@@ -88,31 +73,15 @@ def validate(net, mode, store, device, count=60) -> dict:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments(parser, minutes=130, rate=2e-3, batch=2, seconds=2.0)
     parser.add_argument("--mode", choices=MODES, default="standard")
-    parser.add_argument("--name", help="folder under training/runs; the mode by default")
-    parser.add_argument("--minutes", type=float, default=130, help="training time in all")
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall",
-                        help="what --minutes counts; cpu suits a run in the background of others")
-    parser.add_argument("--decay", type=float, default=0.4, help="share of it in which the rate falls")
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--blocks", type=int, default=2)
-    parser.add_argument("--init", type=Path, help="weights to begin with: a run's .pt or a folder with model.onnx")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--save-minutes", type=float, default=4)
     args = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
-    torch.set_flush_denormal(True)
-    keep_memory()
+    prepare_process(args.seed)
     mode, device = MODES[args.mode], args.device
     folder = RUNS / (args.name or args.mode)
-    folder.mkdir(parents=True, exist_ok=True)
-    last = folder / "last.pt"
-
-    torch.manual_seed(args.seed)
-    saved = torch.load(last, map_location="cpu", weights_only=False) if last.exists() else None
+    saved = last_of(folder)
     if saved:
         net = Net(saved["blocks"])
         net.load_state_dict(saved["net"])
@@ -128,75 +97,14 @@ def main():
         net.grow()
         saved = saved and {**saved, "optimiser": None, "ema": net.state_dict()}
     net.to(device)
-    ema = {k: v.clone() for k, v in (saved["ema"] if saved else net.state_dict()).items()}
-    ema = {k: v.to(device) for k, v in ema.items()}
-    flat = [p for n, p in net.named_parameters() if p.ndim == 1 or n.endswith("b")]
-    deep = [p for n, p in net.named_parameters() if not (p.ndim == 1 or n.endswith("b"))]
-    groups = [{"params": deep, "weight_decay": 0.01}, {"params": flat, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=args.rate, betas=(0.9, 0.99), foreach=True)
-    if saved and saved["optimiser"]:
-        optimiser.load_state_dict(saved["optimiser"])
-    step, spent, cpu, audio = (saved[k] for k in ("step", "spent", "cpu", "audio")) if saved else (0, 0.0, 0.0, 0.0)
+    trainer = Trainer(net, folder, Plan.of(args, average=AVERAGE, norm=GRADIENT_NORM, every=100), saved)
 
-    seed = args.seed * 1_000_003 + step
+    seed = args.seed * 1_000_003 + trainer.step
     rng = np.random.default_rng(seed)
     mixer = Mixer(Store("train"), mode, args.seconds, seed)
     valid = Store("valid")
-    log = open(folder / "log.jsonl", "a")
-    params = list(net.named_parameters())
-    total = args.minutes * 60
-    clock = time.time if args.clock == "wall" else time.process_time
-    seen, since, cpu0 = {}, time.time(), time.process_time()
-
-    def save():
-        state = dict(net=net.state_dict(), ema=ema, optimiser=optimiser.state_dict(), blocks=net.blocks,
-                     mode=mode.name, step=step, spent=spent, cpu=cpu, audio=audio, args=vars(args))
-        torch.save(state, folder / "last.tmp")
-        os.replace(folder / "last.tmp", last)
-
-    while spent < total:
-        left = (total - spent) / (total * args.decay)
-        rate = args.rate * min(1.0, (step + 1) / 200) * (0.5 - 0.5 * math.cos(math.pi * min(1.0, left)))
-        for g in optimiser.param_groups:
-            g["lr"] = rate
-        before = clock()
-        terms, _ = batch_loss(net, mode, mixer, args.batch, device, rng)
-        loss = sum(terms.values())
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 0.1)
-        if math.isfinite(float(norm)):
-            optimiser.step()
-        step += 1
-        fade = min(0.9995, (step + 1) / (step + 20))
-        with torch.no_grad():
-            torch._foreach_lerp_([ema[n] for n, _ in params], [p.data for _, p in params], 1 - fade)
-        for k, v in terms.items():
-            seen.setdefault(k, []).append(float(v.detach()))
-        seen.setdefault("norm", []).append(float(norm))
-        spent += min(clock() - before, PAUSE)
-        audio += args.batch * args.seconds / 3600
-        if step % 100 == 0:
-            now = time.process_time()
-            cpu, cpu0 = cpu + now - cpu0, now
-            row = {"step": step, "hours": round(audio, 3), "minutes": round(spent / 60, 2), "cpu_s": round(cpu),
-                   "rate": round(rate, 6), "train": {k: round(float(np.mean(v)), 6) for k, v in seen.items()}}
-            row["train"]["loss"] = round(sum(v for k, v in row["train"].items() if k != "norm"), 6)
-            seen = {}
-            log.write(json.dumps(row) + "\n")
-            log.flush()
-        if time.time() - since > args.save_minutes * 60 or spent >= total:
-            since = time.time()
-            save()
-            own = {k: v.clone() for k, v in net.state_dict().items()}
-            net.load_state_dict(ema)
-            row = {"step": step, "hours": round(audio, 3), "minutes": round(spent / 60, 2),
-                   "valid": validate(net, mode, valid, device)}
-            net.load_state_dict(own)
-            log.write(json.dumps(row) + "\n")
-            log.flush()
-            print(json.dumps(row), flush=True)
-    save()
+    trainer.run(lambda: batch_loss(net, mode, mixer, args.batch, device, rng)[0], args.batch * args.seconds / 3600,
+                lambda: validate(net, mode, valid, device), blocks=net.blocks, mode=mode.name, args=vars(args))
 
 
 if __name__ == "__main__":

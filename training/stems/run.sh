@@ -7,10 +7,7 @@ minutes=${1:-600}
 songs=${2:-300}
 album=${3:-}
 cd "$(dirname "$0")/../.."
-[ -d training/.venv ] || python3 -m venv training/.venv
-python=training/.venv/bin/python
-$python -m pip install -q -r training/requirements.txt
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+. training/common/setup.sh
 training/stems/data.sh "$songs" 1 "$album"
 train="$python -m training.stems.train ${TRAIN:-}"
 $train --task stems --minutes "$minutes"

@@ -10,17 +10,13 @@ bank lies in its memory and is mixed there.
 """
 
 import argparse
-import json
-import math
-import os
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..common.memory import keep_memory
 from ..common.place import RUNS
+from ..common.trainer import Plan, Trainer, arguments, last_of, prepare_process
 from .export import load, model_id
 from .frames import MODES, analyse
 from .loss import loss_terms, sdr_sums
@@ -79,36 +75,20 @@ def validate(net, mode, bank, task, seconds, count=None) -> dict:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments(parser, minutes=600, rate=1e-3, batch=2, seconds=5.8, save_minutes=5)
     parser.add_argument("--task", choices=TASKS, default="stems")
     parser.add_argument("--mode", choices=MODES, default="standard")
     parser.add_argument("--size", type=Size.parse, default=Size(), help="channels x layers, such as 96x4")
-    parser.add_argument("--name", help="folder under training/runs; task and mode by default")
-    parser.add_argument("--minutes", type=float, default=600, help="training time in all")
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="what --minutes counts")
-    parser.add_argument("--decay", type=float, default=0.4, help="share of it in which the rate falls")
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=5.8)
-    parser.add_argument("--init", type=Path, help="weights to begin with: a run's .pt or a folder with model.onnx")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16")
     parser.add_argument("--bank", type=Path, help="folder of the bank; training/cache/stems-bank by default")
     parser.add_argument("--runs", type=Path, default=RUNS)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--save-minutes", type=float, default=5)
     args = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
-    torch.set_flush_denormal(True)
+    prepare_process(args.seed, args.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    if args.device == "cpu":
-        keep_memory()
     mode, device = MODES[args.mode], torch.device(args.device)
     folder = args.runs / (args.name or model_id(args.task, mode))
-    folder.mkdir(parents=True, exist_ok=True)
-    last = folder / "last.pt"
-
-    torch.manual_seed(args.seed)
-    saved = torch.load(last, map_location="cpu", weights_only=False) if last.exists() else None
+    saved = last_of(folder)
     if saved:
         net = Net(saved["task"], Size.parse(saved["size"]))
         net.load_state_dict(saved["net"])
@@ -119,77 +99,15 @@ def main():
     if net.task != args.task:
         parser.error(f"the weights are of task {net.task}, not {args.task}")
     net.to(device).train()
-    first = saved["ema"] if saved else net.state_dict()
-    ema = {k: v.clone().to(device) for k, v in first.items()}
-    params = list(net.named_parameters())
-    flat = [p for n, p in params if p.ndim == 1 or n.endswith("b")]
-    deep = [p for n, p in params if not (p.ndim == 1 or n.endswith("b"))]
-    groups = [{"params": deep, "weight_decay": 0.01}, {"params": flat, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=args.rate, betas=(0.9, 0.99), foreach=True)
-    if saved:
-        optimiser.load_state_dict(saved["optimiser"])
-    step, spent, cpu, audio = (saved[k] for k in ("step", "spent", "cpu", "audio")) if saved else (0, 0.0, 0.0, 0.0)
+    trainer = Trainer(net, folder, Plan.of(args, average=AVERAGE, norm=GRADIENT_NORM, pause=PAUSE), saved)
 
-    seed = args.seed * 1_000_003 + step
+    seed = args.seed * 1_000_003 + trainer.step
     rng = np.random.default_rng(seed)
     mixer = Mixer(Bank("train", device, args.bank), args.seconds, seed, args.task)
     valid = Bank("valid", device, args.bank)
-    log = open(folder / "log.jsonl", "a")
-    total = args.minutes * 60
-    clock = time.time if args.clock == "wall" else time.process_time
-    seen, since, cpu0 = {}, time.time(), time.process_time()
-    size = f"{net.size.channels}x{net.size.layers}"
-
-    def save():
-        state = dict(net=net.state_dict(), ema=ema, optimiser=optimiser.state_dict(), task=net.task, size=size,
-                     mode=mode.name, step=step, spent=spent, cpu=cpu, audio=audio, seed=args.seed)
-        torch.save(state, folder / "last.tmp")
-        os.replace(folder / "last.tmp", last)
-
-    def note(row):
-        log.write(json.dumps(row) + "\n")
-        log.flush()
-
-    while spent < total:
-        left = (total - spent) / (total * args.decay)
-        rate = args.rate * min(1.0, (step + 1) / 200) * (0.5 - 0.5 * math.cos(math.pi * min(1.0, left)))
-        for g in optimiser.param_groups:
-            g["lr"] = rate
-        before = clock()
-        terms, _ = batch_loss(net, mode, mixer, args.batch, rng, args.bf16)
-        loss = sum(terms.values())
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), GRADIENT_NORM)
-        if math.isfinite(float(norm)):
-            optimiser.step()
-        step += 1
-        fade = min(AVERAGE, (step + 1) / (step + 20))
-        with torch.no_grad():
-            torch._foreach_lerp_([ema[n] for n, _ in params], [p.data for _, p in params], 1 - fade)
-        for k, v in terms.items():
-            seen.setdefault(k, []).append(v.detach())
-        seen.setdefault("norm", []).append(norm)
-        spent += min(clock() - before, PAUSE)
-        audio += args.batch * args.seconds / 3600
-        if step % 50 == 0:
-            now = time.process_time()
-            cpu, cpu0 = cpu + now - cpu0, now
-            means = {k: round(float(torch.stack(v).mean()), 5) for k, v in seen.items()}
-            seen = {}
-            note({"step": step, "hours": round(audio, 3), "minutes": round(spent / 60, 2), "cpu_s": round(cpu),
-                  "rate": round(rate, 6), "train": means})
-        if time.time() - since > args.save_minutes * 60 or spent >= total:
-            save()
-            own = {k: v.clone() for k, v in net.state_dict().items()}
-            net.load_state_dict(ema)
-            row = {"step": step, "hours": round(audio, 3), "minutes": round(spent / 60, 2),
-                   "valid": validate(net, mode, valid, args.task, args.seconds)}
-            net.load_state_dict(own)
-            note(row)
-            print(json.dumps(row), flush=True)
-            since = time.time()
-    save()
+    trainer.run(lambda: batch_loss(net, mode, mixer, args.batch, rng, args.bf16)[0], args.batch * args.seconds / 3600,
+                lambda: validate(net, mode, valid, args.task, args.seconds),
+                task=net.task, size=f"{net.size.channels}x{net.size.layers}", mode=mode.name, seed=args.seed)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ import torch
 
 from training.common.leaky import leaky, leaky_plain
 from training.deess import labels as lab
-from training.deess.bands import (BANDS, PARITY_RATES, RATE, bands, centres, matrix, parity_line, power, reduction_centres,
+from training.deess.bands import (BANDS, CLASSES, PARITY_RATES, RATE, bands, centres, matrix, parity_line, power, reduction_centres,
                                   samples, spectra, window)
 from training.deess.export import build, graph_features, load_onnx, parity, write
 from training.deess.loss import figures, loss_terms, weight
 from training.deess.mix import Mixer, Pool, Recipe
-from training.deess.net import Net, features, readable, run
+from training.deess.net import MEMORY, MEMORY_BANDS, Net, features, readable, remember, run
 from training.deess.prepare import from_phonemes
 from training.deess.protocol.reference import Reference, apply, basis
 from training.deess.protocol.score import boosted_figures, log_spectral_distance, sdr
@@ -203,11 +203,20 @@ class Store:
         self.hits = Made(hats[:RATE // 2].astype(np.float32), key="hat", long=False)
         self.noise = Made(noise(12, 100, 12_000) * np.float32(LEVEL))
         self.rooms = np.stack([room_spectra(shoebox(1))])
+        self.hard = [(self.noise, self.noise.pieces[0], [RATE]), (self.hits, self.hits.pieces[0], [10])]
 
 
 @pytest.fixture(scope="module")
 def store():
     return Store()
+
+
+def test_parts_of_a_segment_add_up(store):
+    s = Mixer(store, 2.0, 4, Recipe(**(PLAIN | dict(background=1.0, snr_db=(10.0, 10.0))))).segment()
+    heard = s.classes == lab.S
+    total = s.parts.voice_coarse + s.parts.rest_coarse
+    assert np.allclose(s.weight[heard], (total / total.sum(1, keepdims=True))[heard], atol=1e-4)
+    assert 0.5 < s.power[heard].sum() / s.parts.voice[heard].sum() < 2
 
 
 def test_mixer_is_determined_by_its_seed(store):
@@ -218,7 +227,7 @@ def test_mixer_is_determined_by_its_seed(store):
 
 
 PLAIN = dict(mode=(1.0, 0.0, 0.0), turns=0, speed=0, microphone=0, room=0, compression=0, background=0, empty=0, band_limit=0,
-             clip=0, hiss=0, late_start=0, each_differs=0, whistle=0)
+             clip=0, hiss=0, late_start=0, each_differs=0, whistle=0, own=(0.0, 0.0, 0.0), breaths=0)
 
 
 def test_target_is_the_boost_where_it_sounds_and_nothing_elsewhere(store):
@@ -249,9 +258,82 @@ def test_noise_over_a_sibilant_lowers_its_target(store):
     assert noisy.target.max() < clean.target.max()
 
 
+def test_another_talkers_friction_is_no_excess_and_leaves_vowels(store):
+    mixer = Mixer(store, 2.0, 11, Recipe(**(PLAIN | dict(own_db=8.0, own_too=(0.0, 0.0)))))
+    x, c = mixer.cut(store.speech, store.speech.pieces[0], mixer.length)
+    y = mixer.own_friction(x, c)
+    away = np.repeat(np.convolve((c == lab.S).astype(float), np.ones(5), "same") < 0.5, lab.HOP)
+    assert np.abs(y - x)[away].max() < 1e-6 and np.abs(y - x).max() > 1e-3
+
+
+def test_breaths_lie_in_pauses_and_are_called_so(store):
+    mixer = Mixer(store, 2.0, 12, Recipe(**PLAIN))
+    voice = tone(0.5) * np.float32(LEVEL)
+    x = np.concatenate([voice, np.zeros(RATE // 2, np.float32), voice, np.zeros(RATE // 2, np.float32)])
+    found = 0
+    for _ in range(6):
+        y, c = mixer.breathe(x, np.zeros(400, np.uint8))
+        moved = np.square(y - x).reshape(400, -1).mean(1) > 0
+        quiet = np.square(x).reshape(400, -1).mean(1) == 0
+        assert not (moved & ~quiet).any() and not (c[~moved] == lab.BREATH).any()
+        found += int((c == lab.BREATH).sum())
+    assert found > 50
+
+
+def test_an_event_is_in_the_stretch_that_is_cut_for_it():
+    made = Store()
+    x = np.zeros(20 * RATE, np.float32)
+    x[7 * RATE : 7 * RATE + 100] = 0.5
+    made.hard = [(Made(x), dict(start=0, length=len(x)), [7 * RATE])]
+    mixer = Mixer(made, 3.0, 1)
+    assert all(mixer.event().max() > 0.4 for _ in range(20))
+
+
+def test_memory_holds_the_spectra_of_its_classes():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((1, 600, BANDS)).astype(np.float32) * 0.1
+    p = np.zeros((1, 600, len(CLASSES)), np.float32)
+    p[0, ::2, CLASSES.index("s")] = 1
+    p[0, 1::2, CLASSES.index("plosive")] = 1
+    x[0, ::2] += 1
+    x[0, 1::2] -= 1
+    got, state = remember(p, x)
+    last = got[0, -1].reshape(len(MEMORY), MEMORY_BANDS + 1)
+    assert abs(last[1, :-1].mean() - 1) < 0.05 and abs(last[3, :-1].mean() + 1) < 0.05
+    assert np.all(last[[2, 4]] == 0) and np.allclose(last[[0, 1, 3], -1], 1)
+    again, _ = remember(p[:, 300:], x[:, 300:], remember(p[:, :300], x[:, :300])[1])
+    assert np.abs(again[0, -1] - got[0, -1]).max() < 1e-5 and state.shape == (1, len(MEMORY), MEMORY_BANDS + 1)
+
+
+BOOSTED = Recipe(**(PLAIN | dict(untouched=0, cut=0, boost_db=(9.0, 9.0), clear=0, low_hz=(4000.0, 4000.0), high_hz=(10_000.0, 10_000.0),
+                                 open_top=0, dark=0)))
+
+
+def test_a_variation_has_the_boost_where_the_sibilants_are(store):
+    natural = Mixer(store, 2.0, 7, Recipe(**PLAIN, untouched=1.0)).segment()
+    mixer = Mixer(store, 2.0, 8, BOOSTED)
+    mixer.which, mixer.own_curves = lambda: (lab.S,), lambda hz: []
+    s, at = mixer.vary(natural), reduction_centres()
+    inside, wide = (at > 5000) & (at < 8200), (centres() > 5000) & (centres() < 8200)
+    core = np.convolve((s.classes == lab.S).astype(float), np.ones(7), "same") > 6.5
+    away = np.convolve((s.classes == lab.S).astype(float), np.ones(9), "same") < 0.5
+    raised = 10 * np.log10((s.power + 1e-20) / (natural.power + 1e-20))
+    assert core.sum() > 20 and np.abs(s.target[core][:, inside] - 9).max() < 0.6 and np.abs(raised[core][:, wide] - 9).max() < 0.6
+    assert s.target[away].max() < 1e-3 and np.abs(raised[away]).max() < 1e-3
+    assert np.array_equal(s.classes, natural.classes) and natural.target.max() == 0
+
+
+def test_another_talkers_friction_in_a_variation_is_no_excess(store):
+    natural = Mixer(store, 2.0, 7, Recipe(**PLAIN, untouched=1.0)).segment()
+    mixer = Mixer(store, 2.0, 9, Recipe(**(PLAIN | dict(untouched=1.0, own_db=9.0, dark=0))))
+    varied = [mixer.vary(natural) for _ in range(5)]
+    assert max(v.target.max() for v in varied) == 0
+    assert max(np.abs(np.log(v.power[v.classes == lab.S] / natural.power[v.classes == lab.S])).max() for v in varied) > 1
+
+
 def test_pool_gives_segments_again(store):
     pool = Pool(Mixer(store, 1.0, 3), size=4)
-    for _ in range(6):
+    for _ in range(30):
         got = pool.batch(3)
         assert got["power"].shape[0] == 3 and np.isfinite(got["power"]).all()
     assert len(pool.kept) == 4

@@ -20,13 +20,14 @@ import numpy as np
 import soundfile as sf
 import torch
 
-from ...common.memory import keep_memory
+from ...common.trainer import prepare_process
 from ...denoise.prepare import CACHE
 from .. import labels as lab
 from ..bands import HOP_MS, MODES, RATE, matrix, reduction_centres
 from ..export import load_onnx
 from ..mix import Mixer, Store
 from ..net import Net
+from . import sounds
 from .peers import FILTERS, Peer
 from .reference import Reference, apply, basis
 from .score import boosted_figures, heard_figures, merge, sdr
@@ -247,11 +248,23 @@ def report(net: Net, part: str, engine: Path | None, quick: bool, peers: bool) -
         data[title]["confusion"] = rows
         text += table(["heard as, % of hops", "hops", "none", "s", "sh", "f", "breath", "plosive"], rows) + "\n"
     kept.save()
+    rows = sounds.table_rows(net, part)
+    data["sounds"] = rows
+    text += "**Each class of sound**, by hops\n\n" + table(["", "class", "hops", "recall %", "precision %"], rows) + "\n"
     rows = packs(net, part, 8.0 if quick else 16.0)
     data["packs"] = rows
     text += "**Where there is no sibilant**: hops with over 1 dB (median and largest of the files' maxima, dB)\n\n"
     text += table(["", "files", *MODES], rows)
     return text, data
+
+
+def load(checkpoint: Path | None) -> Net:
+    """The averaged weights of a trainer's file, or the shipped ones."""
+    if not checkpoint:
+        return load_onnx(ROOT / "models" / "deess" / "model.onnx")
+    net = Net()
+    net.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=False)["ema"])
+    return net
 
 
 def main():
@@ -263,13 +276,8 @@ def main():
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--card", action="store_true", help="write models/deess/CARD.md and the manifest's figures")
     args = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
-    keep_memory()
-    if args.checkpoint:
-        net = Net()
-        net.load_state_dict(torch.load(args.checkpoint, map_location="cpu", weights_only=False)["ema"])
-    else:
-        net = load_onnx(ROOT / "models" / "deess" / "model.onnx")
+    prepare_process(1)
+    net = load(args.checkpoint)
     text, data = report(net, args.part, args.engine, args.quick, not args.no_peers)
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / f"{args.part}.md").write_text(text)

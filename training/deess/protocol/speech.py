@@ -88,7 +88,7 @@ def recorded(part: str, seconds: float = 12.0, each: int = 2) -> list[Utterance]
     """Stretches of recorded held-out talkers with full band; sounds are the runs of the labels by analysis, and
     a `vowel` is a run of voiced loud frames far from any friction."""
     audio = np.memmap(CACHE / f"speech-{part}.i16", np.int16, "r")
-    classes = np.memmap(CACHE / f"deess-labels-{part}.u8", np.uint8, "r")
+    classes = np.memmap(CACHE / f"deess-classes-{part}.u8", np.uint8, "r")
     out = []
     for p in json.loads((CACHE / f"speech-{part}.json").read_text()):
         if p["band"] < 12_000 or p["length"] < (each + 1) * seconds * RATE:
