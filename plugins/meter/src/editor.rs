@@ -8,6 +8,9 @@ use plainsong_shell::widgets::loudness_bars::LoudnessBars;
 use plainsong_shell::widgets::numbers::{Standing, decimal, number};
 use plainsong_shell::{Companion, Panel, Pictures, egui};
 
+/// A number: name, value, what stands under it, how it is shown, help.
+type Number<'a> = (&'a str, Option<f64>, String, Standing, &'a str);
+
 /// Width of the bars in points.
 const BARS: f32 = 150.0;
 /// Width of the plate with the target in points.
@@ -63,7 +66,7 @@ pub fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
         let over = reading.true_peak.is_some_and(|peak| peak > ceiling + ROUNDING_DB);
         let peak = if over { Standing::Over } else { Standing::Plain };
         let clip = if reading.true_peak.is_some_and(|peak| peak > 0.0) { "dBTP: clips" } else { "dBTP" };
-        let rows: [[(&str, Option<f64>, String, Standing, &str); 4]; 2] = [
+        let rows: [[Number<'_>; 4]; 2] = [
             [
                 ("Momentary", reading.momentary, most(reading.max_momentary), Standing::Plain, "Loudness of the last 0.4 s."),
                 ("Short-term", reading.short_term, most(reading.max_short_term), Standing::Plain, "Loudness of the last 3 s."),

@@ -48,7 +48,7 @@ pub fn tanh<const FUSED: bool>(x: f32) -> f32 {
     let far = 1.0 - 2.0 / (1.0 + exp::<FUSED>(2.0 * x.clamp(-20.0, 20.0)));
     let z = x * x;
     let mut p = -5.704_988_7e-3;
-    for c in [2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {
+    for c in [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {
         p = fma::<FUSED>(p, z, c);
     }
     let near = fma::<FUSED>(p * z, x, x);

@@ -18,6 +18,9 @@ use plainsong_shell::widgets::numbers::{Standing, decimal, number};
 use plainsong_shell::widgets::spectrum::Spectrum;
 use plainsong_shell::{Panel, Picture, theme};
 
+/// A third of an octave: place, level, what is wanted and what is made, in decibels.
+type Third = (f32, f64, f64, f64);
+
 /// Share of the width that the picture takes; the rest is words.
 const PICTURE: f32 = 0.55;
 /// Levels under the highest that are shown, in dB.
@@ -86,7 +89,7 @@ fn balance(ui: &Ui, rect: Rect, panel: &Panel, learned: &Learned) {
         painter.text(pos2(x + shift, rect.bottom() - 9.0), Align2::CENTER_CENTER, label, theme::font(10.5), theme::DIM);
     }
     let set = moves(panel);
-    let thirds: Vec<(f32, f64, f64, f64)> = learned
+    let thirds: Vec<Third> = learned
         .thirds
         .iter()
         .zip(&learned.wanted)
@@ -101,7 +104,7 @@ fn balance(ui: &Ui, rect: Rect, panel: &Panel, learned: &Learned) {
     let highest = thirds.iter().map(|third| third.1 + third.2.max(third.3)).fold(f64::NEG_INFINITY, f64::max);
     let top = (highest / 6.0).ceil() * 6.0;
     let y = |db: f64| plainsong_shell::egui::remap_clamp((db - top) as f32, -DEPTH as f32..=0.0, upper.bottom()..=upper.top());
-    let line = |of: &dyn Fn(&(f32, f64, f64, f64)) -> f64| -> Vec<Pos2> {
+    let line = |of: &dyn Fn(&Third) -> f64| -> Vec<Pos2> {
         thirds.iter().filter(|third| third.1 > ABSENT_DB).map(|third| pos2(third.0, y(of(third)))).collect()
     };
     let inside = ui.painter_at(upper);

@@ -86,7 +86,7 @@ impl Builder<'_> {
             Some(values) => return invalid(format!("output_padding of {values:?}")),
         };
         let (groups, channels) = (geometry.groups, x.dims[1]);
-        if shape[0] != channels || channels % groups != 0 {
+        if shape[0] != channels || !channels.is_multiple_of(groups) {
             return invalid(format!("{channels} channels in {groups} groups with weights of {shape:?}"));
         }
         let (each, own, area) = (shape[1], channels / groups, size(&geometry.kernel));
@@ -106,9 +106,9 @@ impl Builder<'_> {
         self.push(Kernel::Fill(0.0), &[x.buffer], wide.buffer);
         let nest = self.nest(&[&x, &places])?;
         self.push(Kernel::Place(nest), &[x.buffer], wide.buffer);
-        for d in 0..2 {
+        for (d, extra) in extra.into_iter().enumerate() {
             let reach = signed(geometry.dilations[d] * (geometry.kernel[d] - 1));
-            geometry.pads[d] = [reach - geometry.pads[d][0], reach - geometry.pads[d][1] + extra[d]];
+            geometry.pads[d] = [reach - geometry.pads[d][0], reach - geometry.pads[d][1] + extra];
         }
         geometry.strides = [1, 1];
         let out = self.convolve(&wide, turned, groups * each, &geometry)?;
@@ -145,7 +145,7 @@ impl Builder<'_> {
         let channels = x.dims[1];
         let area = size(&kernel);
         let (own, each) = (channels / groups, outputs / groups);
-        if channels % groups != 0 || outputs % groups != 0 || weights.len() != outputs * own * area {
+        if !channels.is_multiple_of(groups) || !outputs.is_multiple_of(groups) || weights.len() != outputs * own * area {
             return invalid(format!("{channels} channels, {outputs} outputs, {groups} groups, {} weights", weights.len()));
         }
         let mut shape = [0; 2];

@@ -85,7 +85,7 @@ impl Builder<'_> {
                 (0..count).map(|i| each.min(n.saturating_sub(i * each))).collect()
             }
         };
-        if sizes.iter().any(|&size| size == 0) || sizes.iter().sum::<usize>() != n || sizes.len() != count {
+        if sizes.contains(&0) || sizes.iter().sum::<usize>() != n || sizes.len() != count {
             return invalid(format!("parts of {sizes:?} of {n}"));
         }
         let mut at = 0;
