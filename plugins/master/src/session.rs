@@ -332,8 +332,7 @@ mod tests {
     fn what_a_hand_has_taken_over_stays() {
         let mut session = Session::new(Hz(RATE), 2, None).unwrap();
         let mut orders = orders("warm", "spotify");
-        let mut mine = MasterMoves::default();
-        mine.limiter_drive = Db(1.5);
+        let mut mine = MasterMoves { limiter_drive: Db(1.5), ..MasterMoves::default() };
         mine.equaliser.bands[2].gain = Db(-7.0);
         mine.equaliser.bands[2].on = true;
         orders.values = mine.to_values();

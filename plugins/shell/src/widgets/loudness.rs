@@ -298,13 +298,13 @@ mod tests {
             history.point(&point(if n == 3_000 { -3.0 } else { -20.0 }, 0));
         }
         let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(100.0, 50.0));
-        for span in 0..SPANS.len() {
+        for (span, seconds) in SPANS.into_iter().enumerate() {
             history.span = span;
             let shown = history.shown(rect);
             assert!(shown.windows(2).all(|pair| pair[0].0 < pair[1].0));
-            let far = history.columns.len() as f32 * COLUMN_SECONDS - 150.0 < SPANS[span];
+            let far = history.columns.len() as f32 * COLUMN_SECONDS - 150.0 < seconds;
             let loudest = shown.iter().map(|(_, column)| column.momentary).fold(f32::NEG_INFINITY, f32::max);
-            assert_eq!(loudest == -3.0, far, "{} s", SPANS[span]);
+            assert_eq!(loudest == -3.0, far, "{seconds} s");
         }
     }
 
