@@ -65,8 +65,8 @@ share-alike licence, the sources are named, and none of their audio is in the mo
 - It needs about 2 s of a talker. In the first syllables it takes less than it will.
 - What noise covers is left alone. Below 8 kHz of band there is little to work with, below 4 kHz nothing.
 - `whistle` was trained on narrow boosts of 3 to 9 % of an octave made from recordings, never on a real whistle.
-- `f` and `breath` have few examples whose class is certain: treat them as hints. Breaths were taught by generated ones, and are
-  found in such; most that signal analysis finds in recordings are missed (table "Each class of sound").
+- `f` and `breath` have few examples whose class is certain: treat them as hints. Breaths of recordings are labelled by analysis,
+  and were not checked by ear; the table "Each class of sound" says what is recognised of them.
 
 ## Figures
 
