@@ -37,8 +37,9 @@ class Recipe:
     clear_db: tuple = (4.0, 13.0)
     clear: float = 0.7
     own: tuple = (0.5, 0.8, 0.85)
-    own_db: float = 6.0
-    own_bend_db: float = 2.0
+    own_db: float = 5.0
+    own_slope_db: float = 2.0
+    own_bend_db: float = 2.5
     own_sh_db: float = 1.5
     own_too: tuple = (0.6, 0.75)
     breaths: float = 0.3
@@ -260,7 +261,7 @@ class Mixer:
         r, rng = self.recipe, self.rng
         at = np.geomspace(1500, 20_000, 6)
         rise = np.clip((hz - 1200) / 1500, 0, 1)
-        common = rng.normal(0, r.own_db) + rng.normal(0, 1.0) * np.log2(np.maximum(hz, 1000) / 6000)
+        common = rng.normal(0, r.own_db) + rng.normal(0, r.own_slope_db) * np.log2(np.maximum(hz, 1000) / 5000)
         common = common + np.interp(np.log(np.maximum(hz, 1)), np.log(at), rng.normal(0, r.own_bend_db, 6))
         kinds = [lab.S, *(k for k, p in zip((lab.PLOSIVE, lab.F), r.own_too) if self.chance(p))]
         return [(g, np.clip(db, -18, 14) * rise) for g, db in ((kinds, common), ([lab.SH], common + rng.normal(0, r.own_sh_db)))]

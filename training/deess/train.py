@@ -41,7 +41,7 @@ def batch_loss(net: Net, mixer: Mixer, count: int, rng=None):
     batch = mixer.batch(count)
     state = run_in(rng, batch["power"], batch["mode"]) if rng is not None else None
     x, _ = features(batch["power"], batch["mode"], state)
-    raw, _ = net(torch.from_numpy(x), goes_on=state is not None)
+    raw, _ = net(torch.from_numpy(x))
     batch = tensors(batch)
     return loss_terms(raw, batch), (raw, batch)
 

@@ -8,12 +8,12 @@ import torch
 
 from training.common.leaky import leaky, leaky_plain
 from training.deess import labels as lab
-from training.deess.bands import (BANDS, CLASSES, PARITY_RATES, RATE, bands, centres, matrix, parity_line, power, reduction_centres,
+from training.deess.bands import (BANDS, PARITY_RATES, RATE, bands, centres, matrix, parity_line, power, reduction_centres,
                                   samples, spectra, window)
 from training.deess.export import build, graph_features, load_onnx, parity, write
 from training.deess.loss import figures, loss_terms, weight
 from training.deess.mix import Mixer, Pool, Recipe
-from training.deess.net import MEMORY, MEMORY_BANDS, Net, features, readable, remember, run
+from training.deess.net import Net, features, readable, run
 from training.deess.prepare import from_phonemes
 from training.deess.protocol.reference import Reference, apply, basis
 from training.deess.protocol.score import boosted_figures, log_spectral_distance, sdr
@@ -287,22 +287,6 @@ def test_an_event_is_in_the_stretch_that_is_cut_for_it():
     made.hard = [(Made(x), dict(start=0, length=len(x)), [7 * RATE])]
     mixer = Mixer(made, 3.0, 1)
     assert all(mixer.event().max() > 0.4 for _ in range(20))
-
-
-def test_memory_holds_the_spectra_of_its_classes():
-    rng = np.random.default_rng(1)
-    x = rng.standard_normal((1, 600, BANDS)).astype(np.float32) * 0.1
-    p = np.zeros((1, 600, len(CLASSES)), np.float32)
-    p[0, ::2, CLASSES.index("s")] = 1
-    p[0, 1::2, CLASSES.index("plosive")] = 1
-    x[0, ::2] += 1
-    x[0, 1::2] -= 1
-    got, state = remember(p, x)
-    last = got[0, -1].reshape(len(MEMORY), MEMORY_BANDS + 1)
-    assert abs(last[1, :-1].mean() - 1) < 0.05 and abs(last[3, :-1].mean() + 1) < 0.05
-    assert np.all(last[[2, 4]] == 0) and np.allclose(last[[0, 1, 3], -1], 1)
-    again, _ = remember(p[:, 300:], x[:, 300:], remember(p[:, :300], x[:, :300])[1])
-    assert np.abs(again[0, -1] - got[0, -1]).max() < 1e-5 and state.shape == (1, len(MEMORY), MEMORY_BANDS + 1)
 
 
 BOOSTED = Recipe(**(PLAIN | dict(untouched=0, cut=0, boost_db=(9.0, 9.0), clear=0, low_hz=(4000.0, 4000.0), high_hz=(10_000.0, 10_000.0),

@@ -15,21 +15,12 @@ TRAINING = Path(__file__).parents[2]
 SOURCES = ("sources.tsv", "deess-sources.tsv")
 
 
-RUNS = ("deess-first", "deess", "deess-head", "deess-last")
-"""Folders under `training/runs` of the weights' history, in order; the first version's run has none any more."""
-FIRST = "9,550 steps of four segments of 9 s (23.9 hours of mixtures) of a first version without the memory"
-
-
 def run_log() -> str:
-    """What the weights went through."""
-    parts = [FIRST]
-    for name in RUNS:
-        log = TRAINING / "runs" / name / "log.jsonl"
-        if log.exists():
-            last = json.loads(log.read_text().splitlines()[-1])
-            hours = f", {last['hours']:.1f} hours of mixtures" if last["hours"] else ""
-            parts.append(f"{last['step']:,} steps{hours}" + (" of the head of the excess alone" if "head" in name else ""))
-    return "; then ".join(parts) + "."
+    log = TRAINING / "runs" / "deess" / "log.jsonl"
+    if not log.exists():
+        return ""
+    last = json.loads(log.read_text().splitlines()[-1])
+    return f"{last['step']} steps of four segments of 9 s; {last['hours']:.1f} hours of mixtures made, each used about four times."
 
 
 def talkers(part: str) -> str:
@@ -74,7 +65,8 @@ share-alike licence, the sources are named, and none of their audio is in the mo
 - It needs about 2 s of a talker. In the first syllables it takes less than it will.
 - What noise covers is left alone. Below 8 kHz of band there is little to work with, below 4 kHz nothing.
 - `whistle` was trained on narrow boosts of 3 to 9 % of an octave made from recordings, never on a real whistle.
-- `f` and `breath` have few examples whose class is certain: treat them as hints.
+- `f` and `breath` have few examples whose class is certain: treat them as hints. Breaths of recordings are labelled by analysis,
+  and were not checked by ear; the table "Each class of sound" says what is recognised of them.
 
 ## Figures
 
