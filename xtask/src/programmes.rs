@@ -109,7 +109,10 @@ pub fn all() -> Vec<Programme> {
         programme("band, dense", 2, |v, t| (3.0 * (v.beat(t, 0.5) + 0.3 * v.chord(t, 110.0))).tanh() * 0.8),
         programme("band, clipped", 2, |v, t| (2.5 * (v.beat(t, 0.8) + 0.2 * v.chord(t, 165.0))).clamp(-1.0, 1.0)),
         programme("band, over full scale", 2, |v, t| 4.0 * v.beat(t, 0.9) + 0.6 * v.chord(t, 196.0)),
-        programme("drums alone", 2, |v, t| 0.9 * v.beat(t, 1.0).powi(3)),
+        programme("drums alone", 2, |v, t| {
+            let hit = v.beat(t, 1.0);
+            0.9 * hit * hit.abs()
+        }),
         programme("chords", 2, |v, t| 0.12 * v.chord(t, 261.6) * (0.7 + 0.3 * (TAU * 0.2 * t).sin())),
         programme("orchestra, wide", 2, |v, t| {
             let swell = 10_f64.powf((-45.0 + 43.0 * (std::f64::consts::PI * t / v.length).sin().powi(2)) / 20.0);

@@ -20,6 +20,8 @@ const INSIDE_LUFS: (f64, f64) = (-30.0, -8.0);
 const MOST_INPUT_DB: f64 = 24.0;
 /// Range of the limiter's drive, decibels.
 pub const DRIVE_DB: (Db, Db) = (Db(-12.0), Db(36.0));
+/// Room that is left to the drive at both ends, decibels: moves of tone and a limiter change the loudness.
+const ROOM_DB: f64 = 6.0;
 /// Mean power to the peak of a sine, decibels: what the detectors read.
 const SINE_DB: f64 = 3.010_3;
 /// Width of the bend of the curves of dynamics, decibels.
@@ -109,7 +111,9 @@ pub fn moves(song: &Profile, proposal: &Proposal, aims: &Aims, style: &Style, lo
     let whole = loudness.map_or(0.0, |loudness| loudness - own);
     // Soft and loud songs come near the thresholds, and the drive keeps its range.
     let inside = own.clamp(INSIDE_LUFS.0, INSIDE_LUFS.1) - own;
-    let input = inside.clamp(whole - f64::from(DRIVE_DB.1.0), whole - f64::from(DRIVE_DB.0.0)).clamp(-MOST_INPUT_DB, MOST_INPUT_DB);
+    let most = f64::from(DRIVE_DB.1.0) - ROOM_DB;
+    let least = f64::from(DRIVE_DB.0.0) + ROOM_DB;
+    let input = inside.clamp(whole - most, whole - least).clamp(-MOST_INPUT_DB, MOST_INPUT_DB);
     moves.input = Db(input as f32);
     let curve: [f64; BANDS] = std::array::from_fn(|third| wanted(proposal, aims, third));
     let weights = proposal.tone.map(|wish| wish.present.max(ABSENT));
@@ -248,6 +252,7 @@ mod tests {
             let proposal = proposal(&song);
             let moves = moves(&song, &proposal, &Aims::of(&proposal), Style::find("neutral").unwrap(), Some(target), -1.0);
             let whole = f64::from(moves.input.0 + moves.limiter_drive.0);
+            assert!((-6.01..=30.01).contains(&moves.limiter_drive.0), "{loudness}: {:?}", moves.limiter_drive);
             assert!((whole - (target - loudness)).abs() < 0.01, "{loudness}: {whole}");
         }
     }

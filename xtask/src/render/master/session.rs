@@ -197,7 +197,7 @@ impl<'a> Session<'a> {
         let ceiling = place("limiter-ceiling")?;
         // A ceiling set by hand is the hand's.
         let too_high = over > 0.0 && !self.mind.by_hand.iter().any(|(place, _)| *place == ceiling);
-        if !too_high && (off.abs() <= THERE_LU || !solution.reached && off > 0.0) {
+        if !too_high && (off.abs() <= THERE_LU || !solution.reached) {
             return Ok(Verdict::Done);
         }
         if too_high {
