@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 from pathlib import Path
 
 from ..denoise.export import LICENSE, VERSION, load_onnx
