@@ -100,7 +100,7 @@ mod tests {
 
     fn tone(seconds: f64, gain: f32) -> Vec<Vec<f32>> {
         let side =
-            |hz: f64| (0..(seconds * RATE) as usize).map(|n| gain * (n as f64 * hz * std::f64::consts::TAU / RATE).sin() as f32).collect();
+            |hz: f64| (0..(seconds * RATE) as usize).map(|n| gain * (n as f64 * hz * std::f64::consts::TAU / RATE + 0.1).sin() as f32).collect();
         vec![side(997.0), side(440.0)]
     }
 
