@@ -32,6 +32,8 @@ class Product:
     low_latency: tuple[str, bool] | None = None
     # It never changes the sound.
     passes: bool = False
+    # What the renderer is told beside the settings, so that it does what the plugin does.
+    render: tuple[str, ...] = ()
 
     def bundle(self) -> str:
         """Path of the VST3 bundle."""
@@ -118,6 +120,7 @@ MASTER = Product(
     other={"input": "-3.0 dB", "stereo-high": "150 %", "limiter-ceiling": "-6.0 dB", "listen": "Removed"},
     dry={"eq6-on": "off", "limiter-ceiling": "0.0 dB"},
     known=("limiter-drive", "6.0 dB"),
+    render=("--manual",),
 )
 
 METER = Product(
@@ -176,7 +179,7 @@ def render(product: Product, audio: np.ndarray, rate: int, folder: Path, setting
     """What `xtask render` makes of the sound: as long as the input and not late."""
     source, result = folder / "in.wav", folder / "out.wav"
     soundfile.write(source, audio.T, rate, subtype="FLOAT")
-    command = [renderer(), "render", product.engine, str(source), "-o", str(result), "--bits", "32f", "--overwrite", "--quiet"]
+    command = [renderer(), "render", product.engine, str(source), "-o", str(result), "--bits", "32f", "--overwrite", "--quiet", *product.render]
     for id, value in (settings or {}).items():
         command += ["--set", f"{id}={value}"]
     subprocess.run(command, check=True)

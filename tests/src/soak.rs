@@ -4,7 +4,7 @@
 use crate::clap::{Bundle, Plugin};
 use crate::pace::{Load, Pacer, request_realtime, thread_time};
 use crate::random::Random;
-use crate::subject::{Subject, random_settings};
+use crate::subject::{Subject, named, random_settings};
 use crate::{allocations, engine, measure};
 use clack_host::utils::ClapId;
 use std::fmt;
@@ -154,7 +154,7 @@ pub fn engine<S: Subject>(seconds: f64, seed: u64) -> Report {
     let mut settings = S::Settings::default();
     let (report, allocated) = paced::<S>("engine", seconds, |block, change| {
         if change {
-            settings = random_settings::<S>(&mut random, &[]);
+            settings = random_settings::<S>(&mut random, S::STANDS);
         }
         allocations::count(|| engine.process(block, &settings, &mut ()))
     });
@@ -169,7 +169,9 @@ pub fn plugin<S: Subject>(seconds: f64, seed: u64) -> Report {
     plugin.set_offline(false);
     plugin.activate(RATE, BLOCK as u32);
     plugin.wait_until_ready::<S>(CHANNELS);
-    let params = plugin.params();
+    let stands = named::<S>(S::STANDS);
+    let mut params = plugin.params();
+    params.retain(|param| !stands.iter().any(|(name, _)| *name == param.name));
     let mut values: Vec<(ClapId, f64)> = Vec::with_capacity(params.len());
     paced::<S>("CLAP", seconds, |block, change| {
         values.clear();

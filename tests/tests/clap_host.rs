@@ -45,7 +45,7 @@ fn parameters_are_the_engines<S: Subject>() {
         let Some(declared) = table::<S>().iter().find(|p| p.name == param.name) else { continue };
         let shown = plugin.text(param.id, param.default);
         let read = declared.parse(&shown).unwrap_or_else(|e| panic!("{}: {e}", param.name));
-        assert_eq!(read, declared.default_value(), "{} shows {shown:?}", param.name);
+        assert_eq!(declared.format(read), declared.format(declared.default_value()), "{} shows {shown:?}", param.name);
         // A hundred steps: some round to an end of the range that has a word of its own.
         for share in (0..=99).map(|step| f64::from(step) / 99.0) {
             let value = param.min + (param.max - param.min) * share;
@@ -144,7 +144,7 @@ fn the_mode_can_change_while_it_runs<S: Subject>() {
         plugin.set_all::<S>(BYPASS);
         plugin.reset();
         let at = 5000;
-        let out = plugin.run(&vec![impulse(at + 4000, at); 2], Blocks::Of(256), MAX_BLOCK);
+        let out = plugin.run(&vec![impulse(at + now + 4000, at); 2], Blocks::Of(256), MAX_BLOCK);
         assert_eq!(peak_at(&out[0]), at + now, "{name}: the latency said to be {now} (before: {usual})");
     }
 }
@@ -274,7 +274,10 @@ fn automation_of_everything_stays_finite<S: Subject>() {
         plugin.idle();
         at = end;
         for (id, value) in values {
-            assert!((plugin.value(id) - value).abs() < 1e-5, "a value sent is a value read");
+            // Near the end of a travel that is not even, single precision has steps that nobody reads.
+            let read = plugin.value(id);
+            let same = (read - value).abs() < 1e-5 || plugin.text(id, read) == plugin.text(id, value);
+            assert!(same, "{value} was sent, {read} is read");
         }
     }
     // Strength, gains of 24 dB and the mode's fades considered: loud is 30 dB over what went in.

@@ -229,6 +229,11 @@ impl Inner {
         self.limited.set(f32::from(u8::from(moves.limiter_on)));
         self.wet.set(f32::from(u8::from(!moves.bypass)));
         self.read_loudness(moves);
+        if self.change == Change::Fill(0) {
+            // What was asked for meanwhile is seen below, at this very sample and not at the end of a piece.
+            self.change = Change::None;
+            self.fade.set(1.0);
+        }
         match self.change {
             Change::None if wanted != self.structure => {
                 self.change = Change::Out;
@@ -239,10 +244,6 @@ impl Inner {
                 self.structure = wanted;
                 self.forget();
                 self.change = Change::Fill(self.latencies[wanted.index()].max(1));
-            }
-            Change::Fill(0) => {
-                self.change = Change::None;
-                self.fade.set(1.0);
             }
             _ => {}
         }
