@@ -99,8 +99,9 @@ mod tests {
     const RATE: f64 = 48_000.0;
 
     fn tone(seconds: f64, gain: f32) -> Vec<Vec<f32>> {
-        let side =
-            |hz: f64| (0..(seconds * RATE) as usize).map(|n| gain * (n as f64 * hz * std::f64::consts::TAU / RATE + 0.1).sin() as f32).collect();
+        let side = |hz: f64| {
+            (0..(seconds * RATE) as usize).map(|n| gain * (n as f64 * hz * std::f64::consts::TAU / RATE + 0.1).sin() as f32).collect()
+        };
         vec![side(997.0), side(440.0)]
     }
 
