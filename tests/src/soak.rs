@@ -68,10 +68,11 @@ impl Report {
         if self.allocations.is_some_and(|n| n > 0) {
             wrong.push(format!("{} allocator calls in process", self.allocations.unwrap_or(0)));
         }
-        if self.overrun > 0 {
+        // A virtual processor that its host takes away counts as work on some systems.
+        if self.overrun as f64 > allowed_missed * self.blocks as f64 {
             wrong.push(format!("{} blocks took more of the processor's time than they last", self.overrun));
         }
-        if self.late_frames.is_some_and(|late| late > self.held_up as u64) {
+        if self.late_frames.is_some_and(|late| late > (self.held_up + self.overrun) as u64) {
             wrong.push(format!("{} late frames, the system held up {} blocks", self.late_frames.unwrap_or(0), self.held_up));
         }
         if self.missed_share() > allowed_missed {
