@@ -3,6 +3,7 @@
 use crate::chain::{Chain, chosen, short_name};
 use crate::heard::Heard;
 use dsp_core::engines::podcast::{BANDS, Kind, Settings, Stage, StageFrame};
+use dsp_core::events::Frame;
 use dsp_core::params::{self, FromValues, index_of};
 use plainsong_shell::egui::{Align, Align2, Button, Layout, Rect, RichText, Sense, Stroke, Ui, pos2, vec2};
 use plainsong_shell::widgets::knob::WIDTH;
@@ -116,7 +117,7 @@ fn bands(ui: &Ui, rect: Rect, gains: [f32; BANDS]) {
 /// What sounds, and what the stages make of music.
 fn heard(ui: &mut Ui, panel: &mut Panel, newest: Option<&StageFrame>) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width() - 84.0, ui.available_height()), Sense::hover());
-    let events = newest.map(|frame| frame.heard).unwrap_or_default();
+    let events = newest.map_or(Frame::NOTHING, |frame| frame.heard);
     let painter = ui.painter_at(rect);
     for (row, (name, share)) in [("Speech", events.speech), ("Music", events.music), ("Noise", events.noise)].into_iter().enumerate() {
         let y = rect.top() + 14.0 + row as f32 * 30.0;
