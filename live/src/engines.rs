@@ -7,6 +7,7 @@ use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
+use dsp_core::engines::podcast::{self, Podcast, StageFrame};
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Frame, Observer, Stages};
@@ -99,8 +100,20 @@ const WHOLE: &[&str] = &["reduction"];
 /// What the mastering chain tells.
 const MASTER: &[&str] = &["low band", "low mids", "high mids", "high band", "mono guard", "limiter"];
 
-/// All engines.
+/// The podcast chain's stages, in its own order.
+const PODCAST: &[&str] = &{
+    let mut names = [""; podcast::COUNT];
+    let mut stage = 0;
+    while stage < podcast::COUNT {
+        names[stage] = podcast::STAGES[stage].name;
+        stage += 1;
+    }
+    names
+};
+
+/// All engines; the first is taken where none is named.
 pub static ENGINES: &[Entry] = &[
+    entry::<Podcast>("Make a published voice of a microphone's: cleaned, levelled, toned, limited", PODCAST),
     entry::<Denoise>("Take noise out of speech", WHOLE),
     entry::<Deess>("Take the sharpness off sibilants, and nothing else", WHOLE),
     entry::<Limiter>("Keep true peaks under a ceiling", WHOLE),
@@ -144,6 +157,12 @@ impl Observer for Watch<'_> {
                 after += power * gain * gain;
             }
             self.show(0, if before > QUIET { 10.0 * ((after + QUIET) / (before + QUIET)).log10() } else { 0.0 });
+        }
+    }
+
+    fn podcast(&mut self, frame: &StageFrame) {
+        for (stage, gain_db) in frame.gain_db.iter().enumerate() {
+            self.show(stage, *gain_db);
         }
     }
 

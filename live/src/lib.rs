@@ -23,5 +23,6 @@ pub mod port;
 pub mod priority;
 pub mod recorder;
 pub mod resample;
+#[cfg(feature = "devices")]
 pub mod screen;
 pub mod status;

@@ -19,9 +19,8 @@ static ALLOCATOR: PoolAllocator = PoolAllocator::system();
 #[derive(Parser)]
 #[command(name = "cargo xtask live", version, about = "An engine between a microphone and another device, while you speak", max_term_width = 110)]
 pub struct Args {
-    /// The engine; --list shows them
-    #[arg(default_value = "denoise")]
-    engine: String,
+    /// The engine: podcast if none is named; --list shows them
+    engine: Option<String>,
     /// List sound systems, devices, engines and presets
     #[arg(long)]
     list: bool,
@@ -82,7 +81,8 @@ fn main() -> ExitCode {
 }
 
 /// The engine that is asked for.
-fn engine(name: &str) -> Result<&'static Entry, String> {
+fn engine(name: Option<&str>) -> Result<&'static Entry, String> {
+    let name = name.unwrap_or(ENGINES[0].name);
     engines::find(name).ok_or_else(|| {
         let names: Vec<&str> = ENGINES.iter().map(|entry| entry.name).collect();
         format!("there is no engine \"{name}\"; there are: {}", names.join(", "))

@@ -26,7 +26,7 @@ const LINE: Duration = Duration::from_secs(1);
 
 /// Runs until it is ended.
 pub fn run(args: &Args) -> Result<(), String> {
-    let entry = engine(&args.engine)?;
+    let entry = engine(args.engine.as_deref())?;
     let start = values(entry, args)?;
     let pick = pick(&args.in_channels)?;
     if !(0.0..=1_000.0).contains(&args.safety) {

@@ -18,19 +18,26 @@ pub struct Args {
 /// The package, and the feature that brings the devices.
 const BUILD: [&str; 6] = ["build", "--release", "-p", "plainsong-live", "--features", "devices"];
 
-/// Builds the program.
+/// Whether all is there that the build needs.
 ///
 /// # Errors
 /// What is missing, and how to get it.
-pub fn build() -> Result<(), String> {
+pub fn ready() -> Result<(), String> {
     if cfg!(target_os = "linux") {
         if on_path("pkg-config").is_none() {
-            return Err("pkg-config is missing: on Debian, `apt-get install pkg-config libasound2-dev`".into());
+            return Err("pkg-config is missing: on Debian, `apt-get install pkg-config libasound2-dev libjack-jackd2-dev`".into());
         }
-        if !Run::new("pkg-config".as_ref()).args(&["--exists", "alsa"]).quiet().succeeds() {
-            return Err("ALSA's headers are missing: on Debian, `apt-get install libasound2-dev` (JACK needs libjack-jackd2-0 to run)".into());
+        for (library, package) in [("alsa", "libasound2-dev"), ("jack", "libjack-jackd2-dev")] {
+            if !Run::new("pkg-config".as_ref()).args(&["--exists", library]).quiet().succeeds() {
+                return Err(format!("{library}'s headers are missing: on Debian, `apt-get install {package}`"));
+            }
         }
     }
+    Ok(())
+}
+
+fn build() -> Result<(), String> {
+    ready()?;
     // What a build says is of interest only when it fails or takes long, and cargo shows both.
     if Run::cargo(&BUILD).args(&["--quiet"]).succeeds() { Ok(()) } else { Err("the program does not build; see above".into()) }
 }

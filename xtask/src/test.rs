@@ -107,6 +107,7 @@ pub fn run(args: Args) -> ExitCode {
     table.step("one set of features", features::check);
     table.step("licences and sources", deny);
     table.step("tests", || Run::cargo(&["test", "--release", "--workspace", "--no-fail-fast"]).tests());
+    table.step("live under JACK", live);
     table.step("documentation", || Run::cargo(&["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").one());
     table.step("bundle", bundle);
     table.step("CLAP host", clap_host);
@@ -170,6 +171,21 @@ fn bundle() -> Counts {
 pub fn clap_host() -> Counts {
     // Of the whole workspace, so that the dependencies keep the features they were built with.
     Run::cargo(&["test", "--release", "--workspace", "--test", "clap_host"]).tests()
+}
+
+/// The live program with its devices: lints, its screen, and the program itself under a JACK server without a
+/// sound card.
+fn live() -> Counts {
+    if let Err(error) = crate::live::ready() {
+        return Counts::failed(error);
+    }
+    if command::on_path("jackd").is_none() {
+        return Counts::missing("jackd", "`cargo xtask test --setup`, or install the package jackd2");
+    }
+    let package = ["--release", "-p", "plainsong-live", "--features", "devices"];
+    let mut counts = Run::cargo(&["clippy"]).args(&package).args(&["--all-targets", "--", "-D", "warnings"]).one();
+    counts += Run::cargo(&["test"]).args(&package).args(&["--", "--test-threads", "1"]).tests();
+    counts
 }
 
 /// The editor on a virtual display.
