@@ -17,14 +17,15 @@ from ..common.graph import Graph, Steps, initialisers
 from ..denoise.export import LICENSE, VERSION, parity_input
 from ..denoise.frames import BINS, STANDARD
 from .mix import KINDS
-from .net import (BAND_HZ, BANDS, FEATURES, FIRST, HEADS, HIDDEN, LATER_S, LEVEL_FLOOR, LEVEL_SECONDS, POWER_EPS, QUICK_S, SCALE, SHIFT,
-                  SLOW_S, WIDE, WIDE_HZ, Net, features, keep, level_weights, triangles)
+from .net import (BAND_HZ, BANDS, FEATURES, HIDDEN, LAGS, LATER, LATER_S, LEVEL_FLOOR, LEVEL_SECONDS, POWER_EPS, QUICK_S, SCALE,
+                  SETTLING, SHIFT, SLOW_S, USUAL_S, WIDE, WIDE_HZ, Net, features, keep, level_weights, triangles)
 
 ROOT = Path(__file__).parents[2]
 ID = "events"
 PARITY_FRAMES, PARITY_RESET, TOLERANCE = 24, 12, 1e-4
 INPUTS, OUTPUTS = {"power": [1, BINS]}, {"now": [1, len(KINDS)], "late": [1, len(KINDS)]}
-STATES = {"level": [1, 2], "quick": [1, BINS], "slow": [1, BINS], "h": [1, HIDDEN]}
+STATES = {"level": [1, 2], "quick": [1, BINS], "slow": [1, BINS], "usual": [1, BANDS], "spread": [1, BANDS], "h": [1, HIDDEN],
+          "said": [1, LATER * len(KINDS)]}
 
 
 def build(net: Net) -> onnx.ModelProto:
@@ -44,12 +45,14 @@ def build(net: Net) -> onnx.ModelProto:
     x = g.op("Add", g.op("Mul", "power", g.op("Mul", gain, gain)), scalar("power_eps", POWER_EPS))
     base = scalar("log_eps", np.log(POWER_EPS))
     log = g.op("Sub", g.op("Log", x), base)
-    means = {}
-    for name, seconds in (("quick", QUICK_S), ("slow", SLOW_S)):
-        moved = g.op("Mul", g.op("Sub", log, f"state_{name}"), scalar(f"{name}_rate", 1 - keep(seconds)))
-        means[name] = g.op("Add", f"state_{name}", moved, out=f"next_{name}")
-    flux = g.op("Abs", g.op("Sub", log, means["quick"]))
-    left, mid, right = (g.cut(means["slow"], a, BINS - 2 + a, 1) for a in range(3))
+
+    def smoothed(x: str, name: str, seconds: float) -> str:
+        moved = g.op("Mul", g.op("Sub", x, f"state_{name}"), scalar(f"{name}_rate", 1 - keep(seconds)))
+        return g.op("Add", f"state_{name}", moved, out=f"next_{name}")
+
+    flux = g.op("Abs", g.op("Sub", log, smoothed(log, "quick", QUICK_S)))
+    slow = smoothed(log, "slow", SLOW_S)
+    left, mid, right = (g.cut(slow, a, BINS - 2 + a, 1) for a in range(3))
     bend = g.op("Abs", g.op("Sub", g.op("Add", left, right), g.op("Add", mid, mid)))
     wide, bands = triangles(WIDE, *WIDE_HZ), triangles(BANDS, *BAND_HZ)
     sums = g.op("Log", g.op("MatMul", x, g.const("sums", np.concatenate([bands, wide], 1))))
@@ -57,7 +60,10 @@ def build(net: Net) -> onnx.ModelProto:
     wide_name = g.const("wide", wide)
     peaked = g.op("Sub", g.cut(sums, BANDS, BANDS + WIDE, 1), g.op("MatMul", log, wide_name))
     bend = g.op("MatMul", bend, g.const("wide_inner", wide[1:-1]))
-    f = g.op("Concat", g.cut(sums, 0, BANDS, 1), peaked, g.op("MatMul", flux, wide_name), bend, axis=1)
+    loud = g.cut(sums, 0, BANDS, 1)
+    apart = g.op("Sub", loud, smoothed(loud, "usual", USUAL_S))
+    spread = smoothed(g.op("Abs", apart), "spread", USUAL_S)
+    f = g.op("Concat", loud, apart, spread, peaked, g.op("MatMul", flux, wide_name), bend, axis=1)
     # Scale and shift of the features are folded into the first layer.
     first_w = w["first.weight"].T * SCALE[:, None]
     first_b = w["first.bias"] + SHIFT @ w["first.weight"].T
@@ -71,11 +77,20 @@ def build(net: Net) -> onnx.ModelProto:
     turned = g.op("Add", g.cut(gh, 2 * n, 3 * n, 1), g.const("gru_bn", w["gru.bias_hh_l0"][None, 2 * n :]))
     new = g.op("Tanh", g.op("Add", g.cut(gx, 2 * n, 3 * n, 1), g.op("Mul", g.cut(rz, 0, n, 1), turned)))
     h = g.op("Add", new, g.op("Mul", g.cut(rz, n, 2 * n, 1), g.op("Sub", h, new)), out="next_h")
+    kinds = len(KINDS)
     y = g.op("MatMul", g.op("Concat", h, x, axis=1), g.const("last_w", w["last.weight"].T))
-    y = g.op("Sigmoid", g.op("Add", y, g.const("last_b", w["last.bias"][None])))
-    half = len(KINDS)
-    g.cut(y, 0, half, 1, out="now")
-    g.cut(y, half, HEADS, 1, out="late")
+    now = g.op("Sigmoid", g.op("Add", y, g.const("last_b", w["last.bias"][None])), out="now")
+    said = g.op("Concat", now, "state_said", axis=1)
+    g.cut(said, 0, LATER * kinds, 1, out="next_said")
+    # The weights of the lags lie where the delay line has them: one product in place of a dozen cuts.
+    settle_w = np.zeros((HIDDEN + (LATER + 1) * kinds, SETTLING), np.float32)
+    settle_w[:HIDDEN] = w["settle.weight"].T[:HIDDEN]
+    for i, lag in enumerate(LAGS):
+        settle_w[HIDDEN + lag * kinds : HIDDEN + (lag + 1) * kinds] = w["settle.weight"].T[HIDDEN + i * kinds : HIDDEN + (i + 1) * kinds]
+    y = g.op("MatMul", g.op("Concat", h, said, axis=1), g.const("settle_w", settle_w))
+    y = g.op("Relu", g.op("Add", y, g.const("settle_b", w["settle.bias"][None])))
+    y = g.op("MatMul", y, g.const("settled_w", w["settled.weight"].T))
+    g.op("Sigmoid", g.op("Add", y, g.const("settled_b", w["settled.bias"][None])), out="late")
     return g.model(ID, INPUTS | {f"state_{k}": s for k, s in STATES.items()}, OUTPUTS | {f"next_{k}": s for k, s in STATES.items()})
 
 
@@ -84,12 +99,15 @@ def load_onnx(path: Path) -> Net:
     found = {k: v.copy() for k, v in initialisers(path).items()}
     net, n = Net(), HIDDEN
     first = (found["first_w"] / SCALE[:, None]).T
+    rows = [*range(n), *(n + lag * len(KINDS) + k for lag in LAGS for k in range(len(KINDS)))]
     hidden = np.concatenate([np.zeros(2 * n, np.float32), found["gru_bn"][0]])
     values = {
         "first.weight": first, "first.bias": found["first_b"][0] - first @ SHIFT,
         "gru.weight_ih_l0": found["gru_wx"].T, "gru.weight_hh_l0": found["gru_wh"].T,
         "gru.bias_ih_l0": found["gru_bx"][0], "gru.bias_hh_l0": hidden,
         "last.weight": found["last_w"].T, "last.bias": found["last_b"][0],
+        "settle.weight": found["settle_w"].T[:, rows], "settle.bias": found["settle_b"][0],
+        "settled.weight": found["settled_w"].T, "settled.bias": found["settled_b"][0],
     }
     net.load_state_dict({k: torch.from_numpy(np.ascontiguousarray(v, np.float32)) for k, v in values.items()})
     return net
@@ -97,6 +115,7 @@ def load_onnx(path: Path) -> Net:
 
 def run(net: Net, power: np.ndarray) -> dict[str, np.ndarray]:
     """Outputs `[T, 3]` by name of `power` `[T, 481]` from zero states."""
+    net.eval()
     with torch.no_grad():
         y = torch.sigmoid(net(torch.from_numpy(features(power[None]))))[0].numpy()
     return {"now": y[:, : len(KINDS)], "late": y[:, len(KINDS) :]}
@@ -164,7 +183,7 @@ def main():
     net = Net()
     net.load_state_dict(torch.load(args.checkpoint, map_location="cpu", weights_only=False)["ema"])
     error = write(net, args.out)
-    print(f"{args.out}: {sum(p.numel() for p in net.parameters())} parameters, {FEATURES} features, {FIRST} units, parity error {error:.1e}")
+    print(f"{args.out}: {sum(p.numel() for p in net.parameters())} parameters, {FEATURES} features, parity error {error:.1e}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ KINDS = ("speech", "music", "noise")
 HOP_S = STANDARD.hop_ms / 1000
 SOUNDS_DB = -30.0
 """A talker's frame sounds when it is not farther than this under the loud ones."""
-GAP_S = 0.3
+GAP_S = 0.5
 """Shorter pauses belong to the speech around them."""
 NEAR_S = 0.5
 """Time over which levels of the layers are compared."""

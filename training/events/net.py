@@ -1,10 +1,12 @@
-"""The network: bands, roughness and steadiness of a power spectrum, one GRU, three probabilities.
+"""The network: bands, roughness and steadiness of a power spectrum, one GRU, three probabilities, twice.
 
-Speech is told from music by how fast its bands move, how tonal they are and whether the tones stay: so each frame
-has 40 log bands, and in 12 wider ones how peaked the spectrum is now, how far it is from that of the last 50 ms,
-and how much structure the spectrum of the last 250 ms keeps (tones that stay sharpen it, speech and noise blur
-it; the idea of spectral flux and of the 4 Hz modulation features of Scheirer and Slaney, ICASSP 1997, left
-to the net to weigh). A running mean of the level makes all of it independent of the input's gain.
+Speech is told from music by how its bands move, how tonal they are and whether the tones stay: so each frame
+has 40 log bands, how far they are from their mean of the last second and how far they usually are (modulation; speech
+moves at syllables' pace: Scheirer and Slaney, ICASSP 1997), and in 12 wider bands how peaked the spectrum is now, how far
+it is from that of the last 50 ms (flux), and how much structure the spectrum of the last 250 ms keeps (tones that
+stay sharpen it, speech and noise blur it). A running mean of the level makes all of it independent of the input's gain.
+
+A second, late answer looks at the first ones of the last half second, a delay line in the state, and at the GRU.
 
 `Net.forward` runs whole sequences for training; `export.py` writes the same sums as a graph of one frame.
 """
@@ -28,14 +30,17 @@ LEVEL_FLOOR = 1e-5
 """Frames whose mean |X|^0.5 is not above this do not count, as in `denoise.net`."""
 POWER_EPS = 1e-6
 """Added to powers relative to the level (-60 dB), so that silence is a number; logarithms are 0 there."""
-QUICK_S, SLOW_S = 0.05, 0.25
-FEATURES = BANDS + 3 * WIDE
-FIRST, HIDDEN = 48, 64
-HEADS = 2 * len(KINDS)
-"""What is there now, as it is heard now, and what was there `LATER_S` ago, with what has been heard since."""
+QUICK_S, SLOW_S, USUAL_S = 0.05, 0.25, 1.0
+FEATURES = 3 * BANDS + 3 * WIDE
+FIRST, HIDDEN, SETTLING = 48, 64, 24
+DROPOUT = 0.25
+"""Share of values left out in training, else the songs' spectra are learned by heart."""
 LATER_S = 0.5
+"""The late answer is about the frame that was so long ago."""
 HOP_S = STANDARD.hop_ms / 1000
-LATER = int(LATER_S / HOP_S)
+LATER = round(LATER_S / HOP_S)
+LAGS = tuple(range(0, LATER + 1, 5))
+"""Frames ago of the answers that the late one looks at."""
 
 
 def triangles(count: int, low: float, high: float) -> np.ndarray:
@@ -87,27 +92,38 @@ def features(power: np.ndarray) -> np.ndarray:
     bend = np.zeros_like(slow)
     bend[..., 1:-1] = np.abs(slow[..., 2:] - 2 * slow[..., 1:-1] + slow[..., :-2])
     peaked = np.log(x @ wide) - np.float32(np.log(POWER_EPS)) - log @ wide
-    out = [np.log(x @ bands) - np.float32(np.log(POWER_EPS)), peaked, flux @ wide, bend @ wide]
+    level = (np.log(x @ bands) - np.float32(np.log(POWER_EPS))).astype(np.float32)
+    apart = level - smoothed(level, USUAL_S)
+    out = [level, apart, smoothed(np.abs(apart), USUAL_S), peaked, flux @ wide, bend @ wide]
     return np.concatenate(out, -1).astype(np.float32)
 
 
-SCALE = np.repeat(np.float32([0.12, 0.7, 0.8, 1.0]), [BANDS, WIDE, WIDE, WIDE])
-SHIFT = np.repeat(np.float32([-1.0, -0.7, -0.8, -0.6]), [BANDS, WIDE, WIDE, WIDE])
+PARTS = [BANDS] * 3 + [WIDE] * 3
+SCALE = np.repeat(np.float32([0.12, 0.4, 0.7, 0.7, 0.8, 1.0]), PARTS)
+SHIFT = np.repeat(np.float32([-1.0, 0.0, -0.7, -0.7, -0.8, -0.6]), PARTS)
 """Features to about mean 0 and deviation 1."""
 
 
 class Net(nn.Module):
-    """Features `[B, T, 76]` to logits `[B, T, 6]`."""
+    """Features `[B, T, 156]` to logits `[B, T, 6]`: three now, three late."""
 
     def __init__(self):
         super().__init__()
         self.first = nn.Linear(FEATURES, FIRST)
         self.gru = nn.GRU(FIRST, HIDDEN, batch_first=True)
-        self.last = nn.Linear(HIDDEN + FIRST, HEADS)
+        self.last = nn.Linear(HIDDEN + FIRST, len(KINDS))
+        self.settle = nn.Linear(HIDDEN + len(LAGS) * len(KINDS), SETTLING)
+        self.settled = nn.Linear(SETTLING, len(KINDS))
         self.register_buffer("scale", torch.from_numpy(SCALE), persistent=False)
         self.register_buffer("shift", torch.from_numpy(SHIFT), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.relu(self.first(x * self.scale + self.shift))
-        h, _ = self.gru(x)
-        return self.last(torch.cat([h, x], -1))
+        drop = lambda v: nn.functional.dropout(v, DROPOUT, self.training)  # noqa: E731
+        x = drop(torch.relu(self.first(x * self.scale + self.shift)))
+        h = drop(self.gru(x)[0])
+        now = self.last(torch.cat([h, x], -1))
+        said = nn.functional.pad(torch.sigmoid(now), (0, 0, LATER, 0))
+        t = now.shape[1]
+        past = [said[:, LATER - lag : LATER - lag + t] for lag in LAGS]
+        late = self.settled(torch.relu(self.settle(torch.cat([h, *past], -1))))
+        return torch.cat([now, late], -1)

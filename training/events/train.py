@@ -17,8 +17,13 @@ from .mix import KINDS, Programmes, Sources
 from .net import LATER, Net, features
 
 AVERAGE, GRADIENT_NORM = 0.998, 1.0
-REUSE = 8.0
+REUSE = 4.0
 """Segments that a layer serves."""
+FRESH, KEPT = 0.25, 250
+"""Share of a step's segments that are new; the others come from so many that are kept. Making one costs as much as
+learning from it, and there are too many ways to mix for one to be learned by heart."""
+WEIGHTS = {"speech": 1.0, "music": 1.0, "noise": 0.4}
+"""Of the kinds' losses; what noise is lies in the eye of who mixed it."""
 RUN_IN = 50
 """Frames at a segment's start that do not count: nobody can know yet."""
 
@@ -33,9 +38,30 @@ def loss_terms(logits: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Ten
     aim = targets(truth)[:, RUN_IN:]
     known = (aim >= 0).float()
     loss = F.binary_cross_entropy_with_logits(logits[:, RUN_IN:], aim.clamp(min=0).float(), reduction="none") * known
-    by_head = loss.sum((0, 1)) / known.sum((0, 1)).clamp(min=1)
+    weight = torch.tensor([WEIGHTS[kind] for kind in KINDS] * 2)
+    by_head = weight * loss.sum((0, 1)) / known.sum((0, 1)).clamp(min=1)
     names = [f"{when}_{kind}" for when in ("now", "late") for kind in KINDS]
     return dict(zip(names, by_head))
+
+
+class Kept:
+    """Features and truth of segments, some new and some seen before."""
+
+    def __init__(self, mixer: Programmes, seed: int):
+        self.mixer, self.rng, self.rows = mixer, np.random.default_rng(seed), []
+
+    def batch(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        fresh = count if len(self.rows) < count else round(count * FRESH)
+        power, truth = self.mixer.programmes(fresh)
+        new = list(zip(features(power), truth))
+        old = [self.rows[i] for i in self.rng.choice(len(self.rows), count - fresh, replace=False)] if fresh < count else []
+        for row in new:
+            if len(self.rows) < KEPT:
+                self.rows.append(row)
+            else:
+                self.rows[self.rng.integers(KEPT)] = row
+        x, t = zip(*new, *old)
+        return torch.from_numpy(np.stack(x)), torch.from_numpy(np.stack(t)).to(torch.int64)
 
 
 class Fixed:
@@ -50,7 +76,9 @@ class Fixed:
 @torch.no_grad()
 def validate(net: Net, fixed: Fixed) -> dict:
     """Loss terms, and shares of frames told right."""
+    net.eval()
     logits = net(fixed.x)
+    net.train()
     out = {k: round(float(v), 4) for k, v in loss_terms(logits, fixed.truth).items()}
     out["loss"] = round(sum(out.values()), 4)
     aim = targets(fixed.truth)[:, RUN_IN:]
@@ -61,7 +89,7 @@ def validate(net: Net, fixed: Fixed) -> dict:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments(parser, minutes=15, rate=3e-3, batch=12, seconds=12.0, clock="cpu", save_minutes=2)
+    arguments(parser, minutes=15, rate=3e-3, batch=8, seconds=12.0, clock="cpu", save_minutes=2)
     args = parser.parse_args()
     prepare_process(args.seed)
     folder = RUNS / (args.name or "events")
@@ -74,14 +102,15 @@ def main():
     elif args.init:
         net.load_state_dict(torch.load(args.init, map_location="cpu", weights_only=False)["ema"])
     trainer = Trainer(net, folder, Plan.of(args, average=AVERAGE, norm=GRADIENT_NORM), saved)
-    mixer = Programmes(Sources("train"), args.seconds, args.seed * 1_000_003 + trainer.step, reuse=REUSE)
+    seed = args.seed * 1_000_003 + trainer.step
+    mixer = Kept(Programmes(Sources("train"), args.seconds, seed, reuse=REUSE), seed)
     valid = Fixed(args.seconds)
 
     def terms():
-        power, truth = mixer.programmes(args.batch)
-        return loss_terms(net(torch.from_numpy(features(power))), torch.from_numpy(truth).to(torch.int64))
+        x, truth = mixer.batch(args.batch)
+        return loss_terms(net(x), truth)
 
-    trainer.run(terms, args.batch * args.seconds / 3600, lambda: validate(net, valid), args=vars(args))
+    trainer.run(terms, FRESH * args.batch * args.seconds / 3600, lambda: validate(net, valid), args=vars(args))
 
 
 if __name__ == "__main__":

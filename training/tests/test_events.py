@@ -89,11 +89,11 @@ def test_late_head_is_asked_for_what_was():
     assert (aim[0, :LATER, 3:] == -1).all() and aim[0, 100 + LATER - 1, 3] == 0 and aim[0, 100 + LATER, 3] == 1
     sure = torch.where(aim > 0, 20.0, -20.0)
     assert sum(loss_terms(sure, truth).values()) < 1e-6
-    assert sum(loss_terms(-sure, truth).values()) > 10
+    assert sum(loss_terms(-sure, truth).values()) > 8
 
 
 def test_training_lowers_the_loss():
-    mixer, net = Programmes(Made(), 3.0, 1), Net()
+    mixer, net = Programmes(Made(), 3.0, 1), Net().eval()
     power, truth = mixer.programmes(6)
     x, truth = torch.from_numpy(features(power)), torch.from_numpy(truth).to(torch.int64)
     optimiser, seen = torch.optim.Adam(net.parameters(), 5e-3), []
