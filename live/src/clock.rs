@@ -10,7 +10,7 @@ use std::f64::consts::{SQRT_2, TAU};
 const START_HZ: f64 = 1.0;
 /// Bandwidth once it has settled, in hertz: callback jitter of half a millisecond moves the line by some
 /// microseconds, and a quartz that warms up is still followed.
-const SETTLED_HZ: f64 = 0.1;
+const SETTLED_HZ: f64 = 0.05;
 /// Time over which the bandwidth narrows, in seconds.
 const NARROWING: f64 = 10.0;
 /// Largest error that one callback may tell, in seconds. Hold-ups of a loaded machine are rare and long, and
@@ -20,7 +20,7 @@ const BELIEVED: f64 = 0.000_5;
 const JUMP: f64 = 0.001;
 /// Callbacks in a row that must agree on a jump, and the time that they must span in seconds, before it is
 /// believed. A hold-up is over sooner.
-const AGREED: u32 = 12;
+const AGREED: u32 = 8;
 /// See [`AGREED`].
 const AGREED_TIME: f64 = 0.15;
 /// A gap without callbacks from which the line starts anew at once, in seconds.

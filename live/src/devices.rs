@@ -361,7 +361,7 @@ impl Common {
 fn once_raised(raised: &mut bool) {
     if !*raised {
         *raised = true;
-        priority::raise_if_ordinary();
+        priority::raise_callback();
     }
 }
 

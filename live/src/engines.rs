@@ -192,7 +192,7 @@ mod tests {
             let mut audio = vec![0.1; 4_800];
             let status = Status::default();
             driver.process(&mut [&mut audio], &mut Watch { status: &status, stages: entry.stages });
-            assert_eq!(driver.late_frames(), 0);
+            assert!(driver.latency() < 48_000 && driver.notice().is_none());
             assert!(entry.stages.len() <= STAGES);
             assert!(find(entry.name).is_some_and(|found| std::ptr::eq(found, entry)));
             for (name, _) in entry.presets {

@@ -26,7 +26,7 @@ const STALL: f64 = 0.4;
 /// such an error means that a device lost sound.
 const REALIGN: f64 = 0.003;
 /// Time that the delay must have been so far off before anything is done, in seconds.
-const REALIGN_AFTER: f64 = 0.25;
+const REALIGN_AFTER: f64 = 0.5;
 /// Frames over which sound fades in after a splice.
 const SPLICE: usize = 128;
 /// Time from the start in which the clocks' lines are still rough: a large error is then set right at once, in
@@ -135,6 +135,8 @@ fn divisor(mut a: u64, mut b: u64) -> u64 {
 struct Flow {
     /// Device frame of the output at which the first frame pushed is played.
     begin: u64,
+    /// What the output had slipped by then.
+    slipped: u64,
     /// Frames pushed.
     written: u64,
     /// Frame of the input's ring that the converter's frame 0 is.
@@ -415,6 +417,7 @@ impl Line {
         self.drift.restart();
         self.flow = Some(Flow {
             begin,
+            slipped: plugged.output.slipped(),
             written: 0,
             base: self.taken,
             spliced: 0,
@@ -482,15 +485,15 @@ impl Line {
         let ahead = self.ahead(now);
         let lost = self.lost();
         let (Some(flow), Some(plugged)) = (&mut self.flow, &mut self.output) else { return };
-        let played = (flow.begin + flow.written) as f64;
+        let played = flow.begin + flow.written + (plugged.output.slipped() - flow.slipped);
         let error = match &plugged.converter {
             Some(converter) => {
                 let captured = self.from.clock.time((flow.base + lost) as f64 + converter.position());
-                self.to.clock.time(played) - captured - flow.target
+                self.to.clock.time(played as f64) - captured - flow.target
             }
             None => {
                 let next = (flow.base + lost) as i64 + flow.written as i64 - flow.spliced;
-                ((flow.begin + flow.written) as i64 - ahead - next - flow.target_frames) as f64 / self.plan.rate
+                (played as i64 - ahead - next - flow.target_frames) as f64 / self.plan.rate
             }
         };
         if flow.skip > 0 {

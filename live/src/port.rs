@@ -17,6 +17,9 @@ const STAMPS: usize = 1_024;
 const RING_SECONDS: f64 = 2.0;
 /// The frame at which an output that shall be silent begins.
 const NEVER: u64 = u64::MAX;
+/// Blocks in a row that lack sound before the output stops waiting for it. One or two are a hold-up; more mean
+/// that the input's device lost sound and all that follows comes later.
+const STARVED: u32 = 3;
 /// Frames over which sound fades in where it begins and out where it is missing.
 const FADE: u32 = 96;
 
@@ -118,6 +121,7 @@ pub struct Playback {
     frames: Consumer<f32>,
     stamps: Producer<Stamp>,
     begin: Arc<AtomicU64>,
+    slipped: Arc<AtomicU64>,
     channels: usize,
     device: u64,
     /// Device frame of the first frame of the ring.
@@ -125,6 +129,8 @@ pub struct Playback {
     /// Frames that should have been played already: they are thrown away when they come, so that the delay
     /// stays what it was.
     owed: u64,
+    /// Blocks in a row that lacked sound.
+    starved: u32,
     last: Vec<f32>,
     /// Share of the sound, in steps of [`FADE`].
     fade: u32,
@@ -142,6 +148,7 @@ pub struct Output {
     /// Number of this port among those that came and went.
     pub generation: u64,
     begin: Arc<AtomicU64>,
+    slipped: Arc<AtomicU64>,
 }
 
 /// Both sides of an output with so many engine channels.
@@ -149,25 +156,34 @@ pub fn output(rate: f64, channels: usize, counters: Arc<Counters>, generation: u
     let (frames, from) = RingBuffer::new(capacity(rate) * channels);
     let (stamps, stamps_from) = RingBuffer::new(STAMPS);
     let begin = Arc::new(AtomicU64::new(NEVER));
+    let slipped = Arc::new(AtomicU64::new(0));
     let playback = Playback {
         frames: from,
         stamps,
         begin: begin.clone(),
+        slipped: slipped.clone(),
         channels,
         device: 0,
         begun: NEVER,
         owed: 0,
+        starved: 0,
         last: vec![0.0; channels],
         fade: 0,
         counters,
     };
-    (playback, Output { frames, stamps: stamps_from, rate, generation, begin })
+    (playback, Output { frames, stamps: stamps_from, rate, generation, begin, slipped })
 }
 
 impl Output {
     /// The first frame that is pushed from now on is played at this frame of the device.
     pub fn begin(&self, frame: u64) {
         self.begin.store(frame, Ordering::Release);
+    }
+
+    /// Frames by which the output has ever moved what it plays to a later time, because sound was missing for
+    /// several blocks.
+    pub fn slipped(&self) -> u64 {
+        self.slipped.load(Ordering::Acquire)
     }
 
     /// Silence; what is in the ring is thrown away.
@@ -183,7 +199,7 @@ impl Playback {
         self.counters.callbacks.fetch_add(1, Ordering::Relaxed);
         let begin = self.begin.load(Ordering::Acquire);
         if begin != self.begun {
-            (self.begun, self.fade) = (begin, 0);
+            (self.begun, self.fade, self.starved) = (begin, 0, 0);
             self.owed = if begin == NEVER { 0 } else { self.device.saturating_sub(begin) };
         }
         let _ = self.stamps.push(Stamp { device: self.device, ring: self.device.saturating_sub(begin), time, block: frames as u32 });
@@ -217,11 +233,18 @@ impl Playback {
             chunk.commit_all();
         }
         let missing = wanted - there;
-        if missing > 0 {
+        if missing == 0 {
+            self.starved = 0;
+        } else {
             self.counters.events.fetch_add(1, Ordering::Relaxed);
             self.counters.frames.fetch_add(missing as u64, Ordering::Relaxed);
             self.owed += missing as u64;
             self.fade = 0;
+            self.starved += 1;
+            if self.starved >= STARVED {
+                self.slipped.fetch_add(std::mem::take(&mut self.owed), Ordering::Release);
+                self.starved = 0;
+            }
             for frame in first + there..frames {
                 self.decay();
                 write(frame, &self.last);
@@ -284,6 +307,23 @@ mod tests {
             stamps.push((stamp.device, stamp.ring));
         }
         assert_eq!(stamps, [(0, 0), (100, 0), (200, 0), (500, 250), (900, 650)]);
+    }
+
+    #[test]
+    fn an_output_that_starves_stops_waiting() {
+        let (mut playback, mut output) = output(48_000.0, 1, Arc::default(), 0);
+        output.begin(0);
+        for _ in 0..2 {
+            play(&mut playback, 100);
+        }
+        assert_eq!(output.slipped(), 0);
+        play(&mut playback, 100);
+        assert_eq!(output.slipped(), 300);
+        for value in 0..200 {
+            output.frames.push(value as f32).expect("room");
+        }
+        play(&mut playback, 100);
+        assert_eq!(play(&mut playback, 100)[99], 199.0, "nothing was thrown away");
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub struct Converter {
 
 /// Where the resampler stands before its first frame: a filter's length back, seen from the filter's middle.
 const START: f64 = 1.0 - TAPS as f64 + CENTRE;
-/// Middle of the filter.
-const CENTRE: f64 = (TAPS / 2) as f64;
+/// Tap in the middle of the filter.
+const CENTRE: f64 = (TAPS / 2 - 1) as f64;
 
 impl Converter {
     /// Between two rates in hertz. Allocates.

@@ -14,7 +14,7 @@ use plainsong_live::status::{Link, Status, Values};
 use ratatui::crossterm::event::{self, KeyCode, KeyEventKind, KeyModifiers};
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longest rest of the engine's thread. The input wakes it earlier; without an input it still keeps its books.
@@ -62,12 +62,13 @@ pub fn run(args: &Args) -> Result<(), String> {
     let plan = Plan { channels, rate: f64::from(from.rate), safety: args.safety / 1_000.0, one_clock };
     let mut line = Line::new(plan, driver, entry.stages, shared.clone(), status.clone(), hatch.clone(), tape);
     let (told, priority) = std::sync::mpsc::channel();
-    let running = status.clone();
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = ended.clone();
     let thread = std::thread::Builder::new()
         .name("engine".into())
         .spawn(move || {
-            let _ = told.send(priority::raise());
-            while !running.stop.load(Ordering::Relaxed) {
+            let _ = told.send(priority::raise_engine());
+            while !end.load(Ordering::Relaxed) {
                 line.poll(&|| origin.elapsed().as_secs_f64());
                 std::thread::park_timeout(REST);
             }
@@ -126,12 +127,14 @@ pub fn run(args: &Args) -> Result<(), String> {
         terminal(&mut devices, &mut view, until, recorder.as_ref())
     };
 
-    status.stop.store(true, Ordering::Relaxed);
-    devices.input.close();
+    let delays = format!("delay {}; {}", screen::delay(&status), screen::devices_delay(&status));
+    // The output first: an end is no drop-out.
     devices.output.close();
+    devices.input.close();
+    ended.store(true, Ordering::Relaxed);
     thread.thread().unpark();
     let _ = thread.join();
-    summary(entry, &status, origin.elapsed());
+    summary(entry, &status, origin.elapsed(), &delays);
     if let Some(recorder) = recorder {
         for done in recorder.finish().map_err(|error| error.to_string())? {
             let clipped = if done.clipped > 0 { format!(", {} samples limited to full scale", done.clipped) } else { String::new() };
@@ -142,10 +145,10 @@ pub fn run(args: &Args) -> Result<(), String> {
 }
 
 /// What is printed at the end, for people and for scripts.
-fn summary(entry: &Entry, status: &Status, ran: Duration) {
+fn summary(entry: &Entry, status: &Status, ran: Duration, delays: &str) {
     let us = |value: u32| f64::from(value) / 1_000.0;
     println!("{} ran {:.1} s, {} frames", entry.name, ran.as_secs_f64(), status.frames.load(Ordering::Relaxed));
-    println!("delay {}; {}", screen::delay(status), screen::devices_delay(status));
+    println!("{delays}");
     println!(
         "clocks differ by {:.1} ppm; delay off by at most {} us once settled; slowest work {:.2} ms; sound began to flow {} time(s)",
         status.drift_ppm.get(),

@@ -30,10 +30,14 @@ fn jackd(block: usize) -> Child {
             .expect("jackd: install the package jackd2")
     };
     let mut child = start(&[]);
-    std::thread::sleep(Duration::from_millis(700));
-    if child.try_wait().expect("a process").is_some() {
-        child = start(&["--no-realtime"]);
-        std::thread::sleep(Duration::from_millis(700));
+    let patience = Instant::now();
+    // Without the right to real-time priority it ends at once.
+    while jack::Client::new("knock", jack::ClientOptions::NO_START_SERVER).is_err() {
+        assert!(patience.elapsed() < Duration::from_secs(30), "jackd does not answer");
+        std::thread::sleep(Duration::from_millis(300));
+        if child.try_wait().expect("a process").is_some() {
+            child = start(&["--no-realtime"]);
+        }
     }
     child
 }

@@ -334,6 +334,7 @@ fn lost_blocks_do_not_stay_in_the_delay() {
         let (low, high, _) = world.heard(118.0, 120.0);
         assert!((low - told).abs() < 2e-4 && (high - told).abs() < 2e-4, "{told}: {low} to {high}, one clock: {one_clock}");
         assert!(world.status.realigned.load(Ordering::Relaxed) <= 2);
+        assert!((1..=8).contains(&world.dropouts()), "{} drop-outs", world.dropouts());
     }
 }
 
@@ -359,7 +360,7 @@ fn a_hold_up_of_the_engine_costs_a_drop_out_and_no_delay() {
     world.capture = Some(held);
     world.run(20.0);
     assert!(world.dropouts() > 0, "the hold-up was counted");
-    let (low, high, count) = world.heard(10.5, 20.0);
+    let (low, high, count) = world.heard(12.0, 20.0);
     assert!(count > 4_000 && (low - told).abs() < 2e-6 && (high - told).abs() < 2e-6, "{told}: {low} to {high}");
-    assert_eq!(world.status.realigned.load(Ordering::Relaxed), 0);
+    assert!(world.status.realigned.load(Ordering::Relaxed) <= 1);
 }
