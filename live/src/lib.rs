@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Nothing here knows a device: callbacks, clocks and times are handed in, so tests run an hour of drifting
-//! sound cards in seconds. Only [`devices`] does, behind a feature.
+//! sound cards in seconds. Only `devices` does, behind a feature.
 
 pub mod clock;
 #[cfg(feature = "devices")]
