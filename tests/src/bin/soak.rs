@@ -11,8 +11,8 @@ use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::Podcast;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::Counting;
-use plainsong_tests::soak::{self, Report};
 use plainsong_tests::long;
+use plainsong_tests::soak::{self, Report};
 use std::alloc::System;
 use std::process::ExitCode;
 
