@@ -33,7 +33,7 @@ const MUSIC: (f32, f32) = (0.35, 0.65);
 /// Time constant of stepping back, in seconds: a jingle's first beat is not to be eaten.
 const BACK: f32 = 0.06;
 /// Time constants of coming back once somebody speaks, and else, in seconds: between notes music is silent.
-const AGAIN: (f32, f32) = (0.15, 1.5);
+const AGAIN: (f32, f32) = (0.4, 2.0);
 /// From this share stepped back on there is music, for what holds or does not.
 const THERE: f32 = 0.5;
 /// Probability from which a hop counts as speech for the tone.
