@@ -76,6 +76,9 @@ const MASTERED: &[&str] = &[
     "limiter-drive=9",
 ];
 
+/// Where the pointer shows no tooltip in windows whose pictures are larger.
+const AWAY: &str = "sleep 1 mousemove --window {w} 4 300";
+
 const SHOTS: &[Shot] = &[
     shot("denoise", "denoise", &["limit=24", "release=30"], 11),
     Shot {
@@ -97,8 +100,8 @@ const SHOTS: &[Shot] = &[
     Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
     shot("limiter", "limiter", &["drive=12"], 11),
     shot("meter", "meter", &[], 24),
-    Shot { actions: &["mousemove --window {w} 490 372 click 1"], ..shot("podcast", "podcast", &[], 24) },
-    Shot { actions: &["mousemove --window {w} 780 372 click 1"], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
+    Shot { actions: &["mousemove --window {w} 490 372 click 1", AWAY], ..shot("podcast", "podcast", &[], 24) },
+    Shot { actions: &["mousemove --window {w} 780 372 click 1", AWAY], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
     Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40"], ..shot("master", "master", MASTERED, 3) },
     Shot { actions: &["mousemove --window {w} 290 73 click 1"], ..shot("master", "master-equaliser", MASTERED, 8) },
     Shot { actions: &["mousemove --window {w} 480 73 click 1"], ..shot("master", "master-dynamics", MASTERED, 8) },
