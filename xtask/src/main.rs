@@ -11,6 +11,7 @@ mod analyse;
 mod bench;
 mod bundle;
 mod install;
+mod live;
 mod loudness;
 mod programmes;
 mod render;
@@ -47,6 +48,8 @@ enum Command {
     Bundle(bundle::Args),
     /// Copy the bundles to where hosts look
     Install(install::Args),
+    /// An engine between a microphone and another device, while you speak
+    Live(live::Args),
     /// Take the guide's pictures of the editors
     Screenshots(screenshots::Args),
     /// Put the bundles in front of validators and in our own hosts
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Bundle(args) => bundle::run(args),
         Command::Install(args) => install::run(args),
+        Command::Live(args) => live::run(args),
         Command::Screenshots(args) => screenshots::run(args),
         Command::Test(args) => test::run(args),
         Command::Validate(args) => validate::run(args),
