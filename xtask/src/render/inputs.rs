@@ -159,7 +159,11 @@ pub fn plan(
     }
     if !into_folder {
         let Some(named) = named else {
-            return Err(Failure::new("has no ending that can be written; use .wav or .flac").about(output));
+            return Err(Failure::new(if output.extension().is_some_and(|ending| ["m4a", "m4b", "mp4", "aac"].iter().any(|known| ending.eq_ignore_ascii_case(known))) {
+                "cannot be written: there is no free and well-kept AAC encoder; use .mp3 or .opus"
+            } else {
+                "has no ending that can be written; use .wav, .flac, .mp3 or .opus"
+            }).about(output));
         };
         if format.is_some_and(|format| format != named) {
             return Err(Failure::new("has another ending than --format says; leave one of them out").about(output));
