@@ -10,6 +10,7 @@ use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
+use dsp_core::engines::podcast::Podcast;
 use dsp_core::params::{self, FromValues, Param};
 use dsp_core::processor::Processor;
 
@@ -30,6 +31,8 @@ pub trait Subject: Engine + Processor<Settings: FromValues> {
     const PER_CHANNEL: Set = &[("link", "per-channel")];
     /// What gives only what is taken away; empty where nothing ever is.
     const REMOVED: Set = &[("listen", "removed")];
+    /// What else keeps the loudness as it came, so that what is kept and what is taken away add up to the input.
+    const UNMOVED: Set = &[];
     /// What makes the engine do as much as it can with [`Subject::sound`].
     const BUSY: Set;
     /// What nobody moves while sound plays in real time, as it stands then.
@@ -147,6 +150,40 @@ impl Subject for Meter {
     }
 }
 
+impl Subject for Podcast {
+    const PRODUCT: &'static str = "Plainsong Podcast";
+    const MODES: &'static [(&'static str, Set)] = &[("standard", &[])];
+    const DRY: &'static [(&'static str, Set)] = &[(
+        "all stages off",
+        &[
+            ("high-pass-on", "off"),
+            ("denoise-on", "off"),
+            ("deess-on", "off"),
+            ("leveller-on", "off"),
+            ("compressor-on", "off"),
+            ("tone-on", "off"),
+            ("limiter-on", "off"),
+        ],
+    )];
+    const DRY_IS_EXACT: bool = true;
+    const PER_CHANNEL: Set = &[];
+    const UNMOVED: Set = &[("leveller-on", "off")];
+    const BUSY: Set = &[
+        ("deess-amount", "200"),
+        ("leveller-speed", "100"),
+        ("compressor-amount", "100"),
+        ("tone-amount", "100"),
+        ("tone-bright", "4"),
+        ("limiter-ceiling", "-12"),
+    ];
+    /// Until the high-pass has come to rest at nothing.
+    const TAIL: f64 = 0.6;
+
+    fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+        audio::noisy_speech(rate, seconds, channels, seed)
+    }
+}
+
 /// The parameters of a subject.
 pub fn table<S: Subject>() -> &'static [Param] {
     <S::Settings as FromValues>::PARAMS
@@ -211,6 +248,7 @@ macro_rules! for_subjects {
         $crate::for_subjects!(@ limiter, dsp_core::engines::limiter::Limiter, $($test),+);
         $crate::for_subjects!(@ master, dsp_core::engines::master::Master, $($test),+);
         $crate::for_subjects!(@ meter, dsp_core::engines::meter::Meter, $($test),+);
+        $crate::for_subjects!(@ podcast, dsp_core::engines::podcast::Podcast, $($test),+);
     };
     (@ $name:ident, $subject:ty, $($test:ident),+) => {
         mod $name {

@@ -7,6 +7,7 @@ use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
+use dsp_core::engines::podcast::Podcast;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::Counting;
 use plainsong_tests::soak::{self, Report};
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let (only, product) = (value(&args, "--only"), value(&args, "--product"));
-    let subjects: [(&str, &str, Soak); 10] = [
+    let subjects: [(&str, &str, Soak); 12] = [
         ("denoise", "engine", soak::engine::<Denoise>),
         ("denoise", "plugin", soak::plugin::<Denoise>),
         ("deess", "engine", soak::engine::<Deess>),
@@ -49,6 +50,8 @@ fn main() -> ExitCode {
         ("master", "plugin", soak::plugin::<Master>),
         ("meter", "engine", soak::engine::<Meter>),
         ("meter", "plugin", soak::plugin::<Meter>),
+        ("podcast", "engine", soak::engine::<Podcast>),
+        ("podcast", "plugin", soak::plugin::<Podcast>),
     ];
     let (mut passed, mut failed) = (0, 0);
     for (engine, name, run) in subjects {
