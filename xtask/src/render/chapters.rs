@@ -68,7 +68,13 @@ impl Extras {
             .map(|chapter| Chapter {
                 start: f64::from(chapter.start_time) / 1_000.0,
                 end: (chapter.end_time > chapter.start_time).then(|| f64::from(chapter.end_time) / 1_000.0),
-                title: chapter.frames.iter().find(|frame| frame.id() == "TIT2").and_then(|frame| frame.content().text()).unwrap_or("").to_owned(),
+                title: chapter
+                    .frames
+                    .iter()
+                    .find(|frame| frame.id() == "TIT2")
+                    .and_then(|frame| frame.content().text())
+                    .unwrap_or("")
+                    .to_owned(),
             })
             .collect();
         chapters.sort_by(|a, b| a.start.total_cmp(&b.start));
@@ -148,7 +154,13 @@ impl Extras {
         }
         // Of an ordered table some players read 255 entries at most, which is what one can hold.
         if !names.is_empty() && names.len() <= 255 {
-            tag.add_frame(TableOfContents { element_id: "toc".into(), top_level: true, ordered: true, elements: names, frames: Vec::new() });
+            tag.add_frame(TableOfContents {
+                element_id: "toc".into(),
+                top_level: true,
+                ordered: true,
+                elements: names,
+                frames: Vec::new(),
+            });
         }
         tag
     }

@@ -34,7 +34,9 @@ struct Pages<W: Write> {
 fn crc(bytes: &[u8]) -> u32 {
     static TABLE: std::sync::OnceLock<[u32; 256]> = std::sync::OnceLock::new();
     let table = TABLE.get_or_init(|| {
-        std::array::from_fn(|index| (0..8).fold((index as u32) << 24, |rest, _| (rest << 1) ^ if rest >> 31 == 1 { 0x04C1_1DB7 } else { 0 }))
+        std::array::from_fn(|index| {
+            (0..8).fold((index as u32) << 24, |rest, _| (rest << 1) ^ if rest >> 31 == 1 { 0x04C1_1DB7 } else { 0 })
+        })
     });
     bytes.iter().fold(0, |rest, &byte| (rest << 8) ^ table[((rest >> 24) as u8 ^ byte) as usize])
 }

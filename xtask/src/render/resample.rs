@@ -61,7 +61,16 @@ impl Resampler {
             let sum: f64 = taps.iter().sum();
             taps.iter().map(|tap| (tap / sum) as f32).collect()
         };
-        Self { up, down, phases: (0..up).map(phase).collect(), half, past: vec![vec![0.0; half as usize - 1]; channels], first: 0, taken: 0, given: 0 }
+        Self {
+            up,
+            down,
+            phases: (0..up).map(phase).collect(),
+            half,
+            past: vec![vec![0.0; half as usize - 1]; channels],
+            first: 0,
+            taken: 0,
+            given: 0,
+        }
     }
 
     /// Takes a block, `block[channel][sample]`, and adds what can be told by now to `out[channel]`.

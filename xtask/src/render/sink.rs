@@ -388,8 +388,14 @@ mod tests {
                 extras: Default::default(),
                 warning: None,
             };
-            let mut sink =
-                WavSink::new(File::create(&path).unwrap(), Store { depth: Depth::I16, dither: Dither::Tpdf, spend: None }, &info, &path, 4_000).unwrap();
+            let mut sink = WavSink::new(
+                File::create(&path).unwrap(),
+                Store { depth: Depth::I16, dither: Dither::Tpdf, spend: None },
+                &info,
+                &path,
+                4_000,
+            )
+            .unwrap();
             let samples: Vec<f32> = (0..5000).map(|n| n as f32 / 32_768.0).collect();
             sink.write(&[&samples]).unwrap();
             sink.finish().unwrap();
