@@ -29,6 +29,8 @@ pub trait Subject: Engine + Processor<Settings: FromValues> {
     const DRY_IS_EXACT: bool;
     /// What gives a decision to each channel.
     const PER_CHANNEL: Set = &[("link", "per-channel")];
+    /// Channels always share their decisions.
+    const ALWAYS_LINKED: bool = false;
     /// What gives only what is taken away; empty where nothing ever is.
     const REMOVED: Set = &[("listen", "removed")];
     /// What else keeps the loudness as it came, so that what is kept and what is taken away add up to the input.
@@ -167,6 +169,7 @@ impl Subject for Podcast {
     )];
     const DRY_IS_EXACT: bool = true;
     const PER_CHANNEL: Set = &[];
+    const ALWAYS_LINKED: bool = true;
     const UNMOVED: Set = &[("leveller-on", "off")];
     const BUSY: Set = &[
         ("deess-amount", "200"),

@@ -97,6 +97,8 @@ const SHOTS: &[Shot] = &[
     Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
     shot("limiter", "limiter", &["drive=12"], 11),
     shot("meter", "meter", &[], 24),
+    Shot { actions: &["mousemove --window {w} 490 372 click 1"], ..shot("podcast", "podcast", &[], 24) },
+    Shot { actions: &["mousemove --window {w} 780 372 click 1"], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
     Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40"], ..shot("master", "master", MASTERED, 3) },
     Shot { actions: &["mousemove --window {w} 290 73 click 1"], ..shot("master", "master-equaliser", MASTERED, 8) },
     Shot { actions: &["mousemove --window {w} 480 73 click 1"], ..shot("master", "master-dynamics", MASTERED, 8) },
@@ -189,7 +191,7 @@ fn take(args: &Args) -> Result<(), String> {
     let _manager = start("openbox", &[])?;
     pause(500);
     for shot in wanted {
-        let played = if shot.package == "denoise" { &sound } else { &clean };
+        let played = if ["denoise", "podcast"].contains(&shot.package) { &sound } else { &clean };
         let program = release_folder().join(format!("examples/{}-shot", shot.package));
         let mut arguments: Vec<&str> = vec![played.to_str().ok_or("the sound's path is no text")?];
         arguments.extend(shot.parameters);

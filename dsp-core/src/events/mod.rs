@@ -1,43 +1,65 @@
-//! Speech, music, noise and silence.
+//! What a programme is made of, moment by moment: speech, music, noise, silence.
+//!
+//! [`Listener`] runs a small model on power spectra, one 10 ms frame a call; [`Segments`] joins its
+//! answers into stretches of time. Speech over music is both at once.
 
-use crate::processor::{Error, Format};
-use crate::units::Db;
+mod listener;
+mod segments;
 
-/// What is heard in a hop of 10 ms.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub use listener::{HOP, LATE_FRAMES, Listener, MODEL_ID};
+pub use segments::{Segment, Segments};
+
+/// Kinds that the model tells, in its order. Silence is what has no level.
+pub const KINDS: usize = 3;
+
+/// What a stretch of a programme holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Somebody speaks.
+    Speech,
+    /// Music sounds, sung or not.
+    Music,
+    /// Neither: rooms, machines, weather, hiss.
+    Noise,
+    /// Nothing that could be heard.
+    Silence,
+}
+
+impl Kind {
+    /// All, those of the model first and in its order.
+    pub const ALL: [Self; KINDS + 1] = [Self::Speech, Self::Music, Self::Noise, Self::Silence];
+
+    /// Short name, in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Speech => "speech",
+            Self::Music => "music",
+            Self::Noise => "noise",
+            Self::Silence => "silence",
+        }
+    }
+}
+
+/// What was heard in one frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frame {
-    /// Probability of speech, 0 to 1.
+    /// Probability, 0 to 1, that somebody speaks in this frame, by what has been heard until now.
     pub speech: f32,
-    /// Probability of music, 0 to 1.
+    /// The same of music.
     pub music: f32,
-    /// Probability of noise, 0 to 1.
+    /// The same of noise.
     pub noise: f32,
-    /// Level of the hop in dBFS.
+    /// Level of the frame in dB under full scale (a full-scale sine is at -3), -120 and up.
     pub level_db: f32,
+    /// Probabilities of speech, music and noise in the frame [`LATE_FRAMES`] before this one, by what
+    /// has been heard since: surer, for whoever can wait.
+    pub settled: [f32; KINDS],
 }
 
-/// STAND-IN until the model is there: speech is what is 12 dB over a tracked floor. Not to be merged.
-#[derive(Debug)]
-pub struct Listener {
-    floor: f32,
+impl Frame {
+    /// Nothing was heard.
+    pub const NOTHING: Self = Self { speech: 0.0, music: 0.0, noise: 0.0, level_db: LOWEST_DB, settled: [0.0; KINDS] };
 }
 
-impl Listener {
-    /// Stand-in.
-    pub fn load(_: Format) -> Result<Self, Error> {
-        Ok(Self { floor: 0.0 })
-    }
-
-    /// Stand-in.
-    pub fn reset(&mut self) {
-        self.floor = 0.0;
-    }
-
-    /// Stand-in.
-    pub fn hear(&mut self, power: &[f32]) -> Frame {
-        let level_db = Db::from_power(power.iter().sum::<f32>()).0.max(-120.0);
-        self.floor = if level_db < self.floor { level_db } else { self.floor + 0.02 };
-        let speech = ((level_db - self.floor - 9.0) / 6.0).clamp(0.0, 1.0) * if level_db > -65.0 { 1.0 } else { 0.0 };
-        Frame { speech, music: 0.0, noise: 1.0 - speech, level_db }
-    }
-}
+/// Level of a frame without any sound, in dB.
+const LOWEST_DB: f32 = -120.0;

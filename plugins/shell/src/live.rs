@@ -4,6 +4,7 @@ use crate::ear::Ear;
 use atomic_float::AtomicF32;
 use crossbeam::queue::ArrayQueue;
 use dsp_core::detection::Detection;
+use dsp_core::engines::podcast::StageFrame;
 use dsp_core::processor::{Frame, Measured, Observer, Stages};
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
@@ -50,6 +51,8 @@ pub struct DisplayFrame {
     pub detection: Option<Detection>,
     /// What the stages did, from mastering chains.
     pub stages: Option<Stages>,
+    /// What the stages did, from podcast chains.
+    pub podcast: Option<StageFrame>,
 }
 
 /// One point of the history of loudness.
@@ -94,6 +97,7 @@ impl DisplayFrame {
         late: false,
         detection: None,
         stages: None,
+        podcast: None,
     };
 }
 
@@ -254,11 +258,15 @@ impl Observer for TapObserver<'_> {
         reduce(frame, show);
         // Full is not an error: the editor misses a frame.
         let _ = self.live.frames.push(*show);
-        show.stages = None;
+        (show.stages, show.podcast) = (None, None);
     }
 
     fn stages(&mut self, stages: &Stages) {
         self.tap.frame.stages = Some(*stages);
+    }
+
+    fn podcast(&mut self, frame: &StageFrame) {
+        self.tap.frame.podcast = Some(*frame);
     }
 
     fn wants_loudness(&self) -> bool {

@@ -6,5 +6,6 @@ mod deess;
 mod denoise;
 mod input;
 mod latency;
+mod podcast;
 mod random;
 mod sound;

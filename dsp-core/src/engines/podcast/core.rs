@@ -18,6 +18,7 @@ use crate::filters::Equaliser;
 use crate::framing::{Shape, Windows};
 use crate::processor::{Error, Format, Frame, Observer, Processor};
 use crate::ramp::Ramp;
+use crate::realtime::Scope;
 use crate::sample::usable_all;
 use crate::units::{Db, Ms};
 use std::ops::Range;
@@ -27,8 +28,6 @@ use std::time::Instant;
 const CHUNK: usize = 256;
 /// Time over which bypass and listening move.
 const MOVE: Ms = Ms(20.0);
-/// Bins that the listener hears: 0 to 24 kHz, 50 Hz apart.
-const HEARD_BINS: usize = 481;
 /// Probabilities of music between which stages step back.
 const MUSIC: (f32, f32) = (0.35, 0.65);
 /// Time constants of stepping back and of coming back, in seconds: a jingle's first beat is not to be eaten,
@@ -129,14 +128,8 @@ impl Core {
             leveller: Leveller::new(format, hop),
             compressor: Compressor::new(format),
             tone: Tone::new(format)?,
-            spectrum: Spectrum {
-                power: vec![0.0; bins.max(HEARD_BINS)],
-                gain: vec![1.0; bins.max(HEARD_BINS)],
-                bins: 0,
-                bin_hz: 50.0,
-                late: false,
-            },
-            heard: events::Frame::default(),
+            spectrum: Spectrum { power: vec![0.0; bins], gain: vec![1.0; bins], bins: 0, bin_hz: 50.0, late: false },
+            heard: events::Frame::NOTHING,
             music: 0.0,
             whole: vec![Delay::new(latency); format.channels],
             dry: vec![vec![0.0; CHUNK]; format.channels],
@@ -215,7 +208,7 @@ impl Core {
         self.removed.reset();
         self.frames.reset();
         self.programme.begin();
-        (self.done, self.music, self.heard) = (0, 0.0, events::Frame::default());
+        (self.done, self.music, self.heard) = (0, 0.0, events::Frame::NOTHING);
         (self.spectrum.bins, self.spectrum.late, self.skip) = (0, false, false);
     }
 
@@ -322,8 +315,9 @@ impl Core {
             && !std::mem::take(&mut self.skip)
         {
             let started = self.realtime.then(Instant::now);
-            self.spectrum.power[self.spectrum.bins..].fill(0.0);
-            self.heard = listener.hear(&self.spectrum.power[..HEARD_BINS]);
+            let scope = Scope::enter();
+            self.heard = listener.hear(&self.spectrum.power[..self.spectrum.bins]);
+            drop(scope);
             self.skip = started.is_some_and(|start| start.elapsed().as_secs_f32() > self.seconds);
             self.late += u64::from(self.skip);
             late |= self.skip;

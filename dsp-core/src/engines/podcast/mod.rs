@@ -23,7 +23,7 @@ pub use tone::{Settings as ToneSettings, Tone};
 
 use crate::engines::Engine;
 use crate::processor::{Error, Format, Observer, Processor};
-use crate::realtime::FlushDenormals;
+use crate::realtime::{FlushDenormals, Scope};
 use core::Core;
 
 /// The podcast chain. Until models are installed the delayed input passes.
@@ -68,7 +68,7 @@ impl Engine for Podcast {
     }
 
     fn model_ids(_: &Settings) -> &'static [&'static str] {
-        &["denoise", "deess"]
+        &["denoise", "deess", crate::events::MODEL_ID]
     }
 }
 
@@ -88,6 +88,7 @@ impl Processor for Podcast {
     }
 
     fn reset(&mut self) {
+        let _scope = Scope::enter();
         if let Some(core) = &mut self.core {
             core.reset();
         }

@@ -1,6 +1,7 @@
 //! The pictures and controls, one a file.
 
 pub mod axis;
+pub mod gain;
 pub mod history;
 pub mod image;
 pub mod knob;
