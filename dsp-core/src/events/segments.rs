@@ -139,7 +139,7 @@ impl Segments {
 }
 
 fn hop_s() -> f64 {
-    HOP.0 / 1000.0
+    f64::from(HOP.0) / 1000.0
 }
 
 fn block_s() -> f64 {
