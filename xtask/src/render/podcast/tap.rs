@@ -2,6 +2,7 @@
 
 use super::silence::{HOP, Heard, Span};
 use dsp_core::engines::podcast::{COUNT, STAGES, StageFrame};
+use dsp_core::events::{KINDS, LATE_FRAMES};
 
 /// Hops over which gains are joined: half a second.
 const JOIN: usize = 50;
@@ -38,6 +39,10 @@ impl Tap {
     pub fn hear(&mut self, frame: &StageFrame) {
         let heard = &frame.heard;
         self.heard.push([heard.speech, heard.music, heard.noise, heard.level_db]);
+        // Half a second later the listener is surer of what it heard.
+        if let Some(earlier) = self.heard.len().checked_sub(LATE_FRAMES + 1) {
+            self.heard[earlier][..KINDS].copy_from_slice(&heard.settled);
+        }
         self.stepped_back += f64::from(frame.stepped_back);
         if heard.level_db > AUDIBLE_DB {
             for ((sum, lowest), &gain) in self.sums.iter_mut().zip(&mut self.lowest).zip(&frame.gain_db) {
