@@ -252,7 +252,7 @@ impl<'a> Episode<'a> {
         let excerpt = self.producer.page.as_ref().map(|_| page::excerpt(&frames, seconds));
         let (probe, landed) = (self.probe.take(), &mut self.spool);
         let landed = land(landed, &played, &told, &goal, &writing, probe, excerpt, progress)?;
-        let warnings = self.warnings(&findings, &goal, &landed, info, !played.cuts.is_empty());
+        let warnings = self.warnings(&findings, &goal, &landed, told.chunks != info.chunks);
         let name = task.input.file_name().unwrap_or_default().to_string_lossy();
         let mut report = self.report(known, &goal, &landed, &findings, seconds);
         report.insert(
@@ -290,7 +290,7 @@ impl<'a> Episode<'a> {
         Ok(Finished { landed, after, warnings, report, sides })
     }
 
-    fn warnings(&self, findings: &Findings, goal: &Goal, landed: &Landed, info: &Info, cut: bool) -> Vec<String> {
+    fn warnings(&self, findings: &Findings, goal: &Goal, landed: &Landed, points_left_out: bool) -> Vec<String> {
         let mut lines = findings.warnings();
         if let Some(asked) = goal.loudness {
             match landed.reading.integrated {
@@ -305,7 +305,7 @@ impl<'a> Episode<'a> {
                 lines.push(format!("has a true peak of {peak:.2} dBTP over the ceiling of {:.1}; ask for a lower one", goal.ceiling));
             }
         }
-        if cut && info.chunks.is_some() {
+        if points_left_out {
             lines.push("was cut: its cue points and loops were left out, since they would point elsewhere".into());
         }
         lines
@@ -329,7 +329,8 @@ impl<'a> Episode<'a> {
                 "limiter_ceiling_dbtp": rounded(goal.loudness.map(|_| landed.limiter_ceiling)),
                 "limiter_mean_reduction_db": rounded(Some(landed.reduction.0)),
                 "limiter_deep_reduction_db": rounded(Some(landed.reduction.1)),
-                "passes": landed.passes,
+                "passes": landed.tries.len(),
+                "files": landed.tries.iter().map(|(lufs, dbtp)| json!([rounded(Some(*lufs)), rounded(Some(*dbtp))])).collect::<Vec<_>>(),
             }),
         );
         let stages = known
