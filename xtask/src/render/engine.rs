@@ -71,6 +71,17 @@ pub type ReadPreset = fn(&str) -> Result<(String, Values), Error>;
 /// Makes an engine with values.
 pub type Make = fn(Format, &[f32]) -> Result<Box<dyn Driver>, Error>;
 
+/// What `render` does with an engine beside running it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// Nothing.
+    Nothing,
+    /// It decides: the options of [`super::master`].
+    Master,
+    /// It makes episodes: the options of [`super::podcast`].
+    Podcast,
+}
+
 /// An engine's entry: all that `render` knows of it.
 pub struct Entry {
     /// The name, as in `render NAME`.
@@ -89,8 +100,8 @@ pub struct Entry {
     pub make: Make,
     /// The models that it uses with these values.
     pub models: fn(&[f32]) -> Vec<Model>,
-    /// It can decide by itself: `render` has the options of [`super::master`].
-    pub decides: bool,
+    /// What `render` does with it beside running it.
+    pub more: More,
 }
 
 fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Error> {
@@ -115,7 +126,7 @@ const fn entry<E: Engine>(about: &'static str) -> Entry {
         preset: preset::from_json::<E::Settings>,
         make: make::<E>,
         models: models::<E>,
-        decides: false,
+        more: More::Nothing,
     }
 }
 
@@ -125,8 +136,11 @@ pub static ENGINES: &[Entry] = &[
     entry::<Deess>("Take the sharpness off sibilants, and nothing else"),
     entry::<Limiter>("Keep true peaks under a ceiling"),
     entry::<Meter>("Measure loudness and pass the sound on"),
-    entry::<Podcast>("Make a published voice of a recorded one: cleaned, levelled, toned, limited"),
-    Entry { decides: true, ..entry::<Master>("Master a mix: loudness and ceiling exact, balance decided and explained") },
+    Entry {
+        more: More::Podcast,
+        ..entry::<Podcast>("Make an episode of a recorded voice: cleaned, levelled, toned, silences cut, loudness exact")
+    },
+    Entry { more: More::Master, ..entry::<Master>("Master a mix: loudness and ceiling exact, balance decided and explained") },
 ];
 
 /// The engine with this name.

@@ -1,5 +1,6 @@
 //! Where sound comes from: any file that can be decoded, as planar `f32` in blocks.
 
+use super::chapters::Extras;
 use super::failure::{Failure, reading};
 use super::packets::Packets;
 use super::tags::Tags;
@@ -63,6 +64,8 @@ pub struct Info {
     pub flac_blocks: Vec<flac_codec::metadata::Block>,
     /// Title, artist and so on.
     pub tags: Tags,
+    /// Chapters, pictures and an ID3 tag.
+    pub extras: Extras,
     /// What a user should know about the file, though it can be read.
     pub warning: Option<String>,
 }

@@ -259,6 +259,7 @@ impl Wave {
             chunks: Some((layout.before, layout.after)),
             flac_blocks: Vec::new(),
             tags: list,
+            extras: Default::default(),
             warning: layout.shortage.map(|shortage| format!("{shortage}; what is there was taken")),
         };
         Ok(Some(Self { info, file: BufReader::with_capacity(1 << 16, file), encoding, left: frames, bytes: Vec::new() }))
