@@ -25,9 +25,16 @@ pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send
     fn load(format: Format) -> Result<Box<Self::Models>, Error>;
 
     /// Installs models made for this engine's format, on the audio thread (no allocation, nothing is
-    /// dropped), and gives the old ones back, to be dropped elsewhere. Models for fewer channels are
-    /// given straight back.
+    /// dropped), and gives old ones back, to be dropped elsewhere. Models for fewer channels, or for
+    /// another rate where that matters, are given straight back. Models that are still needed, because
+    /// others fade in over them, come later, by [`Engine::retired`]. The latency may be another one now.
     fn install(&mut self, models: Box<Self::Models>) -> Option<Box<Self::Models>>;
+
+    /// Models that others have taken over from, to be dropped elsewhere. On the audio thread, after
+    /// `process`.
+    fn retired(&mut self) -> Option<Box<Self::Models>> {
+        None
+    }
 
     /// True when models are installed. Until then the delayed input passes.
     fn is_ready(&self) -> bool;

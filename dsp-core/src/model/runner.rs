@@ -40,7 +40,7 @@ impl Runner {
             #[cfg(feature = "tract")]
             Runtime::General(general) => {
                 let refuse = |reason| Error::Model { id: plan.manifest().id.clone(), reason };
-                Stream::General(general.session(plan.manifest()).map_err(refuse)?)
+                Stream::General(general.session(plan.part()).map_err(refuse)?)
             }
         };
         Ok(Self { plan: Arc::clone(plan), stream, failed: false })
@@ -49,15 +49,15 @@ impl Runner {
     /// Zeroes the states. The general runtime makes small tensors: on the audio thread call it inside
     /// a [`crate::realtime::Scope`].
     pub fn reset(&mut self) {
-        let manifest = self.plan.manifest();
+        let part = self.plan.part();
         match (&mut self.stream, self.plan.runtime()) {
             (Stream::Own(memory), Runtime::Own(program)) => {
-                for state in 0..manifest.states.len() {
-                    program.input(memory, manifest.inputs.len() + state).fill(0.0);
+                for state in 0..part.states.len() {
+                    program.input(memory, part.inputs.len() + state).fill(0.0);
                 }
             }
             #[cfg(feature = "tract")]
-            (Stream::General(session), _) => session.reset(manifest),
+            (Stream::General(session), _) => session.reset(part),
             #[cfg(feature = "tract")]
             _ => {}
         }
@@ -85,14 +85,14 @@ impl Runner {
     }
 
     fn run(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
-        let manifest = self.plan.manifest();
+        let part = self.plan.part();
         match (&mut self.stream, self.plan.runtime()) {
             (Stream::Own(memory), Runtime::Own(program)) => {
-                run_own(program, memory, inputs, outputs, manifest.states.len());
+                run_own(program, memory, inputs, outputs, part.states.len());
                 true
             }
             #[cfg(feature = "tract")]
-            (Stream::General(session), _) => session.run(manifest, inputs, outputs),
+            (Stream::General(session), _) => session.run(part, inputs, outputs),
             #[cfg(feature = "tract")]
             _ => false,
         }

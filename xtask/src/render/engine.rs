@@ -101,7 +101,7 @@ fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Er
 fn models<E: Engine>(values: &[f32]) -> Vec<Model> {
     let manifest = |id: &&str| dsp_core::model::embedded(id).and_then(dsp_core::model::Embedded::manifest).ok();
     let used = E::model_ids(&E::Settings::from_values(values)).iter().filter_map(manifest);
-    used.map(|manifest| Model { id: manifest.id, sha256: manifest.sha256 }).collect()
+    used.map(|manifest| Model { sha256: manifest.sha256(), id: manifest.id }).collect()
 }
 
 const fn entry<E: Engine>(about: &'static str) -> Entry {
