@@ -3,5 +3,5 @@
 mod bands;
 mod running;
 
-pub use running::RunningMean;
 pub use bands::{BANDS, Bands, centre};
+pub use running::RunningMean;

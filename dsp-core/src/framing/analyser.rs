@@ -30,13 +30,7 @@ impl Analyser {
     /// For a window, `[sample]`, with samples multiplied by `scale` beside it.
     pub fn scaled(window: Vec<f32>, scale: f32) -> Self {
         let forward = RealFftPlanner::new().plan_fft_forward(window.len());
-        Self {
-            time: vec![0.0; window.len()],
-            scratch: vec![Complex32::default(); forward.get_scratch_len()],
-            scale,
-            window,
-            forward,
-        }
+        Self { time: vec![0.0; window.len()], scratch: vec![Complex32::default(); forward.get_scratch_len()], scale, window, forward }
     }
 
     /// Number of bins of a spectrum.

@@ -111,7 +111,15 @@ pub(crate) mod tests {
         SHORT,
         Frame { analysis: Window::Vorbis, synthesis: Window::Vorbis, ..STANDARD },
         Frame { rate: 16_000, window: 512, hop: 256, synthesis_window: 512, analysis: Window::Hann, synthesis: Window::Hann, ..STANDARD },
-        Frame { rate: 16_000, window: 512, hop: 128, synthesis_window: 512, analysis: Window::Rectangular, synthesis: Window::Hann, ..STANDARD },
+        Frame {
+            rate: 16_000,
+            window: 512,
+            hop: 128,
+            synthesis_window: 512,
+            analysis: Window::Rectangular,
+            synthesis: Window::Hann,
+            ..STANDARD
+        },
     ];
 
     #[test]

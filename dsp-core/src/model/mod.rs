@@ -9,6 +9,7 @@ mod program;
 mod runner;
 #[cfg(feature = "tract")]
 mod tract;
+mod trial;
 
 pub use embedded::{Embedded, embedded};
 pub use manifest::{Channels, Expected, Holds, MAX_PORTS, Manifest, Part, Running, State, Tensor};

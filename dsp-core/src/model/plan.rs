@@ -5,6 +5,7 @@ use super::onnx::{Graph, Port};
 use super::program::{Program, Refusal};
 #[cfg(feature = "tract")]
 use super::tract::General;
+use super::trial;
 use crate::processor::Error;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -121,11 +122,14 @@ fn program(part: &Part, onnx: &[u8]) -> Result<Program, Refusal> {
             _ => port.shape = Some(shape.clone()),
         }
     }
-    let program = Program::new(&graph)?;
+    let program = if part.sequence { Program::stepwise(&graph)? } else { Program::new(&graph)? };
     for (index, (name, shape)) in outputs.iter().enumerate() {
         if program.output_shape(index) != shape {
             return wrong("output", name, program.output_shape(index), shape);
         }
+    }
+    if part.sequence {
+        trial::check(&graph, &program)?;
     }
     Ok(program)
 }

@@ -52,6 +52,7 @@ impl Runner {
         let part = self.plan.part();
         match (&mut self.stream, self.plan.runtime()) {
             (Stream::Own(memory), Runtime::Own(program)) => {
+                program.forget(memory);
                 for state in 0..part.states.len() {
                     program.input(memory, part.inputs.len() + state).fill(0.0);
                 }

@@ -87,7 +87,7 @@ impl Enhancer {
     ///
     /// # Errors
     /// [`Error::Model`] when the manifest does not say what its tensors hold, or when they do not fit.
-    pub fn new(plans: &[Arc<Plan>], frame: &Frame, analysis: &[f32]) -> Result<Self, Error> {
+    pub fn new(plans: &[Arc<Plan>], frame: &Frame, analysis: &[f32], scale: f32) -> Result<Self, Error> {
         let manifest = plans[0].manifest();
         let (sources, sinks): Ports = ports(manifest, frame)?;
         let waves = sinks.iter().flatten().any(|sink| matches!(sink, Sink::Wave));
@@ -108,7 +108,7 @@ impl Enhancer {
             Inverse {
                 frequency: vec![Complex32::default(); frame.bins()],
                 scratch: vec![Complex32::default(); transform.get_scratch_len()],
-                weights: analysis.iter().map(|&weight| 1.0 / (weight * frame.window as f32)).collect(),
+                weights: analysis.iter().map(|&weight| 1.0 / (weight * scale * frame.window as f32)).collect(),
                 samples: vec![0.0; frame.window],
                 transform,
             }
@@ -222,7 +222,9 @@ impl Enhancer {
                         *value = if plain { magnitude(*bin) } else { magnitude(*bin).powf(*power) };
                     }
                 }
-                Source::Unit(layout, means) => layout.put(newest.iter().enumerate().take(input.len() / 2).map(|(b, bin)| means.unit(b, *bin)), input),
+                Source::Unit(layout, means) => {
+                    layout.put(newest.iter().enumerate().take(input.len() / 2).map(|(b, bin)| means.unit(b, *bin)), input)
+                }
                 Source::LogBands(means) => means.log_bands(newest, &self.bands, input),
                 Source::Wave => input.copy_from_slice(self.inverse.as_ref().map_or(&[], |inverse| &inverse.samples)),
                 Source::Link(part, output) => input.copy_from_slice(&earlier[*part].outputs[*output]),

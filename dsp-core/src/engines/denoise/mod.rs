@@ -7,6 +7,7 @@ mod models;
 mod ports;
 mod settings;
 mod stream;
+mod wave;
 
 pub use models::Models;
 pub use settings::{Link, Listen, Settings};
@@ -140,7 +141,7 @@ impl Processor for Denoise {
 
     fn prepare(&mut self, format: Format) -> Result<(), Error> {
         let format = Format::new(format.rate, format.channels)?;
-        let core = |id: &str| Ok::<_, Error>(Core::new(&Framing::new(&embedded(id)?.manifest()?)?, format));
+        let core = |id: &str| Ok::<_, Error>(Core::new(&Framing::new(&embedded(id)?.manifest()?, format.rate)?, format));
         self.paths = Some([core(MODEL_IDS[0])?, core(MODEL_IDS[1])?]);
         self.format = Some(format);
         self.take_over();

@@ -37,7 +37,7 @@ impl Models {
 
     /// See [`super::Denoise::load_package`].
     pub(super) fn load_package(format: Format, package: &Package) -> Result<Box<Self>, Error> {
-        Framing::new(&package.manifest)?;
+        Framing::new(&package.manifest, format.rate)?;
         Self::new(Format::new(format.rate, format.channels)?, &[package.plans()?], true)
     }
 
@@ -45,7 +45,7 @@ impl Models {
     fn new(format: Format, paths: &[Vec<Arc<Plan>>], own_cores: bool) -> Result<Box<Self>, Error> {
         let mut framings = Vec::new();
         for parts in paths {
-            framings.push(Framing::new(parts[0].manifest())?);
+            framings.push(Framing::new(parts[0].manifest(), format.rate)?);
         }
         let make = || -> Result<Vec<Vec<Stream>>, Error> {
             let mut streams = Vec::new();

@@ -1,9 +1,11 @@
 //! Operators of ONNX (opset 11 to 21) as views and steps.
 
 mod convolution;
+mod integers;
 mod pointwise;
 mod products;
 mod recurrent;
+mod sequence;
 mod shapes;
 
 use super::build::{Builder, Value, invalid, unsupported};
@@ -25,9 +27,11 @@ pub const OPERATORS: &[&str] = &[
     "Clip",
     "Concat",
     "Constant",
+    "ConstantOfShape",
     "Conv",
     "ConvTranspose",
     "Div",
+    "Einsum",
     "Exp",
     "Expand",
     "Flatten",
@@ -54,6 +58,7 @@ pub const OPERATORS: &[&str] = &[
     "Relu",
     "Reshape",
     "ScatterND",
+    "Shape",
     "Sigmoid",
     "Slice",
     "Softmax",
@@ -73,6 +78,9 @@ impl Builder<'_> {
     pub(in super::super) fn lower(&mut self, node: &Node) -> Result<(), Refusal> {
         if !OPSETS.contains(&self.opset()) {
             return unsupported(format!("operators of version {}", self.opset()));
+        }
+        if self.lower_integers(node)? {
+            return Ok(());
         }
         match node.kind.as_str() {
             "Constant" => self.lower_constant(node),
@@ -104,6 +112,7 @@ impl Builder<'_> {
             "Softmax" => self.softmax(node),
             "MatMul" => self.matmul(node),
             "Gemm" => self.gemm(node),
+            "Einsum" => self.einsum(node),
             "GRU" => self.recurrent(node, Cell::Gru),
             "LSTM" => self.recurrent(node, Cell::Lstm),
             "Conv" => self.conv(node),
