@@ -33,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "models" / "catalogue"
 ENHANCE = Path(os.environ.get("ENHANCE", ROOT / "target" / "release" / "examples" / "enhance"))
 RECORDINGS = 10
+VECTORS = ROOT / "tests" / "parity"
+VECTOR_SECONDS = 1.5
 LEAST_SI_SDR = 35.0
 MOST_PESQ = 0.02
 SHIFTS = 3
@@ -153,12 +155,32 @@ def measure(name: str, rate: int | None, pairs) -> dict:
     return row
 
 
+def vectors(name: str) -> None:
+    """Writes a generated input and what the peer makes of it, 16 bits each, one after the other: what a test
+    of the engine compares with."""
+    peer = PEERS[name]()
+    rng = np.random.default_rng(7)
+    t = np.arange(int(VECTOR_SECONDS * peer.rate)) / peer.rate
+    pitch = 140 * (1 + 0.1 * np.sin(2 * np.pi * 1.5 * t))
+    voice = sum(np.sin(2 * np.pi * k * np.cumsum(pitch) / peer.rate) / k for k in range(1, 20))
+    voice *= 0.12 * np.clip(np.sin(2 * np.pi * 2.2 * t) * 3, 0, 1)
+    x = np.round(32767 * (voice + 0.02 * rng.standard_normal(len(t)))).astype("<i2")
+    y = peer(x.astype(np.float32) / 32768)
+    VECTORS.mkdir(exist_ok=True)
+    np.concatenate([x, np.round(np.clip(y, -1, 1) * 32767).astype("<i2")[: len(x)]]).tofile(VECTORS / f"{name}.i16")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", choices=[*PEERS, []], help="all by default")
     parser.add_argument("--rate", type=int, help="sample rate of the engine; the model's by default")
     parser.add_argument("--recordings", type=int, default=RECORDINGS)
+    parser.add_argument("--vectors", action="store_true", help="write what the engine's test compares with, and stop")
     args = parser.parse_args()
+    if args.vectors:
+        for name in args.models or PEERS:
+            vectors(name)
+        return
     pairs = [p for p in make_pairs(Store("test"), "test") if p.snr is not None][: args.recordings]
     rows = [measure(name, args.rate, pairs) for name in args.models or PEERS]
     print("| model | rate | latency | worst SI-SDR | worst PESQ difference | time, ours / theirs | |\n|---|---|---|---|---|---|---|")
