@@ -40,6 +40,21 @@ pub struct Denoise {
 /// Samples at a time while the mode changes.
 const SWITCH_CHUNK: usize = 32;
 
+impl Denoise {
+    /// As [`Engine::load`], with a model of the user's.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    pub fn load_package(format: Format, package: &crate::model::store::Package) -> Result<Box<Models>, Error> {
+        Models::load_package(format, package)
+    }
+
+    /// Steps of the installed models that failed or gave numbers that are not finite.
+    pub fn failed_steps(&self) -> u64 {
+        self.models.as_ref().map_or(0, |models| models.failed_steps())
+    }
+}
+
 impl Engine for Denoise {
     type Models = Models;
 

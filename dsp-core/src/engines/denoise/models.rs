@@ -2,10 +2,12 @@
 
 use super::core::{MODEL_BINS, MODEL_IDS};
 use super::mask_runner::MaskRunner;
-use crate::model::{embedded, warm};
+use crate::model::store::Package;
+use crate::model::{Plan, embedded, warm};
 use crate::processor::{Error, Format};
 use crate::realtime::Reservation;
 use realfft::num_complex::Complex32;
+use std::sync::Arc;
 
 /// Steps that fill the runtime's caches before audio flows.
 const WARM_UP: usize = 3;
@@ -21,7 +23,21 @@ pub struct Models {
 impl Models {
     /// See [`crate::engines::Engine::load`].
     pub(super) fn load(format: Format) -> Result<Box<Self>, Error> {
-        let plans = [embedded(MODEL_IDS[0])?.plan()?, embedded(MODEL_IDS[1])?.plan()?];
+        Self::make(format, [embedded(MODEL_IDS[0])?.plan()?, embedded(MODEL_IDS[1])?.plan()?])
+    }
+
+    /// As [`Models::load`], from a package.
+    pub(super) fn load_package(format: Format, package: &Package) -> Result<Box<Self>, Error> {
+        let plan = Arc::new(Plan::load(package.manifest.clone(), &package.files[0].1)?);
+        Self::make(format, [plan.clone(), plan])
+    }
+
+    /// Steps that failed.
+    pub(super) fn failed_steps(&self) -> u64 {
+        self.runners.iter().flatten().filter(|runner| runner.has_failed()).count() as u64
+    }
+
+    fn make(format: Format, plans: [Arc<Plan>; 2]) -> Result<Box<Self>, Error> {
         let make = || -> Result<[Vec<MaskRunner>; 2], Error> {
             let mut runners = [Vec::new(), Vec::new()];
             for (plan, runners) in plans.iter().zip(&mut runners) {
