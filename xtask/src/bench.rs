@@ -122,7 +122,7 @@ fn measure(args: &Args) -> Result<String, String> {
     let told = |error: Error| error.to_string();
     let entry = engine::find(&args.engine).ok_or_else(|| format!("there is no engine \"{}\"", args.engine))?;
     let values = values(args, entry).map_err(|error| error.to_string())?;
-    let mut engine = Format::new(Hz(args.rate), args.channels).and_then(|format| (entry.make)(format, &values)).map_err(told)?;
+    let mut engine = Format::new(Hz(args.rate), args.channels).and_then(|format| (entry.make)(format, &values, None)).map_err(told)?;
     let samples = (args.seconds.max(args.paced).max(1.0) * args.rate) as usize;
     let input = args.sound.as_ref().map_or_else(|| Ok(signal(samples, args.rate)), |path| played(path, samples, args.rate))?;
     let run = |engine: &mut dyn Driver, block: usize, seconds: f64, frames: &mut Frames, before: &mut dyn FnMut(usize)| -> Vec<Duration> {

