@@ -6,7 +6,7 @@ pub mod limiter;
 pub mod master;
 pub mod meter;
 
-use crate::model::store::Package;
+use crate::model::Package;
 use crate::params::FromValues;
 use crate::processor::{Error, Format, Processor};
 
@@ -38,8 +38,9 @@ pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send
     }
 
     /// Installs models made for this engine's format, on the audio thread (no allocation, nothing is
-    /// dropped), and gives the old ones back, to be dropped elsewhere. Models for fewer channels are
-    /// given straight back.
+    /// dropped), and gives old ones back, to be dropped elsewhere. Models for fewer channels, or for
+    /// another rate where that matters, are given straight back. Models that are still needed, because
+    /// others fade in over them, come later, by [`Engine::retired`]. The latency may be another one now.
     fn install(&mut self, models: Box<Self::Models>) -> Option<Box<Self::Models>>;
 
     /// Models that others have taken over from, to be dropped elsewhere. On the audio thread, after

@@ -3,6 +3,7 @@
 mod embedded;
 mod manifest;
 mod onnx;
+mod package;
 mod plan;
 mod program;
 mod runner;
@@ -11,8 +12,10 @@ pub mod store;
 mod tract;
 
 pub use embedded::{Embedded, embedded};
-pub use manifest::{Expected, Manifest, State, Tensor};
+pub use manifest::{Channels, Expected, Holds, MAX_PORTS, Manifest, Part, Running, State, Tensor};
+pub use package::Package;
 pub use plan::Plan;
+pub use program::operators;
 pub use runner::Runner;
 
 use crate::processor::Error;

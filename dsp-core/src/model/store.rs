@@ -5,6 +5,7 @@
 //! those of the stamp: a file that nobody checked is never parsed.
 
 use super::manifest::Manifest;
+use super::package::Package;
 use crate::processor::Error;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -25,8 +26,6 @@ pub const RULES: u32 = 1;
 pub const MAX_TEXT: u64 = 1 << 18;
 /// Largest file of weights, in bytes: what the reader takes of constants, and room for the graph.
 pub const MAX_FILE: u64 = 80 << 20;
-/// Most files of weights.
-pub const MAX_FILES: usize = 8;
 /// Longest id or name of a file, in characters.
 const LONGEST_NAME: usize = 64;
 /// Most models that are listed.
@@ -95,51 +94,11 @@ impl Stamp {
     }
 }
 
-/// A model's manifest and the bytes of its files.
-#[derive(Clone, Debug)]
-pub struct Package {
-    /// The manifest.
-    pub manifest: Manifest,
-    /// SHA-256 of the manifest's text.
-    pub sha256: String,
-    /// Files by name, in the manifest's order.
-    pub files: Vec<(String, Vec<u8>)>,
-}
-
-impl Package {
-    /// Reads a folder as it is, with the hashes that its manifest names. For who checks: nothing here was
-    /// checked before.
-    ///
-    /// # Errors
-    /// What is wrong, in a sentence.
-    pub fn read(folder: &Path) -> Result<Self, String> {
-        let text = read_text(&folder.join(MANIFEST))?;
-        let manifest = Manifest::parse(&text).map_err(|error| error.to_string())?;
-        Self::read_files(folder, &text, manifest)
-    }
-
-    fn read_files(folder: &Path, text: &str, manifest: Manifest) -> Result<Self, String> {
-        let wanted = weights(&manifest);
-        if wanted.is_empty() || wanted.len() > MAX_FILES {
-            return Err(format!("{MANIFEST} names {} files; 1 to {MAX_FILES} can be", wanted.len()));
-        }
-        let mut files = Vec::with_capacity(wanted.len());
-        for (name, hash) in wanted {
-            check_name(name)?;
-            let bytes = read_bounded(&folder.join(name), MAX_FILE)?;
-            let found = sha256(&bytes);
-            if found != hash {
-                return Err(format!("{name} has the hash {found}, {MANIFEST} says {hash}; get the file that belongs to it"));
-            }
-            files.push((name.to_owned(), bytes));
-        }
-        Ok(Self { sha256: sha256(text.as_bytes()), manifest, files })
-    }
-}
-
 /// Names and SHA-256 of a model's files of weights.
 pub fn weights(manifest: &Manifest) -> Vec<(&str, &str)> {
-    vec![(manifest.file.as_str(), manifest.sha256.as_str())]
+    let mut files: Vec<(&str, &str)> = manifest.parts.iter().map(|part| (part.file.as_str(), part.sha256.as_str())).collect();
+    files.dedup();
+    files
 }
 
 /// SHA-256 in hex.
@@ -288,13 +247,17 @@ impl Store {
         let refuse = |reason: String| Error::Model { id: id.to_owned(), reason };
         let (stamp, text) = self.stamped(id).map_err(refuse)?;
         let manifest = Manifest::parse(&text)?;
-        let package = Package::read_files(&self.folder.join(id), &text, manifest).map_err(refuse)?;
-        let same = package.files.iter().all(|(name, _)| stamp.files.get(name).is_some())
-            && weights(&package.manifest).iter().all(|(name, hash)| stamp.files.get(*name).is_some_and(|known| known == hash));
-        if !same {
-            return Err(refuse(format!("its stamp is of other files; check it with: cargo xtask models check {id}")));
+        let mut files = Vec::new();
+        for (name, hash) in weights(&manifest) {
+            check_name(name).map_err(refuse)?;
+            let bytes = read_bounded(&self.folder.join(id).join(name), MAX_FILE).map_err(refuse)?;
+            let known = stamp.files.get(name).is_some_and(|known| known == hash);
+            if !known || sha256(&bytes) != hash {
+                return Err(refuse(format!("{name} was changed after it was checked; check it with: cargo xtask models check {id}")));
+            }
+            files.push((name.to_owned(), bytes));
         }
-        Ok(package)
+        Ok(Package { manifest, files })
     }
 }
 

@@ -3,8 +3,8 @@
 use super::limits;
 use dsp_core::engines::Engine;
 use dsp_core::engines::denoise::{Denoise, Models, Settings};
-use dsp_core::model::Manifest;
-use dsp_core::model::store::{self, Package, Verdict};
+use dsp_core::model::store::{self, Verdict};
+use dsp_core::model::{Manifest, Package};
 use dsp_core::model::inventory;
 use dsp_core::processor::{Format, Frame, Observer, Processor};
 use dsp_core::units::Hz;
@@ -89,7 +89,7 @@ impl Observer for Hop {
 }
 
 fn look(folder: &Path, pace: bool) -> Answer {
-    let package = Package::read(folder)?;
+    let package = Package::read(folder).map_err(|error| error.to_string())?;
     let mut counted = std::collections::BTreeMap::<String, usize>::new();
     for (name, bytes) in &package.files {
         for (kind, count) in inventory(bytes).map_err(|reason| format!("{name}: {reason}"))? {
@@ -221,7 +221,7 @@ fn micros(time: Option<&Duration>) -> f64 {
 }
 
 fn failed(engine: &Denoise) -> Option<String> {
-    let count = engine.failed_steps();
+    let count = engine.bad_steps();
     (count > 0).then(|| format!("{count} steps failed or gave numbers that are not finite"))
 }
 

@@ -6,7 +6,7 @@ use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
-use dsp_core::model::store::Package;
+use dsp_core::model::Package;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Observer, Processor};
@@ -110,7 +110,7 @@ fn make<E: Engine>(format: Format, values: &[f32], model: Option<&Package>) -> R
 fn models<E: Engine>(values: &[f32]) -> Vec<Model> {
     let manifest = |id: &&str| dsp_core::model::embedded(id).and_then(dsp_core::model::Embedded::manifest).ok();
     let used = E::model_ids(&E::Settings::from_values(values)).iter().filter_map(manifest);
-    used.map(|manifest| Model { id: manifest.id, sha256: manifest.sha256 }).collect()
+    used.map(|manifest| Model { sha256: manifest.sha256(), id: manifest.id }).collect()
 }
 
 const fn entry<E: Engine>(about: &'static str) -> Entry {

@@ -12,7 +12,7 @@ use super::source::{self, Depth, Source};
 use super::spectra::Spectra;
 use super::watch::Watch;
 use dsp_core::dither::Dither;
-use dsp_core::model::store::Package;
+use dsp_core::model::Package;
 use dsp_core::processor::Format;
 use dsp_core::units::Hz;
 use serde_json::{Map, Value, json};

@@ -26,7 +26,8 @@ mod wave;
 
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 use dsp_core::dither::Dither;
-use dsp_core::model::store::{Package, Store};
+use dsp_core::model::Package;
+use dsp_core::model::store::Store;
 use dsp_core::params::{self, Param};
 use dsp_core::processor::Format;
 use dsp_core::units::Hz;
@@ -319,7 +320,7 @@ pub fn run(args: Args) -> ExitCode {
         Err(failure) => return usage(failure),
     };
     let mut models = match &package {
-        Some(package) => vec![engine::Model { id: package.manifest.id.clone(), sha256: package.sha256.clone() }],
+        Some(package) => vec![engine::Model { id: package.manifest.id.clone(), sha256: package.manifest.sha256() }],
         None => (entry.models)(&values),
     };
     let mut mind = None;

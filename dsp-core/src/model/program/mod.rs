@@ -18,6 +18,11 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+/// Names of ONNX's operators that this runtime has.
+pub fn operators() -> &'static [&'static str] {
+    lower::OPERATORS
+}
+
 use super::onnx::Graph;
 use build::Builder;
 use lanes::{Lanes, Plain};

@@ -16,6 +16,58 @@ use crate::model::onnx::Node;
 /// Operators in the forms of these versions are known.
 const OPSETS: std::ops::RangeInclusive<i64> = 11..=21;
 
+/// Names of the operators that are known.
+pub const OPERATORS: &[&str] = &[
+    "Abs",
+    "Add",
+    "BatchNormalization",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "ConvTranspose",
+    "Div",
+    "Exp",
+    "Expand",
+    "Flatten",
+    "GRU",
+    "Gather",
+    "Gemm",
+    "Greater",
+    "Identity",
+    "LSTM",
+    "LeakyRelu",
+    "Less",
+    "Log",
+    "MatMul",
+    "Max",
+    "Min",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceSum",
+    "Relu",
+    "Reshape",
+    "ScatterND",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+];
+
 impl Builder<'_> {
     /// Takes one node in.
     pub(in super::super) fn lower(&mut self, node: &Node) -> Result<(), Refusal> {
