@@ -240,6 +240,9 @@ fn said(error: &ureq::Error) -> Stop {
         E::Io(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable) => {
             Stop::Broken("the server cannot be reached; is this machine online?".into())
         }
+        E::Io(error) if error.to_string().contains("lookup address") => {
+            Stop::Broken("the server's name is not known; is this machine online?".into())
+        }
         E::Io(error) => Stop::Broken(format!("the connection broke ({error})")),
         E::BadUri(_) => Stop::Final("is no address; it begins with https://".into()),
         other => Stop::Final(format!("{other}")),

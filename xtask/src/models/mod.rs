@@ -157,6 +157,7 @@ fn check_all(store: &Store, which: &[String]) -> Result<(), String> {
         };
         match outcome {
             Ok((stamp, found)) => show::found(&stamp, &found),
+            Err(reason) if all.len() == 1 => return Err(format!("{one}: {reason}")),
             Err(reason) => {
                 refused += 1;
                 eprintln!("error: {one}: {}", Failure::new(reason));
