@@ -146,6 +146,7 @@ fn master(input: &Path, output: &Path, target: f64, args: &Args) -> Result<Found
     let options = Options {
         entry,
         values: params::defaults(entry.params),
+        package: None,
         models: Vec::new(),
         mind: Some(Mind::new(&asked, Vec::new(), std::slice::from_ref(&task), reading)?),
         page: None,

@@ -7,6 +7,7 @@ mod package;
 mod plan;
 mod program;
 mod runner;
+pub mod store;
 #[cfg(feature = "tract")]
 mod tract;
 mod trial;
@@ -31,4 +32,16 @@ pub fn warm<T>(make: impl Fn() -> Result<T, Error>) -> Result<(T, Reservation), 
     drop(measured?);
     let _scope = Scope::enter();
     Ok((make()?, reservation))
+}
+
+/// Operators of an ONNX file and how often each stands in it.
+///
+/// # Errors
+/// What is wrong with the file, in a sentence.
+pub fn inventory(onnx: &[u8]) -> Result<std::collections::BTreeMap<String, usize>, String> {
+    let mut counts = std::collections::BTreeMap::new();
+    for node in onnx::Graph::read(onnx)?.nodes {
+        *counts.entry(node.kind).or_default() += 1;
+    }
+    Ok(counts)
 }

@@ -2,17 +2,10 @@
 
 use super::manifest::Manifest;
 use super::plan::Plan;
+use super::store::{MANIFEST, MAX_FILE, MAX_TEXT, read_bounded};
 use crate::processor::Error;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Name of the manifest in a model's folder.
-const MANIFEST: &str = "manifest.toml";
-/// Longest manifest that is read, in bytes.
-const MAX_MANIFEST: u64 = 1 << 18;
-/// Largest file that is read: the most constants a graph may have, and some room.
-const MAX_FILE: u64 = 80 << 20;
 
 /// A model as it lies in a folder.
 #[derive(Clone, Debug)]
@@ -31,13 +24,13 @@ impl Package {
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let id = || folder.file_name().map_or_else(|| "?".into(), |name| name.to_string_lossy().into_owned());
         let refuse = |reason: String| Error::Model { id: id(), reason };
-        let text = String::from_utf8(bytes(&folder.join(MANIFEST), MAX_MANIFEST).map_err(refuse)?);
+        let text = String::from_utf8(read_bounded(&folder.join(MANIFEST), MAX_TEXT).map_err(refuse)?);
         let text = text.map_err(|_| refuse(format!("{MANIFEST} is no text")))?;
         let manifest = Manifest::parse(&text)?;
         let mut files: Vec<(String, Vec<u8>)> = Vec::new();
         for part in &manifest.parts {
             if files.iter().all(|(name, _)| *name != part.file) {
-                files.push((part.file.clone(), bytes(&folder.join(&part.file), MAX_FILE).map_err(|reason| manifest.refuse(reason))?));
+                files.push((part.file.clone(), read_bounded(&folder.join(&part.file), MAX_FILE).map_err(|reason| manifest.refuse(reason))?));
             }
         }
         Ok(Self { manifest, files })
@@ -56,15 +49,4 @@ impl Package {
         };
         manifest.parts.iter().enumerate().map(plan).collect()
     }
-}
-
-fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(fail)?;
-    file.take(most + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > most {
-        return Err(format!("{} is larger than {} KiB", path.display(), most >> 10));
-    }
-    Ok(bytes)
 }

@@ -14,6 +14,8 @@ pub struct Runner {
     stream: Stream,
     /// A step has failed; no other is tried.
     failed: bool,
+    /// Steps that failed or gave a number that is not finite.
+    bad: u64,
 }
 
 /// What changes from step to step.
@@ -43,7 +45,7 @@ impl Runner {
                 Stream::General(general.session(plan.part()).map_err(refuse)?)
             }
         };
-        Ok(Self { plan: Arc::clone(plan), stream, failed: false })
+        Ok(Self { plan: Arc::clone(plan), stream, failed: false, bad: 0 })
     }
 
     /// Zeroes the states. The general runtime makes small tensors: on the audio thread call it inside
@@ -69,6 +71,11 @@ impl Runner {
         self.failed
     }
 
+    /// Steps that failed or gave numbers that are not finite, since the start.
+    pub fn bad_steps(&self) -> u64 {
+        self.bad
+    }
+
     /// One step: values in and out, `[input][value]` and `[output][value]`, in the manifest's order and
     /// row by row. False, with zero states and outputs that mean nothing, when the step fails or gives
     /// a number that is not finite.
@@ -80,6 +87,7 @@ impl Runner {
         }
         let good = done && outputs.iter().all(|values| values.iter().all(|value| value.is_finite()));
         if !good {
+            self.bad += 1;
             self.reset();
         }
         good

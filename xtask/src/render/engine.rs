@@ -6,6 +6,7 @@ use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
+use dsp_core::model::Package;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Observer, Processor};
@@ -67,8 +68,8 @@ type Preset = (&'static str, &'static [(&'static str, f32)]);
 pub type Values = Vec<f32>;
 /// Reads the name and values from a preset's text.
 pub type ReadPreset = fn(&str) -> Result<(String, Values), Error>;
-/// Makes an engine with values.
-pub type Make = fn(Format, &[f32]) -> Result<Box<dyn Driver>, Error>;
+/// Makes an engine with values, and with a model of the user's or the built-in ones.
+pub type Make = fn(Format, &[f32], Option<&Package>) -> Result<Box<dyn Driver>, Error>;
 
 /// An engine's entry: all that `render` knows of it.
 pub struct Entry {
@@ -88,12 +89,20 @@ pub struct Entry {
     pub make: Make,
     /// The models that it uses with these values.
     pub models: fn(&[f32]) -> Vec<Model>,
+    /// Task of the models of the user's that it can play; none where none can be chosen.
+    pub task: Option<&'static str>,
     /// It can decide by itself: `render` has the options of [`super::master`].
     pub decides: bool,
 }
 
-fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Error> {
-    Ok(Box::new(With { engine: E::with_builtin_models(format)?, settings: E::Settings::from_values(values) }))
+fn make<E: Engine>(format: Format, values: &[f32], model: Option<&Package>) -> Result<Box<dyn Driver>, Error> {
+    let mut engine = E::default();
+    engine.prepare(format)?;
+    engine.install(match model {
+        Some(package) => E::load_model(format, package)?,
+        None => E::load(format)?,
+    });
+    Ok(Box::new(With { engine, settings: E::Settings::from_values(values) }))
 }
 
 /// Ids and hashes of the models in the binary; those whose manifest cannot be read, which a test of
@@ -114,6 +123,7 @@ const fn entry<E: Engine>(about: &'static str) -> Entry {
         preset: preset::from_json::<E::Settings>,
         make: make::<E>,
         models: models::<E>,
+        task: E::TASK,
         decides: false,
     }
 }

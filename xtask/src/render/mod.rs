@@ -26,7 +26,11 @@ mod wave;
 
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 use dsp_core::dither::Dither;
+use dsp_core::model::Package;
+use dsp_core::model::store::Store;
 use dsp_core::params::{self, Param};
+use dsp_core::processor::Format;
+use dsp_core::units::Hz;
 use engine::{ENGINES, Entry};
 use failure::{Failure, reading};
 use master::Mind;
@@ -58,6 +62,15 @@ struct EngineArgs {
     entry: &'static Entry,
     args: RenderArgs,
     master: MasterArgs,
+    model: ModelArgs,
+}
+
+/// What engines have for which models can be chosen.
+#[derive(clap::Args, Debug, Default)]
+struct ModelArgs {
+    /// Play an installed model in the place of the built-in ones; `cargo xtask models list` shows which there are
+    #[arg(short, long, value_name = "ID")]
+    model: Option<String>,
 }
 
 /// What is the same for all engines.
@@ -134,7 +147,8 @@ impl FromArgMatches for EngineArgs {
         let (name, matches) = matches.subcommand().ok_or_else(missing)?;
         let entry = engine::find(name).ok_or_else(missing)?;
         let master = if entry.decides { MasterArgs::from_arg_matches(matches)? } else { MasterArgs::default() };
-        Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master })
+        let model = if entry.task.is_some() { ModelArgs::from_arg_matches(matches)? } else { ModelArgs::default() };
+        Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master, model })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -148,6 +162,7 @@ impl Subcommand for EngineArgs {
         let engines = ENGINES.iter().map(|entry| {
             let command = RenderArgs::augment_args(Command::new(entry.name));
             let command = if entry.decides { MasterArgs::augment_args(command) } else { command };
+            let command = if entry.task.is_some() { ModelArgs::augment_args(command) } else { command };
             command.about(entry.about).long_about(None).after_help(format!(
                 "{}\nExit status: {DONE} all files are done, {FAILED} some failed (one line each on standard error), {USAGE} the command \
                  line makes no sense, {STOPPED} stopped.\nFailed and stopped files leave nothing behind.",
@@ -229,6 +244,20 @@ fn values(entry: &Entry, args: &RenderArgs) -> Result<(Vec<f32>, Vec<usize>), Fa
     Ok((values, named))
 }
 
+/// An installed and checked model, fit for the engine. Never another in its place.
+fn installed(entry: &Entry, id: &str) -> Result<Package, Failure> {
+    let known = |store: &Store| {
+        let ids: Vec<String> = store.list().into_iter().filter(|(_, stamp)| stamp.is_ok()).map(|(id, _)| id).collect();
+        if ids.is_empty() { "none is installed".to_owned() } else { format!("installed are: {}", ids.join(", ")) }
+    };
+    let store = Store::user().ok_or_else(|| Failure::new("--model: there is no folder for models: set XDG_DATA_HOME or HOME"))?;
+    let package = store.open(id).map_err(|error| Failure::new(format!("{error}; {}", known(&store))))?;
+    // Loaded once here, so that what does not fit is told before any file is touched.
+    let format = Format::new(Hz(48_000.0), 1)?;
+    (entry.make)(format, &params::defaults(entry.params), Some(&package))?;
+    Ok(package)
+}
+
 /// Writes the report beside its place and moves it there.
 fn write_report(path: &std::path::Path, report: &Value, overwrite: bool) -> Result<(), Failure> {
     let folders = path.parent().map_or(Ok(Vec::new()), place::make_folders)?;
@@ -249,7 +278,7 @@ fn complain(path: Option<&std::path::Path>, failure: &Failure) {
 
 /// Renders, and returns what the command line's help says.
 pub fn run(args: Args) -> ExitCode {
-    let EngineArgs { entry, args, master } = args.engine;
+    let EngineArgs { entry, args, master, model } = args.engine;
     if args.list_params {
         // A closed pipe (`| head`) is no error.
         let _ = std::io::stdout().write_all(table(entry).as_bytes());
@@ -286,7 +315,14 @@ pub fn run(args: Args) -> ExitCode {
         std::process::exit(STOPPED);
     });
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let mut models = (entry.models)(&values);
+    let package = match model.model.as_deref().map(|id| installed(entry, id)).transpose() {
+        Ok(package) => package,
+        Err(failure) => return usage(failure),
+    };
+    let mut models = match &package {
+        Some(package) => vec![engine::Model { id: package.manifest.id.clone(), sha256: package.manifest.sha256() }],
+        None => (entry.models)(&values),
+    };
     let mut mind = None;
     if entry.decides && !master.manual {
         if let Some(page) = master.page.as_ref().filter(|page| plan.batch && page.is_file()) {
@@ -304,6 +340,7 @@ pub fn run(args: Args) -> ExitCode {
     }
     let options = job::Options {
         entry,
+        package,
         models,
         values,
         mind,

@@ -144,6 +144,11 @@ impl Enhancer {
         self.stages.iter().any(|stage| stage.runner.has_failed())
     }
 
+    /// As [`Runner::bad_steps`], of all parts.
+    pub fn bad_steps(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.runner.bad_steps()).sum()
+    }
+
     /// Number of bins.
     pub fn bins(&self) -> usize {
         self.spectra[0].len()

@@ -79,6 +79,11 @@ impl Denoise {
         Models::load_package(format, package)
     }
 
+    /// Steps of the installed models that failed or gave numbers that are not finite: each left its frame dry.
+    pub fn bad_steps(&self) -> u64 {
+        self.models.as_ref().map_or(0, |models| models.bad_steps())
+    }
+
     fn path(models: Option<&Models>, settings: &Settings) -> usize {
         models.map_or(usize::from(settings.low_latency), |models| models.path(settings))
     }
@@ -93,6 +98,12 @@ impl Denoise {
 
 impl Engine for Denoise {
     type Models = Models;
+
+    const TASK: Option<&'static str> = Some("denoise");
+
+    fn load_model(format: Format, package: &Package) -> Result<Box<Models>, Error> {
+        Self::load_package(format, package)
+    }
 
     fn load(format: Format) -> Result<Box<Models>, Error> {
         Models::load(format)

@@ -84,6 +84,11 @@ impl Models {
         self.framings[0].hop(self.format.rate)
     }
 
+    /// Steps that failed or gave numbers that are not finite, since they were loaded.
+    pub fn bad_steps(&self) -> u64 {
+        self.streams.iter().flatten().map(Stream::bad_steps).sum()
+    }
+
     /// True when they bring their own paths.
     pub(super) fn has_cores(&self) -> bool {
         !self.cores.is_empty()

@@ -120,6 +120,14 @@ impl Stream {
         }
     }
 
+    /// Steps that failed or gave numbers that are not finite, since the model was loaded.
+    pub fn bad_steps(&self) -> u64 {
+        match self {
+            Self::Spectral(enhancer) => enhancer.bad_steps(),
+            Self::Wave(wave) => wave.bad_steps(),
+        }
+    }
+
     /// One step: the newest spectrum, `[bin]`, which stands for `channel` of `stft` or for all of them, in;
     /// the mask that is due out. Gives the gain above the band.
     pub fn step(&mut self, spectrum: &[Complex32], stft: &Stft, channel: usize, mask: &mut [Complex32]) -> f32 {

@@ -287,6 +287,10 @@ impl Wave {
         self.enhancer.has_failed()
     }
 
+    pub fn bad_steps(&self) -> u64 {
+        self.enhancer.bad_steps()
+    }
+
     /// One hop of a channel in, and the mask for the frame that ends `lag` samples earlier out, `[bin]`.
     /// Gives the gain above the band.
     pub fn step(&mut self, stft: &Stft, channel: usize, mask: &mut [Complex32]) -> f32 {
