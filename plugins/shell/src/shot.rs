@@ -3,7 +3,9 @@
 
 use crate::core::Core;
 use crate::editor::ShellEditor;
+use crate::models::Chosen;
 use crate::product::Product;
+use dsp_core::model::store::Store;
 use dsp_core::params::{FromValues, Param, index_of};
 use dsp_core::processor::Processor;
 use nice_plug::prelude::*;
@@ -12,6 +14,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 static SOUND: OnceLock<Vec<[f32; 2]>> = OnceLock::new();
+static MODEL: OnceLock<Chosen> = OnceLock::new();
 static VALUES: OnceLock<Vec<(usize, f32)>> = OnceLock::new();
 
 /// The plugin with a file in place of its input.
@@ -55,6 +58,7 @@ impl<P: Product> Plugin for Fed<P> {
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
         let params = self.core.params().clone();
+        params.persist(|state| state.model = MODEL.get().cloned());
         let map: Vec<ParamPtr> = params.param_map().into_iter().map(|(_, pointer, _)| pointer).collect();
         for (index, value) in VALUES.get().into_iter().flatten() {
             let pointer = map[*index];
@@ -131,20 +135,28 @@ fn brighten(sound: &mut [[f32; 2]], gain: f32) {
     }
 }
 
-/// `SHOT FILE.wav [--bright DB] [PARAMETER=VALUE ...]`: 16-bit PCM or 32-bit float at 48 kHz, looped.
+/// `SHOT FILE.wav [--bright DB] [--model ID] [PARAMETER=VALUE ...]`: 16-bit PCM or 32-bit float at 48 kHz, looped.
 ///
 /// # Errors
 /// When an argument makes no sense or the editor does not open.
 pub fn main<P: Product>() -> Result<(), String> {
     let table: &'static [Param] = <<P::Engine as Processor>::Settings as FromValues>::PARAMS;
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("usage: SHOT FILE.wav [--bright DB] [PARAMETER=VALUE ...]")?;
+    let file = arguments.next().ok_or("usage: SHOT FILE.wav [--bright DB] [--model ID] [PARAMETER=VALUE ...]")?;
     let mut sound = wav(&file)?;
     let mut values = Vec::new();
     while let Some(argument) = arguments.next() {
         if argument == "--bright" {
             let gain = arguments.next().and_then(|text| text.parse().ok()).ok_or("--bright takes a number of dB")?;
             brighten(&mut sound, gain);
+            continue;
+        }
+        if argument == "--model" {
+            let id = arguments.next().ok_or("--model takes an id")?;
+            // One that is not there is chosen as a state would have it.
+            let stamp = Store::user().and_then(|store| store.stamp(&id).ok());
+            let missing = || Chosen { name: id.clone(), sha256: "0".into(), id: id.clone() };
+            let _ = MODEL.set(stamp.as_ref().map_or_else(missing, Chosen::of));
             continue;
         }
         let (id, text) = argument.split_once('=').ok_or_else(|| format!("{argument}: not PARAMETER=VALUE"))?;

@@ -9,6 +9,7 @@ pub mod levels;
 pub mod loudness;
 pub mod loudness_bars;
 pub mod menu;
+pub mod models;
 pub mod meter;
 pub mod numbers;
 pub mod reduction;
