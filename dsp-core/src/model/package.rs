@@ -30,7 +30,8 @@ impl Package {
         let mut files: Vec<(String, Vec<u8>)> = Vec::new();
         for part in &manifest.parts {
             if files.iter().all(|(name, _)| *name != part.file) {
-                files.push((part.file.clone(), read_bounded(&folder.join(&part.file), MAX_FILE).map_err(|reason| manifest.refuse(reason))?));
+                files
+                    .push((part.file.clone(), read_bounded(&folder.join(&part.file), MAX_FILE).map_err(|reason| manifest.refuse(reason))?));
             }
         }
         Ok(Self { manifest, files })

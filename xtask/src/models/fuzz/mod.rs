@@ -60,9 +60,10 @@ pub struct Counts {
 /// Manifests and files from which cases are made: those in the repository.
 fn seeds() -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut seeds = Vec::new();
-    for folder in ["models/denoise", "models/denoise-low", "models/deess", "models/master"] {
+    for folder in ["models/denoise", "models/denoise-low", "models/deess", "training/examples/gate"] {
         let folder = root().join(folder);
-        let read = || -> std::io::Result<_> { Ok((std::fs::read_to_string(folder.join(MANIFEST))?, std::fs::read(folder.join("model.onnx"))?)) };
+        let read =
+            || -> std::io::Result<_> { Ok((std::fs::read_to_string(folder.join(MANIFEST))?, std::fs::read(folder.join("model.onnx"))?)) };
         seeds.push(read().map_err(|error| format!("{}: {error}", folder.display()))?);
     }
     Ok(seeds)
