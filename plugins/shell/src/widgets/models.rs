@@ -69,7 +69,7 @@ enum Source {
 
 /// Licence, delay and cost in a line.
 fn facts(stamp: &Stamp) -> String {
-    let cost = 100.0 * stamp.step_us / (1e3 * stamp.hop_ms.max(1e-3));
+    let cost = 100.0 * stamp.load();
     format!("{}   {:.1} ms   {cost:.1} % of a core, {}", stamp.license, stamp.latency_ms, stamp.verdict.label())
 }
 
