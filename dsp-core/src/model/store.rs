@@ -88,9 +88,9 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Share of one core that a channel takes when a step comes once a hop, 0 to 1 and more.
+    /// Share of one core that a channel takes, 0 to 1 and more, by the time of steps in a row.
     pub fn load(&self) -> f64 {
-        if self.hop_ms > 0.0 { self.paced_us / (1e3 * self.hop_ms) } else { f64::INFINITY }
+        if self.hop_ms > 0.0 { self.step_us / (1e3 * self.hop_ms) } else { f64::INFINITY }
     }
 }
 

@@ -74,8 +74,7 @@ pub fn reload<E: Engine>(
     to: &Arc<Handoff<E::Models>>,
     trash: &Arc<ArrayQueue<Box<E::Models>>>,
 ) -> Reload {
-    let load =
-        Arc::new(Load::<E> { format, params: Arc::downgrade(params), live: live.clone(), to: to.clone(), trash: trash.clone() });
+    let load = Arc::new(Load::<E> { format, params: Arc::downgrade(params), live: live.clone(), to: to.clone(), trash: trash.clone() });
     let loader = Arc::downgrade(loader);
     Arc::new(move || {
         let Some(loader) = loader.upgrade() else { return };
@@ -130,7 +129,11 @@ impl<E: Engine> Load<E> {
 /// Why it cannot be had.
 pub fn available(store: &Store, wanted: &Chosen) -> Result<Stamp, String> {
     let stamp = store.stamp(&wanted.id)?;
-    if stamp.sha256 == wanted.sha256 { Ok(stamp) } else { Err("is not the one that was chosen; choose it again to take it as it is now".into()) }
+    if stamp.sha256 == wanted.sha256 {
+        Ok(stamp)
+    } else {
+        Err("is not the one that was chosen; choose it again to take it as it is now".into())
+    }
 }
 
 /// Delivers whatever has been loaded when it goes.

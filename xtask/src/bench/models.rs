@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// The built-in models: name, id, and what is set for them.
-const BUILT_IN: [(&str, &str, &[&str]); 2] = [("Plainsong", "denoise", &[]), ("Plainsong, low latency", "denoise-low", &["low-latency=on"])];
+const BUILT_IN: [(&str, &str, &[&str]); 2] =
+    [("Plainsong", "denoise", &[]), ("Plainsong, low latency", "denoise-low", &["low-latency=on"])];
 
 /// The training's interpreter.
 fn python() -> Result<PathBuf, String> {
@@ -28,11 +29,16 @@ pub fn run(args: &Args, which: &str) -> Result<(), String> {
     let mut ids: Vec<String> = which.split(',').map(|id| id.trim().to_owned()).collect();
     let all = which == "all";
     if all {
-        ids = store.list().into_iter().filter(|(_, stamp)| stamp.as_ref().is_ok_and(|stamp| stamp.task == task)).map(|(id, _)| id).collect();
+        ids =
+            store.list().into_iter().filter(|(_, stamp)| stamp.as_ref().is_ok_and(|stamp| stamp.task == task)).map(|(id, _)| id).collect();
     }
     let mut systems: Vec<Value> = Vec::new();
     let mut add = |name: &str, id: &str, words: Vec<&str>, license: &str, cost: Value| {
-        println!("{name}: {:.2} % of a core, {:.1} ms", 100.0 * cost["paced_rtf"].as_f64().unwrap_or(0.0), cost["latency_ms"].as_f64().unwrap_or(0.0));
+        println!(
+            "{name}: {:.2} % of a core, {:.1} ms",
+            100.0 * cost["paced_rtf"].as_f64().unwrap_or(0.0),
+            cost["latency_ms"].as_f64().unwrap_or(0.0)
+        );
         systems.push(json!({ "name": name, "id": id, "words": words, "license": license, "cost": cost }));
     };
     for (name, id, set) in BUILT_IN.iter().filter(|(_, id, _)| all || ids.iter().any(|wanted| wanted == id)) {

@@ -97,7 +97,12 @@ pub fn find(id: &str) -> Result<Item, String> {
     let catalogue = read()?;
     let known: Vec<&str> = catalogue.models.iter().map(|item| item.id.as_str()).collect();
     let known = known.join(", ");
-    catalogue.models.iter().find(|item| item.id == id).cloned().ok_or_else(|| format!("there is no {id:?} in the catalogue; there are: {known}"))
+    catalogue
+        .models
+        .iter()
+        .find(|item| item.id == id)
+        .cloned()
+        .ok_or_else(|| format!("there is no {id:?} in the catalogue; there are: {known}"))
 }
 
 #[cfg(test)]

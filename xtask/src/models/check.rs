@@ -12,12 +12,13 @@ const TASKS: [&str; 1] = ["denoise"];
 
 /// Runs the confined process and reads its answer.
 fn ask<T: DeserializeOwned>(program: &Path, arguments: &[&str], folder: &Path) -> Result<T, String> {
-    match limits::run(program, arguments, folder).map_err(|error| format!("the check could not be started ({error})"))? {
+    match limits::run(program, arguments, folder, limits::PATIENCE).map_err(|error| format!("the check could not be started ({error})"))? {
         End::Answer(text) => {
-            let answer: Result<T, String> = serde_json::from_str(&text).map_err(|_| "the check said nothing that makes sense".to_owned())?;
+            let answer: Result<T, String> =
+                serde_json::from_str(&text).map_err(|_| "the check said nothing that makes sense".to_owned())?;
             answer
         }
-        End::Time => Err(format!("the check did not end within {} s: the model is too slow, or made to be", limits::TIME.as_secs())),
+        End::Time => Err(format!("the check did not end within {} s of processor time: the model is too slow, or made to be", limits::TIME.as_secs())),
         End::Memory => Err(format!("it needs more than {} MiB of memory", limits::MEMORY >> 20)),
         End::Crash(how) => Err(format!("the check crashed ({how}); please report this with the model")),
     }

@@ -176,7 +176,9 @@ fn attempt(wanted: Wanted<'_>, part: &Path, patience: Patience, progress: Progre
             return Err(Stop::Broken("there is not as much as was there before".into()));
         }
         404 | 410 => return Err(Stop::Final("there is no such file (any more); look at the model's homepage for where it is now".into())),
-        401 | 403 => return Err(Stop::Final("the server does not give it to everybody; download it yourself and use: models add FILE".into())),
+        401 | 403 => {
+            return Err(Stop::Final("the server does not give it to everybody; download it yourself and use: models add FILE".into()));
+        }
         429 | 500..=599 => return Err(Stop::Broken(format!("the server has a problem ({}); try again later", response.status()))),
         _ => return Err(Stop::Final(format!("the server answers {}, which is no file", response.status()))),
     };
@@ -237,7 +239,9 @@ fn said(error: &ureq::Error) -> Stop {
         E::HostNotFound => Stop::Broken("the server's name is not known; is this machine online?".into()),
         E::ConnectionFailed => Stop::Broken("the server cannot be reached; is this machine online?".into()),
         E::Timeout(_) => Stop::Broken("the server does not answer; is this machine online?".into()),
-        E::Io(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable) => {
+        E::Io(error)
+            if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable) =>
+        {
             Stop::Broken("the server cannot be reached; is this machine online?".into())
         }
         E::Io(error) if error.to_string().contains("lookup address") => {

@@ -8,8 +8,10 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longest that a look into a model may take.
+/// Most processor time that a look into a model may take, where the system can limit that.
 pub const TIME: Duration = Duration::from_secs(10);
+/// Longest that it may take by the clock: a computer that does other things as well is slower.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Most memory that it may take, in bytes.
 pub const MEMORY: u64 = 1 << 30;
 /// Most that it may say, in bytes; more is cut off.
@@ -39,7 +41,7 @@ pub fn confine() {
         let limit = |most: u64| Rlimit { current: Some(most), maximum: Some(most) };
         // A limit that cannot be set (a stricter one holds already) is no reason to stop.
         let _ = setrlimit(Resource::As, limit(MEMORY));
-        let _ = setrlimit(Resource::Cpu, limit(TIME.as_secs() + 1));
+        let _ = setrlimit(Resource::Cpu, limit(TIME.as_secs()));
         // No dump of a gigabyte when it goes wrong, and no file of its own.
         let _ = setrlimit(Resource::Core, limit(0));
         let _ = setrlimit(Resource::Fsize, limit(0));
@@ -49,12 +51,12 @@ pub fn confine() {
 /// Words on standard error of a process that memory was refused to: those of Rust's allocator.
 const NO_MEMORY: &str = "memory allocation of";
 
-/// Runs this program with arguments and a folder, which confines itself. Comes back at the limits, whatever
-/// the process does.
+/// Runs this program with arguments and a folder, which confines itself. Comes back at the limits, or when
+/// `patience` is over, whatever the process does.
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(program: &Path, arguments: &[&str], folder: &Path) -> std::io::Result<End> {
+pub fn run(program: &Path, arguments: &[&str], folder: &Path, patience: Duration) -> std::io::Result<End> {
     let mut command = Command::new(program);
     command.args(arguments).arg(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let started = Instant::now();
@@ -73,7 +75,7 @@ pub fn run(program: &Path, arguments: &[&str], folder: &Path) -> std::io::Result
     let said = listen(child.stdout.take().map(|pipe| Box::new(pipe) as _));
     let complained = listen(child.stderr.take().map(|pipe| Box::new(pipe) as _));
     let mut status: Option<ExitStatus> = None;
-    while started.elapsed() < TIME {
+    while started.elapsed() < patience {
         status = child.try_wait()?;
         if status.is_some() {
             break;

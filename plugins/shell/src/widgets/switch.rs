@@ -30,6 +30,10 @@ pub fn switch(ui: &mut Ui, panel: &mut Panel, index: usize, name: &str, width: f
     }
     let color = if against.is_some() {
         theme::faded(theme::DIM, 0.5)
-    } else if on || response.hovered() { theme::TEXT } else { theme::DIM };
+    } else if on || response.hovered() {
+        theme::TEXT
+    } else {
+        theme::DIM
+    };
     painter.text(pos2(track.right() + 8.0, rect.center().y), Align2::LEFT_CENTER, name, theme::font(12.5), color);
 }

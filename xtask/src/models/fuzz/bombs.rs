@@ -52,9 +52,13 @@ fn file(nodes: Vec<Message>, constants: Vec<Message>) -> Vec<u8> {
 }
 
 fn manifest(more: &str) -> String {
-    let head = "id = \"bomb\"\nname = \"Bomb\"\nversion = \"1\"\ntask = \"denoise\"\nauthors = \"a\"\nlicense = \"MIT\"\nfile = \"model.onnx\"\n";
+    let head =
+        "id = \"bomb\"\nname = \"Bomb\"\nversion = \"1\"\ntask = \"denoise\"\nauthors = \"a\"\nlicense = \"MIT\"\nfile = \"model.onnx\"\n";
+    // A frame that is well described, so that the graph is reached: a window of 14 samples has 8 bins.
+    let frame = "[frame]\nwindow = 14\nhop = 7\nanalysis = \"sqrt-hann\"\nsynthesis = \"sqrt-hann\"\n";
     format!(
-        "{head}sha256 = \"0\"\n{more}\n[[inputs]]\nname = \"x\"\nshape = [1, {SIZE}]\n\n[[outputs]]\nname = \"y\"\nshape = [1, {SIZE}]\n"
+        "{head}sha256 = \"0\"\nrate = 48000\n\n{frame}\n{more}\n[[inputs]]\nname = \"x\"\nshape = [1, {SIZE}]\nholds = {{ magnitudes = 1.0 }}\n\n\
+         [[outputs]]\nname = \"y\"\nshape = [1, {SIZE}]\nholds = \"gains\"\n"
     )
 }
 
@@ -191,7 +195,9 @@ pub fn all() -> Vec<Bomb> {
         ("a manifest of dots", format!("{} = 1", vec!["a"; 50_000].join(".")), vec![]),
     ];
     let mut slices = Vec::new();
-    for (start, end, axis, step) in [(0, i64::MAX, 1, 0), (0, i64::MAX, 1, i64::MIN), (i64::MIN, i64::MAX, 9, 1), (5, 2, 1, 1), (7, i64::MIN, 1, -1)] {
+    for (start, end, axis, step) in
+        [(0, i64::MAX, 1, 0), (0, i64::MAX, 1, i64::MIN), (i64::MIN, i64::MAX, 9, 1), (5, 2, 1, 1), (7, i64::MIN, 1, -1)]
+    {
         let constants = vec![ints("a", &[start]), ints("b", &[end]), ints("c", &[axis]), ints("d", &[step])];
         slices.push(file(vec![node("Slice", &["x", "a", "b", "c", "d"], "t"), relu()], constants));
     }

@@ -60,9 +60,10 @@ pub struct Counts {
 /// Manifests and files from which cases are made: those in the repository.
 fn seeds() -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut seeds = Vec::new();
-    for folder in ["models/denoise", "models/denoise-low", "models/deess", "models/master"] {
+    for folder in ["models/denoise", "models/denoise-low", "models/deess", "training/examples/gate"] {
         let folder = root().join(folder);
-        let read = || -> std::io::Result<_> { Ok((std::fs::read_to_string(folder.join(MANIFEST))?, std::fs::read(folder.join("model.onnx"))?)) };
+        let read =
+            || -> std::io::Result<_> { Ok((std::fs::read_to_string(folder.join(MANIFEST))?, std::fs::read(folder.join("model.onnx"))?)) };
         seeds.push(read().map_err(|error| format!("{}: {error}", folder.display()))?);
     }
     Ok(seeds)
@@ -102,7 +103,7 @@ pub fn all(program: &Path, count: usize, seed: u64, jobs: usize, scratch: &Path)
                     let folder = scratch.join(format!("case-{index}"));
                     let name = lay(&folder, index, &bombs, traps, &seeds, seed);
                     let started = Instant::now();
-                    let end = limits::run(program, &["models", "probe"], &folder);
+                    let end = limits::run(program, &["models", "probe"], &folder, limits::TIME);
                     let took = started.elapsed();
                     let _ = std::fs::remove_dir_all(&folder);
                     if let Ok(mut counts) = counts.lock() {
@@ -176,7 +177,7 @@ pub fn run(args: &Args) -> Result<(), String> {
         std::fs::create_dir_all(&scratch).map_err(|error| error.to_string())?;
         let _ = std::fs::write(scratch.join(MANIFEST), fit(&text, &file));
         let _ = std::fs::write(scratch.join("model.onnx"), file);
-        println!("{}: {:?}", scratch.display(), limits::run(&program, &["models", "probe"], &scratch));
+        println!("{}: {:?}", scratch.display(), limits::run(&program, &["models", "probe"], &scratch, limits::TIME));
         return Ok(());
     }
     println!("seed {}", args.seed);

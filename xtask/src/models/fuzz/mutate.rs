@@ -3,29 +3,44 @@
 use super::wire::{Kind, Message, Value};
 
 /// Numbers that programs get wrong.
-const NUMBERS: [u64; 16] = [
-    0,
-    1,
-    2,
-    3,
-    7,
-    16,
-    127,
-    257,
-    65_536,
-    1 << 24,
-    i32::MAX as u64,
-    1 << 31,
-    1 << 32,
-    i64::MAX as u64,
-    i64::MIN as u64,
-    u64::MAX,
-];
+const NUMBERS: [u64; 16] =
+    [0, 1, 2, 3, 7, 16, 127, 257, 65_536, 1 << 24, i32::MAX as u64, 1 << 31, 1 << 32, i64::MAX as u64, i64::MIN as u64, u64::MAX];
 /// Operators, to be put in the place of others.
 const OPERATORS: [&str; 34] = [
-    "Add", "MatMul", "Gemm", "Conv", "ConvTranspose", "GRU", "LSTM", "Reshape", "Transpose", "Slice", "Split", "Concat", "Gather", "GatherND",
-    "ScatterND", "Pad", "Expand", "Tile", "ReduceSum", "ReduceMean", "Softmax", "BatchNormalization", "LayerNormalization", "Squeeze",
-    "Unsqueeze", "Shape", "ConstantOfShape", "Constant", "Loop", "Scan", "If", "Where", "Cast", "Range",
+    "Add",
+    "MatMul",
+    "Gemm",
+    "Conv",
+    "ConvTranspose",
+    "GRU",
+    "LSTM",
+    "Reshape",
+    "Transpose",
+    "Slice",
+    "Split",
+    "Concat",
+    "Gather",
+    "GatherND",
+    "ScatterND",
+    "Pad",
+    "Expand",
+    "Tile",
+    "ReduceSum",
+    "ReduceMean",
+    "Softmax",
+    "BatchNormalization",
+    "LayerNormalization",
+    "Squeeze",
+    "Unsqueeze",
+    "Shape",
+    "ConstantOfShape",
+    "Constant",
+    "Loop",
+    "Scan",
+    "If",
+    "Where",
+    "Cast",
+    "Range",
 ];
 /// Changes that a file gets at the most.
 const MOST_CHANGES: usize = 4;
@@ -165,12 +180,38 @@ pub fn manifest(text: &str, random: &mut Random) -> String {
             }
             5 => {
                 if let Some((key, _)) = lines[at].split_once('=') {
-                    let values = ["\"\"", "\"../../../etc/passwd\"", "\"model.onnx\"", "[]", "[[[[[[]]]]]]", "-1", "nan", "inf", "true", "{}", "\"x\""];
+                    let values = [
+                        "\"\"",
+                        "\"../../../etc/passwd\"",
+                        "\"model.onnx\"",
+                        "[]",
+                        "[[[[[[]]]]]]",
+                        "-1",
+                        "nan",
+                        "inf",
+                        "true",
+                        "{}",
+                        "\"x\"",
+                    ];
                     lines[at] = format!("{key}= {}", random.of(&values));
                 }
             }
             6 => lines[at] = String::from_utf8_lossy(&flat(lines[at].as_bytes(), random)).into_owned(),
-            7 => lines.insert(at, ["[[states]]", "[[inputs]]", "[[outputs]]", "[[parts]]", "[frame]", "[bands]"][random.below(6)].to_owned()),
+            7 => lines.insert(
+                at,
+                [
+                    "[[states]]",
+                    "[[inputs]]",
+                    "[[outputs]]",
+                    "[[parts]]",
+                    "[frame]",
+                    "sequence = true",
+                    "look_ahead = 9",
+                    "channels = \"each\"",
+                    "bands = [1]",
+                ][random.below(9)]
+                .to_owned(),
+            ),
             _ => lines.truncate(at),
         }
     }

@@ -135,7 +135,13 @@ impl Message {
         for (tag, value) in &self.fields {
             let wire = match value {
                 Value::Number(_) => 0,
-                Value::Fixed(bytes) => if bytes.len() == 8 { 1 } else { 5 },
+                Value::Fixed(bytes) => {
+                    if bytes.len() == 8 {
+                        1
+                    } else {
+                        5
+                    }
+                }
                 Value::Bytes(_) | Value::Message(_) => 2,
             };
             put_varint(&mut out, tag << 3 | wire);
