@@ -34,13 +34,16 @@ pub struct SoakArgs {
     /// Seconds for each subject: of each product the engine, then the CLAP plugin
     #[arg(long, default_value_t = 600)]
     seconds: u32,
+    /// Samples of a block
+    #[arg(long, default_value_t = 128)]
+    block: u32,
     /// Percent of blocks that may miss their deadline
     #[arg(long, default_value_t = 0.0)]
     allow_missed: f64,
     /// Only this subject: engine or plugin
     #[arg(long)]
     only: Option<String>,
-    /// Only this product, by its engine's name: denoise, deess, limiter
+    /// Only this product, by its engine's name: denoise, deess, limiter, master, meter
     #[arg(long)]
     product: Option<String>,
     /// Seed of the parameter changes
@@ -126,7 +129,7 @@ pub fn soak(args: SoakArgs) -> ExitCode {
     }
     let mut run = Run::new(&binary("soak"));
     run = run.args(&["--seconds", &args.seconds.to_string(), "--seed", &args.seed.to_string()]);
-    run = run.args(&["--allow-missed", &args.allow_missed.to_string()]);
+    run = run.args(&["--allow-missed", &args.allow_missed.to_string(), "--block", &args.block.to_string()]);
     for (flag, value) in [("--only", &args.only), ("--product", &args.product)] {
         if let Some(value) = value {
             run = run.args(&[flag, value]);
