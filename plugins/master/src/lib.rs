@@ -5,6 +5,7 @@ mod groups;
 mod learn;
 mod mind;
 mod pages;
+mod references;
 mod session;
 
 use dsp_core::engines::master::Master as Engine;

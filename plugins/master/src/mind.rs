@@ -2,10 +2,12 @@
 
 use crate::groups::Group;
 use crate::learn::Learner;
+use crate::references::{Choice, Found, Reference, Shelf};
 use crate::session::{Learned, Orders};
-use dsp_core::mastering::{Platform, Style};
+use dsp_core::mastering::{Platform, Profile, Style};
 use dsp_core::params::Kind;
 use plainsong_shell::live::Live;
+use plainsong_shell::widgets::files::Chooser;
 use plainsong_shell::{Companion, Panel};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ const STYLE: &str = "style";
 const PLACE: &str = "place";
 const HAND: &str = "hand";
 const LEARNED: &str = "learned";
+const REFERENCES: &str = "references";
 /// Share of a control's travel that is worth moving it.
 const NOTICEABLE: f32 = 5e-4;
 
@@ -26,6 +29,14 @@ pub struct Mind {
     /// Groups of the parameters.
     groups: Vec<Option<Group>>,
     hand: BTreeSet<Group>,
+    /// Files that the master is to come near to, who hears them, and what was heard.
+    choice: Choice,
+    shelf: Option<Shelf>,
+    references: Arc<[Profile]>,
+    /// News of the shelf that were seen.
+    heard: u32,
+    /// A file that is being chosen.
+    pub chooser: Option<Chooser>,
     /// Index into [`Style::all`] and [`Platform::all`].
     style: usize,
     place: usize,
@@ -49,6 +60,11 @@ impl Mind {
             learned: None,
             groups: Group::table(),
             hand: BTreeSet::new(),
+            choice: Choice::default(),
+            shelf: None,
+            references: Arc::new([]),
+            heard: 0,
+            chooser: None,
             style: 0,
             place: 0,
             more: false,
@@ -128,6 +144,58 @@ impl Mind {
         }
     }
 
+    /// Files and weights that are chosen.
+    pub fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
+    /// What was heard of the files that count.
+    pub fn references(&self) -> &[Profile] {
+        &self.references
+    }
+
+    /// Where the hearing of a file stands.
+    pub fn found(&self, file: &Reference) -> Option<Found> {
+        self.shelf.as_ref().and_then(|shelf| shelf.found(file))
+    }
+
+    /// Chooses other files or weights. What was heard of the song is answered anew.
+    pub fn refer(&mut self, panel: &Panel, choice: Choice) {
+        let choice = choice.checked();
+        if choice != self.choice {
+            let weighed = choice.weights != self.choice.weights && !self.references.is_empty();
+            self.choice = choice;
+            self.gather(weighed);
+            self.note(panel);
+        }
+    }
+
+    /// Tries a file again that could not be used.
+    pub fn retry(&mut self, file: &Reference) {
+        if let Some(shelf) = &self.shelf {
+            shelf.retry(file);
+        }
+    }
+
+    /// Lets files be heard, and takes what was heard of them. `changed` when an answer is wanted anyway.
+    fn gather(&mut self, changed: bool) {
+        if self.shelf.is_none() && !self.choice.files.is_empty() {
+            self.shelf = Some(Shelf::start(self.live.clone()));
+        }
+        let Some(shelf) = &self.shelf else { return };
+        shelf.ask(&self.choice.files);
+        let heard = |file: &Reference| match shelf.found(file) {
+            Some(Found::Heard(heard)) => Some(heard.profile.clone()),
+            _ => None,
+        };
+        let references: Arc<[Profile]> = self.choice.files.iter().filter(|file| file.on).filter_map(heard).collect();
+        if changed || references != self.references {
+            self.references = references;
+            self.more = false;
+            self.asked = self.asked.wrapping_add(1);
+        }
+    }
+
     /// Takes a move over by hand, or gives it back.
     pub fn hand_over(&mut self, panel: &mut Panel, group: Group, to_hand: bool) {
         if to_hand {
@@ -143,7 +211,8 @@ impl Mind {
 
     fn orders(&self, panel: &Panel) -> Orders {
         let (values, hand) = (panel.values().to_vec(), self.hand.iter().copied().collect());
-        Orders { style: self.style, place: self.place, values, hand, asked: self.asked }
+        let (references, weights) = (self.references.clone(), self.choice.weights.weights());
+        Orders { style: self.style, place: self.place, values, hand, references, weights, asked: self.asked }
     }
 
     /// Sets the learned values of groups through the host.
@@ -176,10 +245,12 @@ impl Mind {
         let place = Platform::all().get(self.place).map_or("", |place| place.id.as_str());
         let hand: Vec<&str> = self.hand.iter().map(|group| group.id()).collect();
         let learned = self.learned.as_ref().and_then(|learned| serde_json::to_string(learned).ok());
+        let choice = serde_json::to_string(&self.choice).unwrap_or_default();
         panel.params().persist(|state| {
             state.notes.insert(STYLE.into(), style.into());
             state.notes.insert(PLACE.into(), place.into());
             state.notes.insert(HAND.into(), hand.join(" "));
+            state.notes.insert(REFERENCES.into(), choice);
             if let Some(learned) = learned {
                 state.notes.insert(LEARNED.into(), learned);
             }
@@ -193,6 +264,7 @@ impl Mind {
         self.style = Style::all().iter().position(|style| style.id == note(STYLE)).unwrap_or(0);
         self.place = Platform::all().iter().position(|place| place.id == note(PLACE)).unwrap_or(0);
         self.hand = note(HAND).split(' ').filter_map(Group::find).collect();
+        self.choice = serde_json::from_str::<Choice>(note(REFERENCES)).unwrap_or_default().checked();
         if self.learner.is_none() {
             let count = panel.table().len();
             self.learned = serde_json::from_str(note(LEARNED))
@@ -207,6 +279,7 @@ impl Companion for Mind {
         let replaced = panel.replaced();
         if self.replaced != Some(replaced) {
             self.read(panel);
+            self.gather(false);
             let first = self.replaced.replace(replaced).is_none();
             self.more = false;
             if self.listens() && !first {
@@ -222,6 +295,11 @@ impl Companion for Mind {
         if self.hand.len() != before {
             self.note(panel);
         }
+        let news = self.shelf.as_ref().map_or(0, Shelf::news);
+        if self.heard != news {
+            self.heard = news;
+            self.gather(false);
+        }
         let Some(learner) = &self.learner else { return };
         learner.order(&self.orders(panel));
         // Not while a hand moves something: that would take it out of the hand.
@@ -236,6 +314,9 @@ impl Companion for Mind {
     }
 
     fn target(&self, _: &[f32]) -> Option<(f64, f64)> {
-        self.platform().map(|platform| (platform.loudness, platform.ceiling))
+        let place = self.platform()?;
+        let (references, weights) = (self.references.clone(), self.choice.weights.weights());
+        let loudness = Orders { place: self.place, references, weights, ..Orders::default() }.loudness()?;
+        Some((loudness, place.ceiling))
     }
 }

@@ -13,6 +13,7 @@ use dsp_core::processor::{Error, Format, Processor};
 use dsp_core::units::{Db, Hz};
 use plainsong_shell::ear::{PIECE, Piece};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Seconds of sound before anything is proposed.
 pub const LEAST_SECONDS: f64 = 6.0;
@@ -28,7 +29,7 @@ const APART_WIDTH: f32 = 0.04;
 const APART_RATIO: f32 = 0.05;
 
 /// What is asked for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Orders {
     /// Index into [`Style::all`].
     pub style: usize,
@@ -38,8 +39,26 @@ pub struct Orders {
     pub values: Vec<f32>,
     /// Moves that are left to the hand.
     pub hand: Vec<Group>,
+    /// What was heard of references.
+    pub references: Arc<[Profile]>,
+    /// How much they count.
+    pub weights: Weights,
     /// Grows when an answer is wanted although nothing new was heard.
     pub asked: u32,
+}
+
+impl Orders {
+    /// Loudness that the master is to have, LUFS: the place's, or towards that of the references.
+    pub fn loudness(&self) -> Option<f64> {
+        let place = Platform::all().get(self.place)?.loudness;
+        Some(place + (theirs(&self.references).unwrap_or(place) - place) * self.weights.loudness)
+    }
+}
+
+/// Mean loudness of references, LUFS.
+pub fn theirs(references: &[Profile]) -> Option<f64> {
+    let loudness: Vec<f64> = references.iter().filter_map(|reference| reference.loudness).collect();
+    (!loudness.is_empty()).then(|| loudness.iter().sum::<f64>() / loudness.len() as f64)
 }
 
 /// One move in words.
@@ -73,6 +92,9 @@ pub struct Learned {
     pub thirds: Vec<f64>,
     /// What is to be changed of it, dB.
     pub wanted: Vec<f64>,
+    /// Sides over middle by region, and loud over middle passages by band, dB; what is to be changed of them.
+    pub width: Vec<[f64; 2]>,
+    pub dynamics: Vec<[f64; 2]>,
     /// The moves, in the order of the chain.
     pub told: Vec<Told>,
     /// What a person should know of the song and of the master.
@@ -158,8 +180,9 @@ impl Session {
         let own = song.loudness.filter(|_| song.seconds >= LEAST_SECONDS)?;
         let (style, place) = (Style::all().get(orders.style)?, Platform::all().get(orders.place)?);
         let advice = self.adviser.as_mut().and_then(|adviser| adviser.ask(&song.features).ok());
-        let proposal = Proposal::new(&song, advice.as_ref(), &[], &Weights::default(), style);
-        let decided = moves(&song, &proposal, &Aims::of(&proposal), style, Some(place.loudness), place.ceiling).to_values();
+        let proposal = Proposal::new(&song, advice.as_ref(), &orders.references, &orders.weights, style);
+        let loudness = orders.loudness()?;
+        let decided = moves(&song, &proposal, &Aims::of(&proposal), style, Some(loudness), place.ceiling).to_values();
         // What learning does not touch, and what a hand has taken over, stays.
         let learns = |group: &Option<Group>| group.is_some_and(|group| !orders.hand.contains(&group));
         let mut values: Vec<f32> = orders.values.clone();
@@ -174,7 +197,7 @@ impl Session {
         let mut told: Vec<Told> = explain(&proposal, &wanted, style).into_iter().map(Told::from).collect();
         told.retain(|one| Group::find(&one.id).is_some_and(|group| !orders.hand.contains(&group)));
         if learns(&Group::find("limiter")) {
-            told.push(self.solve(&mut wanted, own, place));
+            told.push(self.solve(&mut wanted, own, loudness, place));
         }
         if self.adviser.is_none() {
             lines.push("is judged by its style alone: this build has no model of finished music".to_owned());
@@ -185,6 +208,8 @@ impl Session {
             loudness: song.loudness,
             thirds: song.thirds.to_vec(),
             wanted: (0..BANDS).map(lift).collect(),
+            width: proposal.width.iter().map(|wish| [wish.measured, wish.shift]).collect(),
+            dynamics: proposal.dynamics.iter().map(|wish| [wish.measured, wish.shift]).collect(),
             told,
             remarks: lines,
             values: wanted.to_values(),
@@ -204,18 +229,19 @@ impl Session {
         self.running = true;
     }
 
-    /// Finds the drive for the place's loudness, as far as it can be known, and says it.
-    fn solve(&self, wanted: &mut MasterMoves, own: f64, place: &Platform) -> Told {
+    /// Finds the drive for a loudness, as far as it can be known, and says it.
+    fn solve(&self, wanted: &mut MasterMoves, own: f64, loudness: f64, place: &Platform) -> Told {
         let span = self.span.reading().integrated.filter(|_| self.probed >= PROBED_SECONDS);
         // What was heard of the chain may be a loud or a soft part of the song: its master may be, too.
-        let solution = span.and_then(|span| self.probe.solve(&wanted.limit, place.loudness + span - own, DRIVE_DB));
+        let solution = span.and_then(|span| self.probe.solve(&wanted.limit, loudness + span - own, DRIVE_DB));
         if let Some(solution) = solution {
             wanted.limiter_drive = solution.drive;
         }
         let ceiling = place.ceiling;
+        let whose = if (loudness - place.loudness).abs() < 0.05 { "" } else { " and as the references ask" };
         let mut sentence = format!(
-            "What was heard has {own:.1} LUFS and is to have {:.1} LUFS under {ceiling:.1} dBTP for {}.",
-            place.loudness, place.name
+            "What was heard has {own:.1} LUFS and is to have {loudness:.1} LUFS under {ceiling:.1} dBTP for {}{whose}.",
+            place.name
         );
         match solution {
             Some(solution) if !solution.reached => {
@@ -290,6 +316,8 @@ mod tests {
             place: Platform::all().iter().position(|known| known.id == place).unwrap(),
             values: MasterMoves::default().to_values(),
             hand: Vec::new(),
+            references: Arc::new([]),
+            weights: Weights::default(),
             asked: 0,
         }
     }
@@ -343,6 +371,41 @@ mod tests {
         assert_eq!((moves.limiter_drive, moves.equaliser.bands[2]), (Db(1.5), mine.equaliser.bands[2]));
         assert!(moves.equaliser.bands.iter().any(|band| !band.is_neutral() && band.gain.0 > 0.0), "warm adds lows elsewhere");
         assert!(learned.told.iter().all(|one| one.id != "limiter" && one.id != "eq3") && !learned.told.is_empty());
+    }
+
+    /// A brighter, wider, louder version of the song is the reference: tone goes there, loudness as far as asked.
+    #[test]
+    fn a_reference_is_come_near_to() {
+        let profile = |bright: f32| {
+            let [left, right] = sound(10.0, 0.3);
+            let mut analyser = Analyser::new(Format::new(Hz(RATE), 2).unwrap()).unwrap();
+            let brighter = |samples: &[f32]| {
+                let mut last = 0.0;
+                samples.iter().map(|&sample| sample + bright * (sample - std::mem::replace(&mut last, sample))).collect::<Vec<f32>>()
+            };
+            analyser.process(&[&brighter(&left), &brighter(&right)]);
+            Profile::of(&analyser)
+        };
+        let (same, bright) = (profile(0.0), profile(1.5));
+        let high = |learned: &Learned| learned.wanted[24..28].iter().sum::<f64>() / 4.0;
+        let mut session = Session::new(Hz(RATE), 2, None).unwrap();
+        song(&mut session, 8.0, 0.3);
+        let alone = orders("neutral", "spotify");
+        let own = session.propose(&alone).unwrap();
+        let near = session.propose(&Orders { references: Arc::new([bright.clone()]), ..alone.clone() }).unwrap();
+        assert!(high(&near) > high(&own) + 1.0, "{:?} after {:?}", near.wanted, own.wanted);
+        assert!(near.told.iter().any(|one| one.sentence.contains("reference")), "{:?}", near.told);
+        let closer = Weights { tone: 8.0, ..Weights::default() };
+        let near_all = session.propose(&Orders { references: Arc::new([bright.clone()]), weights: closer, ..alone.clone() }).unwrap();
+        assert!(high(&near_all) > high(&near), "a larger weight comes nearer");
+        let without = Weights { tone: 0.0, dynamics: 0.0, width: 0.0, loudness: 0.0 };
+        let left_out = session.propose(&Orders { references: Arc::new([bright.clone()]), weights: without, ..alone.clone() }).unwrap();
+        assert_eq!(left_out.wanted, own.wanted, "a weight of 0 leaves it out");
+        let as_itself = session.propose(&Orders { references: Arc::new([same.clone()]), ..alone.clone() }).unwrap();
+        assert!(as_itself.wanted.iter().all(|db| db.abs() < 0.5), "{:?}", as_itself.wanted);
+        let loud = Orders { references: Arc::new([bright.clone()]), weights: Weights { loudness: 0.5, ..Weights::default() }, ..alone };
+        let expected = (bright.loudness.unwrap() - 14.0) / 2.0;
+        assert!((loud.loudness().unwrap() - expected).abs() < 1e-9);
     }
 
     #[test]

@@ -7,23 +7,20 @@
 
 mod batch;
 pub mod engine;
-pub mod failure;
 mod inputs;
 pub mod job;
 mod levels;
 pub mod master;
-mod mp4;
-mod packets;
 mod picture;
 mod place;
 mod report;
 pub mod sink;
-pub mod source;
 mod spectra;
-mod tags;
 mod watch;
-mod wave;
 
+pub use sound_files::{failure, source};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 use dsp_core::dither::Dither;
 use dsp_core::params::{self, Param};
@@ -88,7 +85,7 @@ struct RenderArgs {
     list_params: bool,
 
     /// Bits of a sample in the output [default: as the input; 24 for compressed inputs and float to FLAC]
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = depths())]
     bits: Option<source::Depth>,
 
     /// What is added before samples are rounded to 16 or 24 bits: none, tpdf (triangular), or shaped (quieter to the ear)
@@ -169,6 +166,12 @@ impl Subcommand for EngineArgs {
     fn has_subcommand(name: &str) -> bool {
         engine::find(name).is_some()
     }
+}
+
+/// Reads a depth by its name.
+fn depths() -> impl TypedValueParser<Value = source::Depth> {
+    PossibleValuesParser::new(source::Depth::ALL.map(source::Depth::name))
+        .try_map(|name| source::Depth::named(&name).ok_or("no such depth"))
 }
 
 /// The parameters and presets of an engine, for people.
