@@ -105,7 +105,7 @@ pub fn read(path: &Path, rate: u32) -> Option<Edit> {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     fn boxed(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
         [&(body.len() as u32 + 8).to_be_bytes()[..], name, body].concat()

@@ -157,7 +157,7 @@ fn container(head: &[u8]) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::container;
+    use super::container;
 
     #[test]
     fn contents_are_known_by_their_first_bytes() {

@@ -114,7 +114,7 @@ pub fn from_revision(revision: &MetadataRevision) -> Tags {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     #[test]
     fn lists_read_back() {

@@ -2,9 +2,11 @@
 
 use crate::render::engine::{self, Driver, ENGINES};
 use crate::render::source;
+use crate::test::command::Run;
 use clap::Parser;
 use dsp_core::params::{self, ParamError};
 use dsp_core::processor::{Error, Format, Frame, Observer};
+use dsp_core::realtime::processor_seconds;
 use dsp_core::units::Hz;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,10 +36,23 @@ pub struct Args {
     /// Set a parameter; may be given many times.
     #[arg(long, value_name = "ID=VALUE")]
     set: Vec<String>,
+    /// Master alone: the plugin's whole work, every stage of the chain with matched loudness and Learn beside it,
+    /// in stereo; the other options but --seconds do not count
+    #[arg(long)]
+    learn: bool,
 }
 
 /// Measures and prints.
 pub fn run(args: Args) -> ExitCode {
+    if args.learn {
+        if args.engine != "master" {
+            eprintln!("error: {} does not learn; --learn is for master", args.engine);
+            return ExitCode::from(2);
+        }
+        // Learning is the plugin's, which this program does without.
+        let build = ["run", "--quiet", "--release", "-p", "master", "--example", "master-cost", "--", &args.seconds.to_string()];
+        return if Run::cargo(&build).succeeds() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     match measure(&args) {
         Ok(line) => {
             println!("{line}");
@@ -146,11 +161,13 @@ fn measure(args: &Args) -> Result<String, String> {
     engine.reset();
     frames = Frames::default();
     let sum = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64();
+    let processor = processor_seconds();
     let times = run(engine.as_mut(), hop, args.seconds, &mut frames, &mut |_| {});
+    let processor = processor_seconds() - processor;
     let mut report = serde_json::json!({
         "engine": entry.name, "channels": args.channels, "rate_hz": args.rate, "set": args.set,
         "hop_ms": hop_seconds * 1e3,
-        "loop_seconds": args.seconds, "loop_rtf": sum(&times) / args.seconds,
+        "loop_seconds": args.seconds, "loop_rtf": sum(&times) / args.seconds, "loop_processor_rtf": processor / args.seconds,
         "frames_reduced": frames.reduced as f64 / frames.count.max(1) as f64,
     });
     if args.paced > 0.0 {

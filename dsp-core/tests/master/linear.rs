@@ -2,7 +2,7 @@
 
 use crate::promises::busy_moves;
 use crate::support::{Audio, BLOCKS, Random, music, prepared, same_bits};
-use dsp_core::dynamics::multiband::Split;
+use dsp_core::dynamics::multiband::{self, Split};
 use dsp_core::engines::master::{Master, MasterMoves};
 use dsp_core::filters::{Band, Phase, Shape, Slope};
 use dsp_core::processor::Processor;
@@ -65,11 +65,18 @@ fn moves_do_not_depend_on_blocks_and_arrive() {
 #[test]
 fn no_block_takes_longer_than_it_lasts() {
     const BLOCK: usize = 64;
+    // Half a second each: all linear, and between the other structures.
+    let structures = [(Phase::Linear, Split::Linear), (Phase::Minimum, Split::Linear), (Phase::Linear, Split::Crossover)];
+    let of = |step: usize| {
+        let (phase, split) = structures[step * BLOCK / 24_000 % structures.len()];
+        let moves = moved(step);
+        MasterMoves { equaliser_phase: phase, dynamics: multiband::Settings { split, ..moves.dynamics }, ..moves }
+    };
     let input = music(RATE, 2.0, 2, 9);
     let mut least: Vec<f64> = Vec::new();
     for _ in 0..5 {
         let mut times = Vec::new();
-        run(&mut prepared(RATE, 2), &input, BLOCK, BLOCK, &moved, |seconds| times.push(seconds));
+        run(&mut prepared(RATE, 2), &input, BLOCK, BLOCK, &of, |seconds| times.push(seconds));
         if least.is_empty() {
             least = times;
         } else {

@@ -1,5 +1,6 @@
 //! Plainsong Master: the mastering chain, set by hand or by what is measured of the song.
 
+pub mod cost;
 mod editor;
 mod groups;
 mod learn;

@@ -320,3 +320,141 @@ impl Companion for Mind {
         Some((loudness, place.ceiling))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MasterProduct;
+    use crate::pages::{at, moves};
+    use dsp_core::engines::master::MasterMoves;
+    use dsp_core::params::FromValues;
+    use dsp_core::units::Db;
+    use plainsong_shell::params::TableParams;
+
+    fn panel() -> (Panel, Mind) {
+        let live = Arc::new(Live::default());
+        let mut panel = Panel::new::<MasterProduct>(TableParams::new(MasterMoves::PARAMS), live.clone());
+        let defaults: Vec<(usize, f32)> = MasterMoves::default().to_values().into_iter().enumerate().collect();
+        panel.change_all(&defaults, false);
+        let mut mind = Mind::new(live);
+        mind.refresh(&mut panel);
+        (panel, mind)
+    }
+
+    /// What learning would bring: gains of two bands and a drive.
+    fn learned(third: f32, eighth: f32, drive: f32) -> Learned {
+        let mut moves = MasterMoves { limiter_drive: Db(drive), ..MasterMoves::default() };
+        for (band, gain) in [(2, third), (7, eighth)] {
+            moves.equaliser.bands[band].on = true;
+            moves.equaliser.bands[band].gain = Db(gain);
+        }
+        Learned { seconds: 30.0, loudness: Some(-20.0), values: moves.to_values(), ..Learned::default() }
+    }
+
+    fn bring(mind: &mut Mind, panel: &mut Panel, learned: Learned) {
+        mind.learned = Some(learned);
+        mind.note(panel);
+        mind.set(panel, |_| true);
+    }
+
+    fn gains(panel: &Panel) -> [f32; 3] {
+        let moves = moves(panel);
+        [moves.equaliser.bands[2].gain.0, moves.equaliser.bands[7].gain.0, moves.limiter_drive.0]
+            .map(|value| (value * 100.0).round() / 100.0)
+    }
+
+    #[test]
+    fn a_touched_move_is_left_alone_until_it_is_given_back() {
+        let (mut panel, mut mind) = panel();
+        bring(&mut mind, &mut panel, learned(2.0, -3.0, 5.0));
+        assert_eq!(gains(&panel), [2.0, -3.0, 5.0]);
+        // A person pulls the third band down.
+        panel.change(at("eq3-gain"), -1.0);
+        mind.refresh(&mut panel);
+        assert_eq!(mind.by_hand().map(Group::id).collect::<Vec<_>>(), ["eq3"]);
+        bring(&mut mind, &mut panel, learned(4.0, -4.0, 6.0));
+        assert_eq!(gains(&panel), [-1.0, -4.0, 6.0], "the hand's stays, the others follow");
+        let eighth = Group::find("eq8").unwrap();
+        mind.hand_over(&mut panel, eighth, true);
+        bring(&mut mind, &mut panel, learned(4.0, 1.0, 7.0));
+        assert_eq!(gains(&panel), [-1.0, -4.0, 7.0], "taken over without being moved");
+        mind.hand_over(&mut panel, Group::find("eq3").unwrap(), false);
+        assert_eq!(gains(&panel), [4.0, -4.0, 7.0], "what was learned last stands at once");
+        mind.hand_over(&mut panel, eighth, false);
+        assert_eq!((gains(&panel), mind.by_hand().count()), ([4.0, 1.0, 7.0], 0));
+    }
+
+    #[test]
+    fn every_move_of_learning_can_be_taken_over() {
+        let (mut panel, mut mind) = panel();
+        let mut other = MasterMoves::default().to_values();
+        for (value, param) in other.iter_mut().zip(MasterMoves::PARAMS) {
+            let (low, high) = param.range();
+            *value = if *value == high { low } else { high };
+        }
+        for group in Group::table().into_iter().flatten().collect::<BTreeSet<_>>() {
+            let before = panel.values().to_vec();
+            mind.hand_over(&mut panel, group, true);
+            bring(&mut mind, &mut panel, Learned { values: other.clone(), ..Learned::default() });
+            for (index, own) in Group::table().into_iter().enumerate() {
+                let stays = own.is_none() || own == Some(group);
+                assert_eq!(panel.value(index) == before[index], stays, "{} while a hand has {}", MasterMoves::PARAMS[index].id, group.id());
+            }
+            mind.hand_over(&mut panel, group, false);
+            let back: Vec<(usize, f32)> = before.into_iter().enumerate().collect();
+            panel.change_all(&back, false);
+            mind.refresh(&mut panel);
+        }
+    }
+
+    #[test]
+    fn a_learning_is_one_step_to_undo() {
+        let (mut panel, mut mind) = panel();
+        let before = panel.values().to_vec();
+        bring(&mut mind, &mut panel, learned(2.0, -3.0, 5.0));
+        bring(&mut mind, &mut panel, learned(2.5, -3.5, 5.5));
+        panel.step_back();
+        assert_eq!(panel.values(), before);
+        panel.step_forth();
+        assert_eq!(gains(&panel), [2.5, -3.5, 5.5]);
+    }
+
+    #[test]
+    fn choices_outlive_the_window_and_a_missing_file_is_kept() {
+        let (mut panel, mut mind) = panel();
+        let gone = Reference { from: 12.0, to: Some(40.0), ..Reference::new(std::path::Path::new("/gone/with/the/disk.flac")) };
+        let mut choice = Choice { files: vec![gone.clone()], ..Choice::default() };
+        choice.weights.tone = 3.0;
+        choice.weights.loudness = 0.5;
+        mind.refer(&panel, choice.clone());
+        mind.choose(&panel, 2, 1);
+        panel.change(at("eq3-gain"), -1.0);
+        mind.refresh(&mut panel);
+        let mut later = Mind::new(Arc::new(Live::default()));
+        later.refresh(&mut panel);
+        assert_eq!((later.choice(), later.style(), later.place()), (&choice, 2, 1));
+        assert_eq!(later.by_hand().map(Group::id).collect::<Vec<_>>(), ["eq3"]);
+        for _ in 0..400 {
+            if let Some(Found::Failed(why)) = later.found(&gone) {
+                assert!(why.contains("no such file"), "{why}");
+                later.refresh(&mut panel);
+                assert_eq!((later.choice(), later.references().len()), (&choice, 0), "the choice stays");
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("nothing was said of a missing file");
+    }
+
+    #[test]
+    fn the_target_line_is_the_places_or_towards_the_references() {
+        let (panel, mut mind) = panel();
+        let place = mind.platform().unwrap();
+        assert_eq!(mind.target(panel.values()), Some((place.loudness, place.ceiling)));
+        let mut loud = Profile::new(Vec::new(), [None; 4], 2);
+        loud.loudness = Some(place.loudness + 6.0);
+        mind.references = Arc::new([loud]);
+        mind.choice.weights.loudness = 0.5;
+        assert_eq!(mind.target(panel.values()), Some((place.loudness + 3.0, place.ceiling)));
+    }
+}

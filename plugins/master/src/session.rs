@@ -279,26 +279,9 @@ fn apart(a: &MasterMoves, b: &MasterMoves) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cost::sound;
 
     const RATE: f64 = 48_000.0;
-
-    /// Pulses over a chord in noise, `[channel][sample]`.
-    fn sound(seconds: f64, gain: f32) -> [Vec<f32>; 2] {
-        let mut seed = 5_u32;
-        let mut out = [Vec::new(), Vec::new()];
-        for index in 0..(seconds * RATE) as usize {
-            let t = index as f64 / RATE;
-            let beat = (t * 2.0).fract() / 2.0;
-            for (channel, samples) in out.iter_mut().enumerate() {
-                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let noise = f64::from(seed >> 8) / f64::from(1 << 23) - 1.0;
-                let kick = 0.5 * (-beat * 18.0).exp() * (beat * 340.0).sin();
-                let chord = 0.1 * ((t * 1_380.0).sin() + (t * 2_070.0 + channel as f64).sin());
-                samples.push(gain * (kick + chord + 0.02 * noise) as f32);
-            }
-        }
-        out
-    }
 
     fn song(session: &mut Session, seconds: f64, gain: f32) {
         let [left, right] = sound(seconds, gain);
