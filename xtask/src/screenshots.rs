@@ -79,7 +79,8 @@ const MASTERED: &[&str] = &[
 ];
 
 /// A master beside a part of another sound.
-const REFERRED: &[&str] = &["--note", r#"references={"files":[{"path":"samples/noisy.wav","from":2.0}],"weights":{"tone":2.0,"loudness":0.25}}"#];
+const REFERRED: &[&str] =
+    &["--note", r#"references={"files":[{"path":"samples/noisy.wav","from":2.0}],"weights":{"tone":2.0,"loudness":0.25}}"#];
 
 const SHOTS: &[Shot] = &[
     shot("denoise", "denoise", &["limit=24", "release=30"], 11),

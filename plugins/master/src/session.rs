@@ -6,7 +6,7 @@ use dsp_core::dynamics::forecast::Probe;
 use dsp_core::engines::master::{Listen, Master, MasterMoves};
 use dsp_core::loudness::Meter;
 use dsp_core::mastering::{
-    Adviser, Aims, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Style, Weights, explain, moves, remarks,
+    Adviser, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Refiner, Style, Weights, explain, level, moves, remarks,
 };
 use dsp_core::params::FromValues;
 use dsp_core::processor::{Error, Format, Processor};
@@ -51,14 +51,8 @@ impl Orders {
     /// Loudness that the master is to have, LUFS: the place's, or towards that of the references.
     pub fn loudness(&self) -> Option<f64> {
         let place = Platform::all().get(self.place)?.loudness;
-        Some(place + (theirs(&self.references).unwrap_or(place) - place) * self.weights.loudness)
+        Some(place + (level::theirs(&self.references).unwrap_or(place) - place) * self.weights.loudness)
     }
-}
-
-/// Mean loudness of references, LUFS.
-pub fn theirs(references: &[Profile]) -> Option<f64> {
-    let loudness: Vec<f64> = references.iter().filter_map(|reference| reference.loudness).collect();
-    (!loudness.is_empty()).then(|| loudness.iter().sum::<f64>() / loudness.len() as f64)
 }
 
 /// One move in words.
@@ -113,8 +107,12 @@ pub struct Session {
     open: MasterMoves,
     probe: Probe,
     span: Meter,
+    /// What that chain makes of the song, against what is wanted.
+    refiner: Refiner,
     probed: f64,
     running: bool,
+    /// What the last solved drive was over its estimate, dB: moves that change a little keep it.
+    over: f32,
 }
 
 impl Session {
@@ -134,8 +132,10 @@ impl Session {
             open: MasterMoves::default(),
             probe: Probe::new(format, KEPT_SECONDS)?,
             span: Meter::new(format)?.without_image(),
+            refiner: Refiner::new(format)?,
             probed: 0.0,
             running: false,
+            over: 0.0,
         })
     }
 
@@ -170,7 +170,10 @@ impl Session {
         let audio = &mut audio[..self.format.channels.min(2)];
         self.chain.process(audio, &self.open, &mut ());
         let out: [&[f32]; 2] = [audio[0], audio.get(1).map_or(&[][..], |right| right)];
-        self.probe.process(&out[..self.format.channels.min(2)]);
+        let out = &out[..audio.len()];
+        self.probe.process(out);
+        let input = piece.samples.each_ref().map(|channel| &channel[..length]);
+        self.refiner.hear(&input[..out.len()], out);
         self.probed += length as f64 / self.format.rate.0;
     }
 
@@ -182,7 +185,11 @@ impl Session {
         let advice = self.adviser.as_mut().and_then(|adviser| adviser.ask(&song.features).ok());
         let proposal = Proposal::new(&song, advice.as_ref(), &orders.references, &orders.weights, style);
         let loudness = orders.loudness()?;
-        let decided = moves(&song, &proposal, &Aims::of(&proposal), style, Some(loudness), place.ceiling).to_values();
+        // What a hand has set is no fault of the moves: they must not work against it.
+        if !orders.hand.iter().any(|group| group.shapes()) {
+            self.refiner.judge(&proposal);
+        }
+        let decided = moves(&song, &proposal, &self.refiner.aims(&proposal), style, Some(loudness), place.ceiling).to_values();
         // What learning does not touch, and what a hand has taken over, stays.
         let learns = |group: &Option<Group>| group.is_some_and(|group| !orders.hand.contains(&group));
         let mut values: Vec<f32> = orders.values.clone();
@@ -223,6 +230,7 @@ impl Session {
         if !self.running || apart(&self.open, &open) {
             self.probe.reset();
             self.span.reset();
+            self.refiner.listen_anew();
             self.probed = 0.0;
         }
         self.open = open;
@@ -230,12 +238,16 @@ impl Session {
     }
 
     /// Finds the drive for a loudness, as far as it can be known, and says it.
-    fn solve(&self, wanted: &mut MasterMoves, own: f64, loudness: f64, place: &Platform) -> Told {
+    fn solve(&mut self, wanted: &mut MasterMoves, own: f64, loudness: f64, place: &Platform) -> Told {
         let span = self.span.reading().integrated.filter(|_| self.probed >= PROBED_SECONDS);
         // What was heard of the chain may be a loud or a soft part of the song: its master may be, too.
         let solution = span.and_then(|span| self.probe.solve(&wanted.limit, loudness + span - own, DRIVE_DB));
-        if let Some(solution) = solution {
-            wanted.limiter_drive = solution.drive;
+        match solution {
+            Some(solution) => {
+                self.over = solution.drive.0 - wanted.limiter_drive.0;
+                wanted.limiter_drive = solution.drive;
+            }
+            None => wanted.limiter_drive = Db((wanted.limiter_drive.0 + self.over).clamp(DRIVE_DB.0.0, DRIVE_DB.1.0)),
         }
         let ceiling = place.ceiling;
         let whose = if (loudness - place.loudness).abs() < 0.05 { "" } else { " and as the references ask" };
@@ -285,6 +297,10 @@ mod tests {
 
     fn song(session: &mut Session, seconds: f64, gain: f32) {
         let [left, right] = sound(seconds, gain);
+        play(session, &left, &right);
+    }
+
+    fn play(session: &mut Session, left: &[f32], right: &[f32]) {
         for (left, right) in left.chunks(PIECE).zip(right.chunks(PIECE)) {
             let mut piece = Piece { samples: [[0.0; PIECE]; 2], length: left.len(), channels: 2, rate: Hz(RATE) };
             piece.samples[0][..left.len()].copy_from_slice(left);
@@ -328,7 +344,13 @@ mod tests {
             song(&mut session, 5.0, gain);
             assert!(session.propose(&orders).is_some());
             song(&mut session, 8.0, gain);
+            // What the chain makes of the song was judged: where that brings other moves, their drive is an estimate.
+            let estimated = session.propose(&orders).unwrap();
+            song(&mut session, 6.0, gain);
             let learned = session.propose(&orders).unwrap();
+            let own = Platform::find(place).unwrap().loudness;
+            let rough = master(&estimated, 12.0, gain).0;
+            assert!((rough - own).abs() < 0.6, "{style}: {rough:.2} LUFS for {own:.1} at first");
             let (loudness, peak) = master(&learned, 12.0, gain);
             let place = Platform::find(place).unwrap();
             assert!((loudness - place.loudness).abs() < 0.3, "{style}: {loudness:.2} LUFS for {:.1}", place.loudness);
@@ -389,6 +411,52 @@ mod tests {
         let loud = Orders { references: Arc::new([bright.clone()]), weights: Weights { loudness: 0.5, ..Weights::default() }, ..alone };
         let expected = (bright.loudness.unwrap() - 14.0) / 2.0;
         assert!((loud.loudness().unwrap() - expected).abs() < 1e-9);
+    }
+
+    /// What is wanted of the tone is really attained behind the chain, with what its other stages do to it.
+    #[test]
+    fn what_is_wanted_is_attained() {
+        let mut session = Session::new(Hz(RATE), 2, None).unwrap();
+        let mut wish = orders("warm", "spotify");
+        let format = Format::new(Hz(RATE), 2).unwrap();
+        let mut analyser = Analyser::new(format).unwrap();
+        // Swells, so that there is something to hold back in every band.
+        let swelling = || {
+            let mut audio = sound(10.0, 0.4);
+            for channel in &mut audio {
+                let swell = |n: usize| 0.55 + 0.45 * (n as f32 * 2.5 / RATE as f32).sin();
+                channel.iter_mut().enumerate().for_each(|(n, sample)| *sample *= swell(n));
+            }
+            audio
+        };
+        let [left, right] = swelling();
+        analyser.process(&[&left, &right]);
+        let before = Profile::of(&analyser);
+        let mut near = before.clone();
+        near.dynamics = near.dynamics.map(|db| db - 2.5);
+        (wish.references, wish.weights.dynamics) = (Arc::new([near]), 8.0);
+        let [left, right] = swelling();
+        play(&mut session, &left, &right);
+        let mut missed = Vec::new();
+        for _ in 0..4 {
+            let learned = session.propose(&wish).unwrap();
+            wish.values = learned.values.clone();
+            let open = MasterMoves { limiter_on: false, ..MasterMoves::from_values(&learned.values) };
+            let mut audio = swelling();
+            let [left, right] = &mut audio;
+            let mut chain = Master::new();
+            chain.prepare(format).unwrap();
+            chain.process(&mut [left, right], &open, &mut ());
+            let mut analyser = Analyser::new(format).unwrap();
+            analyser.process(&[&audio[0], &audio[1]]);
+            let after = Profile::of(&analyser);
+            let sum: f64 = (0..4).map(|band| (after.dynamics[band] - before.dynamics[band] - learned.dynamics[band][1]).abs()).sum();
+            missed.push(sum / 4.0);
+            let [left, right] = swelling();
+            play(&mut session, &left, &right);
+        }
+        println!("missing of dynamics by band, dB: {missed:.2?}");
+        assert!(missed[3] < missed[0] - 0.1, "no nearer: {missed:?}");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use super::AXIS;
 use super::overview::{learning, listening};
 use crate::mind::Mind;
 use crate::references::{Choice, Found, Heard, LEAST_PART, MOST, MOST_WEIGHT, OVERVIEW, Reference, Weighing};
-use crate::session::{Learned, theirs};
+use crate::session::Learned;
 use dsp_core::analysis::middle_hz;
-use dsp_core::mastering::{BANDS, Profile};
+use dsp_core::mastering::{BANDS, Profile, level};
 use plainsong_shell::egui::{
     Align, Align2, Button, Checkbox, CursorIcon, Id, Layout, Pos2, Rect, RichText, ScrollArea, Sense, Shape, Stroke, Ui, UiBuilder, pos2,
     remap_clamp, vec2,
@@ -303,7 +303,7 @@ fn table(ui: &Ui, rect: Rect, learned: Option<&Learned>, references: &[Profile])
     let painter = ui.painter_at(rect);
     let pair = |all: Option<&Vec<[f64; 2]>>, index: usize| all.and_then(|all| all.get(index)).copied();
     let mut columns: Vec<(&str, [Option<f64>; 3])> = Vec::new();
-    columns.push(("LUFS", [learned.and_then(|learned| learned.loudness), theirs(references), None]));
+    columns.push(("LUFS", [learned.and_then(|learned| learned.loudness), level::theirs(references), None]));
     for (index, name) in ["Sides low", "mid", "high"].into_iter().enumerate() {
         let own = pair(learned.map(|learned| &learned.width), index);
         columns.push((name, [own.map(|own| own[0]), mean(references, |known| known.width[index]), own.map(|own| own[0] + own[1])]));
