@@ -109,6 +109,8 @@ pub struct Session {
     span: Meter,
     /// What that chain makes of the song, against what is wanted.
     refiner: Refiner,
+    /// Nothing of it is by hand, so it can be judged.
+    judged: bool,
     probed: f64,
     running: bool,
     /// What the last solved drive was over its estimate, dB: moves that change a little keep it.
@@ -133,6 +135,7 @@ impl Session {
             probe: Probe::new(format, KEPT_SECONDS)?,
             span: Meter::new(format)?.without_image(),
             refiner: Refiner::new(format)?,
+            judged: false,
             probed: 0.0,
             running: false,
             over: 0.0,
@@ -172,8 +175,10 @@ impl Session {
         let out: [&[f32]; 2] = [audio[0], audio.get(1).map_or(&[][..], |right| right)];
         let out = &out[..audio.len()];
         self.probe.process(out);
-        let input = piece.samples.each_ref().map(|channel| &channel[..length]);
-        self.refiner.hear(&input[..out.len()], out);
+        if self.judged {
+            let input = piece.samples.each_ref().map(|channel| &channel[..length]);
+            self.refiner.hear(&input[..out.len()], out);
+        }
         self.probed += length as f64 / self.format.rate.0;
     }
 
@@ -186,7 +191,11 @@ impl Session {
         let proposal = Proposal::new(&song, advice.as_ref(), &orders.references, &orders.weights, style);
         let loudness = orders.loudness()?;
         // What a hand has set is no fault of the moves: they must not work against it.
-        if !orders.hand.iter().any(|group| group.shapes()) {
+        let judged = !orders.hand.iter().any(|group| group.shapes());
+        if std::mem::replace(&mut self.judged, judged) != judged {
+            self.refiner.listen_anew();
+        }
+        if judged {
             self.refiner.judge(&proposal);
         }
         let decided = moves(&song, &proposal, &self.refiner.aims(&proposal), style, Some(loudness), place.ceiling).to_values();
