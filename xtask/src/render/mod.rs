@@ -7,19 +7,14 @@
 
 mod archive;
 mod asked;
-mod base64;
 mod batch;
-mod chapters;
 pub mod engine;
-pub mod failure;
 mod inputs;
 pub mod job;
 mod levels;
 pub mod master;
 mod mp3;
-mod mp4;
 mod opus;
-mod packets;
 mod page;
 mod picture;
 mod place;
@@ -27,15 +22,15 @@ pub mod podcast;
 mod report;
 mod resample;
 pub mod sink;
-pub mod source;
 mod spectra;
 mod summary;
 mod svg;
-mod tags;
 mod watch;
-mod wave;
 
 use archive::{Archive, Shard};
+pub use sound_files::{base64, chapters, failure, source, tags, wave};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 use dsp_core::dither::Dither;
 use dsp_core::model::Package;
@@ -120,7 +115,7 @@ struct RenderArgs {
     list_params: bool,
 
     /// Bits of a sample in the output [default: as the input; 24 for compressed inputs and float to FLAC]
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = depths())]
     bits: Option<source::Depth>,
 
     /// What is added before samples are rounded to 16 or 24 bits: none, tpdf (triangular), or shaped (quieter to the ear)
@@ -228,6 +223,12 @@ impl Subcommand for EngineArgs {
     fn has_subcommand(name: &str) -> bool {
         engine::find(name).is_some()
     }
+}
+
+/// Reads a depth by its name.
+fn depths() -> impl TypedValueParser<Value = source::Depth> {
+    PossibleValuesParser::new(source::Depth::ALL.map(source::Depth::name))
+        .try_map(|name| source::Depth::named(&name).ok_or("no such depth"))
 }
 
 /// The parameters and presets of an engine, for people.
