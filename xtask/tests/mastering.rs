@@ -264,11 +264,10 @@ fn odd_inputs_do_no_harm() {
         if line != "nothing to be heard" {
             let asked = master["asked_lufs"].as_f64().unwrap();
             assert!(words[0] == "--reference" || asked == -14.0, "{name}: {asked}");
-            assert!(
-                (-40.0..-5.0).contains(&asked) && (loudness(&report) - asked).abs() <= 0.1,
-                "{name}: {} for {asked}",
-                loudness(&report)
-            );
+            // What is next to nothing but direct current has no loudness to be given, and a line says so.
+            let told = name.starts_with("direct current alone") && lines.contains("cannot reach");
+            let reached = (loudness(&report) - asked).abs() <= 0.1;
+            assert!((-40.0..-5.0).contains(&asked) && (reached || told), "{name}: {} for {asked}: {lines}", loudness(&report));
             assert!(master["true_peak_after_dbtp"].as_f64().unwrap() <= -1.0, "{name}: {master}");
         } else {
             assert!(report["master"]["moves"].as_array().unwrap().is_empty(), "{name}");

@@ -57,9 +57,9 @@ const CUT_HZ: f64 = 15.0;
 /// reach over their corners.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aims {
-    tone: [f64; BANDS],
-    width: [f64; 3],
-    dynamics: [f64; 4],
+    pub(super) tone: [f64; BANDS],
+    pub(super) width: [f64; 3],
+    pub(super) dynamics: [f64; 4],
 }
 
 impl Aims {
