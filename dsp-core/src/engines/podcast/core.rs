@@ -30,9 +30,10 @@ const CHUNK: usize = 256;
 const MOVE: Ms = Ms(20.0);
 /// Probabilities of music between which stages step back.
 const MUSIC: (f32, f32) = (0.35, 0.65);
-/// Time constants of stepping back and of coming back, in seconds: a jingle's first beat is not to be eaten,
-/// and a single doubtful frame changes little.
-const BACK: (f32, f32) = (0.06, 0.4);
+/// Time constant of stepping back, in seconds: a jingle's first beat is not to be eaten.
+const BACK: f32 = 0.06;
+/// Time constants of coming back once somebody speaks, and else, in seconds: between notes music is silent.
+const AGAIN: (f32, f32) = (0.4, 2.0);
 /// From this share stepped back on there is music, for what holds or does not.
 const THERE: f32 = 0.5;
 /// Probability from which a hop counts as speech for the tone.
@@ -130,7 +131,7 @@ impl Core {
             tone: Tone::new(format)?,
             spectrum: Spectrum { power: vec![0.0; bins], gain: vec![1.0; bins], bins: 0, bin_hz: 50.0, late: false },
             heard: events::Frame::NOTHING,
-            music: 0.0,
+            music: 1.0,
             whole: vec![Delay::new(latency); format.channels],
             dry: vec![vec![0.0; CHUNK]; format.channels],
             behind: Delay::new(behind),
@@ -208,7 +209,8 @@ impl Core {
         self.removed.reset();
         self.frames.reset();
         self.programme.begin();
-        (self.done, self.music, self.heard) = (0, 0.0, events::Frame::NOTHING);
+        // Until it is heard what sounds, nothing is done to it.
+        (self.done, self.music, self.heard) = (0, 1.0, events::Frame::NOTHING);
         (self.spectrum.bins, self.spectrum.late, self.skip) = (0, false, false);
     }
 
@@ -323,7 +325,12 @@ impl Core {
             late |= self.skip;
         }
         let there = ((self.heard.music - MUSIC.0) / (MUSIC.1 - MUSIC.0)).clamp(0.0, 1.0);
-        let time = if there > self.music { BACK.0 } else { BACK.1 };
+        let speaks = self.heard.speech > SPEECH;
+        let time = match (there > self.music, speaks) {
+            (true, _) => BACK,
+            (_, true) => AGAIN.0,
+            _ => AGAIN.1,
+        };
         self.music += (there - self.music) * (self.seconds / time).min(1.0);
         // What is nearly all or nothing is: stages then rest.
         self.music = if (self.music - there).abs() < 1e-3 { there } else { self.music };
@@ -331,7 +338,7 @@ impl Core {
         let music = back > THERE;
         self.leveller.hop(self.heard.speech, music, &settings.leveller);
         let Spectrum { power, gain, bins, bin_hz, .. } = &self.spectrum;
-        let speaks = self.heard.speech > SPEECH && !music;
+        let speaks = speaks && !music;
         self.tone.hop(|bin| power[bin] * gain[bin] * gain[bin], *bins, *bin_hz, speaks, &settings.tone);
         if late {
             self.frames.late();
