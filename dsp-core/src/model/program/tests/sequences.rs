@@ -104,7 +104,7 @@ fn a_product_for_each_group() {
 #[test]
 fn every_operator_that_is_named_is_known() {
     for name in super::super::operators() {
-        let refusal = Make::default().input("x", &[1, 2]).node(name, &["x"], "y").plan("y").err();
+        let refusal = Make::default().ints("x", &[1, 2]).node(name, &["x"], "y").plan("y").err();
         let unknown = matches!(&refusal, Some(Refusal::Unsupported(text)) if text.contains("no such operator"));
         assert!(!unknown, "{name}");
     }
