@@ -168,7 +168,8 @@ def write_manifest(net: Net, mode: Mode, folder: Path, figures: dict | None = No
         f"rate = {RATE}",
         'file = "model.onnx"', f'sha256 = "{digest}"', "",
         "[frame]", f"window = {samples(mode.window_ms)}", f"hop = {samples(mode.hop_ms)}",
-        f'analysis = "{kind}"', f'synthesis = "{kind}"', f"synthesis_window = {samples(mode.synthesis_ms)}",
+        f'analysis = "{kind}"', f'synthesis = "{kind}"',
+        *([f"synthesis_window = {samples(mode.synthesis_ms)}"] if mode.synthesis_ms != mode.window_ms else []),
         'scale = "amplitude"', "",
     ]
     tensors = [("inputs", "spectrum", [1, BINS, 2]), ("outputs", "mask", [1, BINS, 2])]

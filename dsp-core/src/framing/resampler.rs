@@ -9,6 +9,8 @@ const FILTER: f64 = 128.0;
 const MAX_FILTER: usize = 4_096;
 /// Up to this share of the lower rate's band the filter changes nothing.
 pub const PASSES: f64 = 0.84;
+/// Where the filter has fallen to its half, as a share of the lower rate's band.
+const CUTOFF: f32 = 0.93;
 /// Filters between which values are interpolated.
 const FILTERS: usize = 256;
 
@@ -33,7 +35,7 @@ impl Resampler {
         let length = (FILTER / ratio.min(1.0)).ceil() as usize;
         let parameters = SincInterpolationParameters {
             sinc_len: length.min(MAX_FILTER),
-            f_cutoff: None,
+            f_cutoff: Some(CUTOFF),
             oversampling_factor: FILTERS,
             interpolation: SincInterpolationType::Linear,
             window: WindowFunction::BlackmanHarris2,

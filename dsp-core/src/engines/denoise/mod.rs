@@ -155,8 +155,8 @@ impl Processor for Denoise {
         let core = |id: &str| Ok::<_, Error>(Core::new(&Framing::new(&embedded(id)?.manifest()?, format.rate)?, format));
         self.paths = Some([core(MODEL_IDS[0])?, core(MODEL_IDS[1])?]);
         self.format = Some(format);
-        self.take_over();
         self.models.take_if(|models| models.has_cores() && !models.fit(format));
+        self.next.take_if(|models| models.has_cores() && !models.fit(format));
         self.switch_length = (format.rate.0 * SWITCH_MS / 1000.0) as usize;
         self.spare = vec![vec![0.0; SWITCH_CHUNK]; format.channels];
         self.late = 0;
@@ -166,13 +166,13 @@ impl Processor for Denoise {
 
     fn reset(&mut self) {
         let _scope = Scope::enter();
+        self.take_over();
         if let Some(paths) = &mut self.paths {
             paths.iter_mut().for_each(Core::reset);
         }
         if let Some(models) = &mut self.models {
             models.reset();
         }
-        self.take_over();
         self.switching = None;
         self.fresh = true;
     }

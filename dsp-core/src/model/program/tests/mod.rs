@@ -1,6 +1,7 @@
 //! Steps against slow oracles in `f64`, on shapes of every remainder and on tensors with strides.
 
 mod moved;
+mod sequences;
 
 use super::super::onnx::{Attribute, Constant, Graph, Node, Port};
 use super::{Memory, Program, Refusal};
