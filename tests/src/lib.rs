@@ -8,6 +8,7 @@ pub mod audio;
 pub mod clap;
 pub mod engine;
 pub mod foreign;
+pub mod long;
 pub mod measure;
 pub mod pace;
 pub mod random;

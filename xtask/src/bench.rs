@@ -4,10 +4,12 @@ mod models;
 
 use crate::render::engine::{self, Driver, ENGINES};
 use crate::render::source;
+use crate::test::command::Run;
 use clap::Parser;
 use dsp_core::model::Package;
 use dsp_core::params::{self, ParamError};
 use dsp_core::processor::{Error, Format, Frame, Observer};
+use dsp_core::realtime::processor_seconds;
 use dsp_core::units::Hz;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,6 +48,10 @@ pub struct Args {
     /// Set a parameter; may be given many times.
     #[arg(long, value_name = "ID=VALUE")]
     set: Vec<String>,
+    /// Master alone: the plugin's whole work, every stage of the chain with matched loudness and Learn beside it,
+    /// in stereo; the other options but --seconds do not count
+    #[arg(long)]
+    learn: bool,
 }
 
 /// Measures and prints.
@@ -58,6 +64,15 @@ pub fn run(args: Args) -> ExitCode {
                 ExitCode::FAILURE
             }
         };
+    }
+    if args.learn {
+        if args.engine != "master" {
+            eprintln!("error: {} does not learn; --learn is for master", args.engine);
+            return ExitCode::from(2);
+        }
+        // Learning is the plugin's, which this program does without.
+        let build = ["run", "--quiet", "--release", "-p", "master", "--example", "master-cost", "--", &args.seconds.to_string()];
+        return if Run::cargo(&build).succeeds() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     match measure(&args, None).map(|report| report.to_string()) {
         Ok(line) => {
@@ -167,12 +182,14 @@ fn measure(args: &Args, package: Option<&Package>) -> Result<serde_json::Value, 
     engine.reset();
     frames = Frames::default();
     let sum = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64();
+    let processor = processor_seconds();
     let times = run(engine.as_mut(), hop, args.seconds, &mut frames, &mut |_| {});
+    let processor = processor_seconds() - processor;
     let mut report = serde_json::json!({
         "engine": entry.name, "channels": args.channels, "rate_hz": args.rate, "set": args.set,
         "hop_ms": hop_seconds * 1e3,
         "latency_ms": engine.latency() as f64 / args.rate * 1e3,
-        "loop_seconds": args.seconds, "loop_rtf": sum(&times) / args.seconds,
+        "loop_seconds": args.seconds, "loop_rtf": sum(&times) / args.seconds, "loop_processor_rtf": processor / args.seconds,
         "frames_reduced": frames.reduced as f64 / frames.count.max(1) as f64,
     });
     if args.paced > 0.0 {

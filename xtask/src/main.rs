@@ -11,6 +11,7 @@ mod analyse;
 mod bench;
 mod bundle;
 mod install;
+mod live;
 mod loudness;
 mod models;
 mod programmes;
@@ -50,6 +51,8 @@ enum Command {
     Bundle(bundle::Args),
     /// Copy the bundles to where hosts look
     Install(install::Args),
+    /// An engine between a microphone and another device, while you speak
+    Live(live::Args),
     /// Take the guide's pictures of the editors
     Screenshots(screenshots::Args),
     /// Put the bundles in front of validators and in our own hosts
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Bundle(args) => bundle::run(args),
         Command::Install(args) => install::run(args),
+        Command::Live(args) => live::run(args),
         Command::Models(args) => models::run(args),
         Command::Screenshots(args) => screenshots::run(args),
         Command::Test(args) => test::run(args),

@@ -2,13 +2,16 @@
 
 pub mod deess;
 pub mod denoise;
+mod frames;
 pub mod limiter;
 pub mod master;
 pub mod meter;
+pub mod podcast;
 
 use crate::model::Package;
 use crate::params::FromValues;
-use crate::processor::{Error, Format, Processor};
+use crate::processor::{Error, Format, MAX_CHANNELS, Processor};
+use std::ops::Range;
 
 /// An engine as the plugins, the renderer, the benchmark and the tests drive it: a processor with
 /// parameters, and with models that are loaded off the audio thread and installed on it. An engine
@@ -104,6 +107,15 @@ impl<P: WithoutModels> Engine for P {
     }
 }
 
+/// The same range of all channels, without asking for memory.
+fn part<'a>(audio: &'a mut [&mut [f32]], range: Range<usize>) -> [&'a mut [f32]; MAX_CHANNELS] {
+    let mut out: [&mut [f32]; MAX_CHANNELS] = std::array::from_fn(|_| &mut [][..]);
+    for (slot, channel) in out.iter_mut().zip(audio) {
+        *slot = &mut channel[range.clone()];
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,5 +141,6 @@ mod tests {
         check::<limiter::Settings>();
         check::<master::MasterMoves>();
         check::<meter::Settings>();
+        check::<podcast::Settings>();
     }
 }

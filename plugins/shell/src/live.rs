@@ -5,6 +5,7 @@ use crate::models::Playing;
 use atomic_float::AtomicF32;
 use crossbeam::queue::ArrayQueue;
 use dsp_core::detection::Detection;
+use dsp_core::engines::podcast::StageFrame;
 use dsp_core::model::store::Store;
 use dsp_core::processor::{Frame, Measured, Observer, Stages};
 use nice_plug_egui::RepaintNotifier;
@@ -52,6 +53,8 @@ pub struct DisplayFrame {
     pub detection: Option<Detection>,
     /// What the stages did, from mastering chains.
     pub stages: Option<Stages>,
+    /// What the stages did, from podcast chains.
+    pub podcast: Option<StageFrame>,
 }
 
 /// One point of the history of loudness.
@@ -96,6 +99,7 @@ impl DisplayFrame {
         late: false,
         detection: None,
         stages: None,
+        podcast: None,
     };
 }
 
@@ -262,11 +266,15 @@ impl Observer for TapObserver<'_> {
         reduce(frame, show);
         // Full is not an error: the editor misses a frame.
         let _ = self.live.frames.push(*show);
-        show.stages = None;
+        (show.stages, show.podcast) = (None, None);
     }
 
     fn stages(&mut self, stages: &Stages) {
         self.tap.frame.stages = Some(*stages);
+    }
+
+    fn podcast(&mut self, frame: &StageFrame) {
+        self.tap.frame.podcast = Some(*frame);
     }
 
     fn wants_loudness(&self) -> bool {

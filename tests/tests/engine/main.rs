@@ -7,5 +7,6 @@ mod denoise;
 mod foreign;
 mod input;
 mod latency;
+mod podcast;
 mod random;
 mod sound;

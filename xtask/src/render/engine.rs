@@ -6,6 +6,7 @@ use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
+use dsp_core::engines::podcast::Podcast;
 use dsp_core::model::Package;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
@@ -71,6 +72,17 @@ pub type ReadPreset = fn(&str) -> Result<(String, Values), Error>;
 /// Makes an engine with values, and with a model of the user's or the built-in ones.
 pub type Make = fn(Format, &[f32], Option<&Package>) -> Result<Box<dyn Driver>, Error>;
 
+/// What `render` does with an engine beside running it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// Nothing.
+    Nothing,
+    /// It decides: the options of [`super::master`].
+    Master,
+    /// It makes episodes: the options of [`super::podcast`].
+    Podcast,
+}
+
 /// An engine's entry: all that `render` knows of it.
 pub struct Entry {
     /// The name, as in `render NAME`.
@@ -89,10 +101,10 @@ pub struct Entry {
     pub make: Make,
     /// The models that it uses with these values.
     pub models: fn(&[f32]) -> Vec<Model>,
+    /// What `render` does with it beside running it.
+    pub more: More,
     /// Task of the models of the user's that it can play; none where none can be chosen.
     pub task: Option<&'static str>,
-    /// It can decide by itself: `render` has the options of [`super::master`].
-    pub decides: bool,
 }
 
 fn make<E: Engine>(format: Format, values: &[f32], model: Option<&Package>) -> Result<Box<dyn Driver>, Error> {
@@ -123,8 +135,8 @@ const fn entry<E: Engine>(about: &'static str) -> Entry {
         preset: preset::from_json::<E::Settings>,
         make: make::<E>,
         models: models::<E>,
+        more: More::Nothing,
         task: E::TASK,
-        decides: false,
     }
 }
 
@@ -134,7 +146,11 @@ pub static ENGINES: &[Entry] = &[
     entry::<Deess>("Take the sharpness off sibilants, and nothing else"),
     entry::<Limiter>("Keep true peaks under a ceiling"),
     entry::<Meter>("Measure loudness and pass the sound on"),
-    Entry { decides: true, ..entry::<Master>("Master a mix: loudness and ceiling exact, balance decided and explained") },
+    Entry {
+        more: More::Podcast,
+        ..entry::<Podcast>("Make an episode of a recorded voice: cleaned, levelled, toned, silences cut, loudness exact")
+    },
+    Entry { more: More::Master, ..entry::<Master>("Master a mix: loudness and ceiling exact, balance decided and explained") },
 ];
 
 /// The engine with this name.

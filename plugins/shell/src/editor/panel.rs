@@ -110,7 +110,8 @@ impl std::fmt::Debug for Panel {
 }
 
 impl Panel {
-    pub(super) fn new<P: Product>(params: Arc<TableParams>, live: Arc<Live>) -> Self {
+    /// Of an instance. Without a window, and so without a host, values are set here alone.
+    pub fn new<P: Product>(params: Arc<TableParams>, live: Arc<Live>) -> Self {
         let mut presets = Presets::new(Format::of::<<P::Engine as Processor>::Settings>());
         presets.refresh();
         let count = params.len();
@@ -597,13 +598,15 @@ impl Panel {
         if more { self.apply(&values) } else { self.replace(&values) }
     }
 
-    pub(super) fn step_back(&mut self) {
+    /// Undoes the last step.
+    pub fn step_back(&mut self) {
         if let Some(values) = self.undo.undo(&self.values) {
             self.apply(&values);
         }
     }
 
-    pub(super) fn step_forth(&mut self) {
+    /// Does an undone step again.
+    pub fn step_forth(&mut self) {
         if let Some(values) = self.undo.redo(&self.values) {
             self.apply(&values);
         }

@@ -1,6 +1,8 @@
 //! The pictures and controls, one a file.
 
 pub mod axis;
+pub mod files;
+pub mod gain;
 pub mod history;
 pub mod image;
 pub mod knob;
@@ -14,6 +16,7 @@ pub mod numbers;
 pub mod reduction;
 pub mod segmented;
 pub mod sibilants;
+pub mod slider;
 pub mod sounds;
 pub mod spectrogram;
 pub mod spectrum;

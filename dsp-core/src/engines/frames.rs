@@ -32,6 +32,7 @@ pub struct Frames {
     /// Sums of the powers up to each bin, `[side][bin]`.
     sums: [Vec<f64>; 2],
     gains: Vec<f32>,
+    late: bool,
 }
 
 impl Frames {
@@ -49,13 +50,20 @@ impl Frames {
             powers: [vec![0.0; bins], vec![0.0; bins]],
             sums: [vec![0.0; bins + 1], vec![0.0; bins + 1]],
             gains: vec![1.0; bins],
+            late: false,
             analyser,
         }
     }
 
     pub fn reset(&mut self) {
         self.filled = 0;
+        self.late = false;
         self.past.iter_mut().flatten().for_each(|past| past.fill(0.0));
+    }
+
+    /// A model's step was late in the frame that fills.
+    pub fn late(&mut self) {
+        self.late = true;
     }
 
     /// True when so many samples more complete a frame.
@@ -120,7 +128,7 @@ impl Frames {
             bin_hz: (self.rate / window) as f32,
             seconds: (self.hop as f64 / self.rate) as f32,
             age: ((latency as f64 + window / 2.0) / self.rate) as f32,
-            late: false,
+            late: std::mem::take(&mut self.late),
             detection: None,
         });
     }
