@@ -121,7 +121,6 @@ impl<W: Which> Subject for Foreign<W> {
     const DRY: &'static [(&'static str, Set)] = <Denoise as Subject>::DRY;
     const DRY_IS_EXACT: bool = false;
     const BUSY: Set = &[];
-    const STANDS: Set = &[("low-latency", "off")];
     const TAIL: f64 = W::TAIL;
 
     fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {

@@ -3,7 +3,7 @@
 use dsp_core::params;
 use dsp_core::processor::{Format, Observer};
 use dsp_core::units::Hz;
-use plainsong_live::engines::{self, Driver};
+use plainsong_live::engines;
 use plainsong_live::line::{Hatch, Line, Plan};
 use plainsong_live::port;
 use plainsong_live::recorder::{Failure, Recorder, raw_path};

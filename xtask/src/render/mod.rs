@@ -28,7 +28,7 @@ mod svg;
 mod watch;
 
 use archive::{Archive, Shard};
-pub use sound_files::{base64, chapters, failure, source, tags, wave};
+pub use sound_files::{base64, failure, source};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};

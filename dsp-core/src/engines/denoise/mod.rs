@@ -79,11 +79,6 @@ impl Denoise {
         Models::load_package(format, package)
     }
 
-    /// Samples from one frame of the built-in standard path to the next, after `prepare`.
-    pub fn hop(&self) -> usize {
-        self.paths.as_ref().map_or(0, |paths| paths[0].hop())
-    }
-
     /// Steps of the installed models that failed or gave numbers that are not finite: each left its frame dry.
     pub fn bad_steps(&self) -> u64 {
         self.models.as_ref().map_or(0, |models| models.bad_steps())

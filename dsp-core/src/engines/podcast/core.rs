@@ -117,7 +117,8 @@ impl Core {
         let delays = latencies(&denoise, &deess, &limiter);
         let behind = STAGES.iter().zip(delays).skip_while(|(stage, _)| stage.kind != Kind::Leveller).skip(1).map(|(_, delay)| delay).sum();
         let latency = delays.iter().sum();
-        let hop = denoise.hop();
+        // As the denoiser frames: whole samples, rounded down.
+        let hop = ((format.rate.0 * f64::from(events::HOP.0) / 1_000.0).floor() as usize).max(1);
         let bins = hop + 1;
         Ok(Self {
             hop,
