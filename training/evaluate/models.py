@@ -46,8 +46,9 @@ def draw(rows: list[dict], path: Path) -> None:
             axis.plot(x, row["pesq"], "s" if ours else "o", color="C1" if ours else "C0")
             axis.annotate(row["name"], (x, row["pesq"]), textcoords="offset points", xytext=(7, 4))
         axis.set_xlabel(label)
-        axis.set_xlim(left=0)
-        axis.margins(x=0.25, y=0.15)
+        # Room for the names.
+        axis.set_xlim(0, 1.45 * max(row["cost"][key] * factor for row in rows if row["cost"] is not None))
+        axis.margins(y=0.15)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("PESQ (wide band), mean")
     figure.suptitle("Models in Plainsong Denoise: quality against cost and delay")

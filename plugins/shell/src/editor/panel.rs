@@ -387,7 +387,12 @@ impl Panel {
         }
     }
 
-    /// Name and facts of what plays where no other model is chosen.
+    /// Name of what plays where no other model is chosen.
+    pub(crate) fn built_in_name(&self) -> &'static str {
+        self.built_in.0
+    }
+
+    /// The same with its facts: licence, delay, cost.
     pub(crate) fn built_in(&self) -> (&'static str, String) {
         (self.built_in.0, (self.built_in.1)())
     }

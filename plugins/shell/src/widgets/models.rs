@@ -98,7 +98,7 @@ pub fn models(ui: &mut Ui, panel: &mut Panel, width: f32) -> Response {
     let playing = panel.live().playing.lock().clone();
     let missing = playing.trouble.is_some();
     let wanted = panel.params().persisted().model;
-    let built_in = panel.built_in().0;
+    let built_in = panel.built_in_name();
     let shown = wanted.as_ref().map_or_else(
         || built_in.to_owned(),
         |wanted| {
