@@ -17,6 +17,7 @@ pub mod detection;
 pub mod dither;
 pub mod dynamics;
 pub mod engines;
+pub mod events;
 pub mod features;
 pub mod filters;
 pub mod framing;

@@ -1,6 +1,7 @@
 //! The one lifecycle that every engine has: prepare, reset, process, latency.
 
 use crate::detection::Detection;
+use crate::engines::podcast::StageFrame;
 use crate::loudness::Reading;
 use crate::units::Hz;
 use std::time::Duration;
@@ -125,6 +126,9 @@ pub trait Observer {
 
     /// What the stages of a chain do; comes just before the frame it belongs to.
     fn stages(&mut self, _stages: &Stages) {}
+
+    /// What the stages of a podcast chain do, every 10 ms.
+    fn podcast(&mut self, _frame: &StageFrame) {}
 
     /// True when the loudness of the output is wanted from engines that can do without measuring it.
     fn wants_loudness(&self) -> bool {

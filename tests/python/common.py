@@ -141,7 +141,42 @@ METER = Product(
     passes=True,
 )
 
-PRODUCTS = [DENOISE, DEESSER, MASTER, METER]
+PODCAST = Product(
+    name="Plainsong Podcast",
+    engine="podcast",
+    # Of 29 those that tests name, and one of each stage.
+    parameters={
+        "high-pass-on": "High-pass",
+        "high-pass-corner": "High-pass corner",
+        "denoise-on": "Denoise",
+        "denoise-amount": "Denoise amount",
+        "deess-on": "De-ess",
+        "leveller-on": "Leveller",
+        "leveller-target": "Leveller target",
+        "compressor-on": "Compressor",
+        "compressor-amount": "Compressor amount",
+        "tone-on": "Tone",
+        "tone-range": "Tone range",
+        "limiter-on": "Limiter",
+        "limiter-ceiling": "Ceiling",
+        "listen": "Listen",
+        "bypass": "Bypass",
+    },
+    busy={},
+    other={"high-pass-corner": "100 Hz", "denoise-amount": "60 %", "leveller-target": "-20.0 LUFS", "tone-on": "off", "listen": "Removed"},
+    dry={
+        "high-pass-on": "off",
+        "denoise-on": "off",
+        "deess-on": "off",
+        "leveller-on": "off",
+        "compressor-on": "off",
+        "tone-on": "off",
+        "limiter-on": "off",
+    },
+    known=("denoise-amount", "50 %"),
+)
+
+PRODUCTS = [DENOISE, DEESSER, MASTER, METER, PODCAST]
 
 
 def renderer() -> str:

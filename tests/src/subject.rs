@@ -10,6 +10,7 @@ use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
+use dsp_core::engines::podcast::Podcast;
 use dsp_core::params::{self, FromValues, Param};
 use dsp_core::processor::Processor;
 
@@ -28,12 +29,14 @@ pub trait Subject: Engine + Processor<Settings: FromValues> {
     const DRY_IS_EXACT: bool;
     /// What gives a decision to each channel.
     const PER_CHANNEL: Set = &[("link", "per-channel")];
+    /// Channels always share their decisions.
+    const ALWAYS_LINKED: bool = false;
     /// What gives only what is taken away; empty where nothing ever is.
     const REMOVED: Set = &[("listen", "removed")];
+    /// What else keeps the loudness as it came, so that what is kept and what is taken away add up to the input.
+    const UNMOVED: Set = &[];
     /// What makes the engine do as much as it can with [`Subject::sound`].
     const BUSY: Set;
-    /// What nobody moves while sound plays in real time, as it stands then.
-    const STANDS: Set = &[];
     /// Seconds for which an input sample can be heard, beside the latency.
     const TAIL: f64;
 
@@ -121,8 +124,6 @@ impl Subject for Master {
         ("mb-high-ratio", "2"),
         ("limiter-ceiling", "-12"),
     ];
-    /// Linear phase is for a bounce: another curve of it is designed within one block.
-    const STANDS: Set = &[("eq-phase", "minimum"), ("mb-split", "shelves")];
     /// Until filters of the lows have come to rest at nothing.
     const TAIL: f64 = 0.6;
 
@@ -141,6 +142,41 @@ impl Subject for Meter {
     const BUSY: Set = &[];
     /// Nothing holds a sample.
     const TAIL: f64 = 0.0;
+
+    fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+        audio::noisy_speech(rate, seconds, channels, seed)
+    }
+}
+
+impl Subject for Podcast {
+    const PRODUCT: &'static str = "Plainsong Podcast";
+    const MODES: &'static [(&'static str, Set)] = &[("standard", &[])];
+    const DRY: &'static [(&'static str, Set)] = &[(
+        "all stages off",
+        &[
+            ("high-pass-on", "off"),
+            ("denoise-on", "off"),
+            ("deess-on", "off"),
+            ("leveller-on", "off"),
+            ("compressor-on", "off"),
+            ("tone-on", "off"),
+            ("limiter-on", "off"),
+        ],
+    )];
+    const DRY_IS_EXACT: bool = true;
+    const PER_CHANNEL: Set = &[];
+    const ALWAYS_LINKED: bool = true;
+    const UNMOVED: Set = &[("leveller-on", "off")];
+    const BUSY: Set = &[
+        ("deess-amount", "200"),
+        ("leveller-speed", "100"),
+        ("compressor-amount", "100"),
+        ("tone-amount", "100"),
+        ("tone-bright", "4"),
+        ("limiter-ceiling", "-12"),
+    ];
+    /// Until the high-pass has come to rest at nothing.
+    const TAIL: f64 = 0.6;
 
     fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
         audio::noisy_speech(rate, seconds, channels, seed)
@@ -211,6 +247,7 @@ macro_rules! for_subjects {
         $crate::for_subjects!(@ limiter, dsp_core::engines::limiter::Limiter, $($test),+);
         $crate::for_subjects!(@ master, dsp_core::engines::master::Master, $($test),+);
         $crate::for_subjects!(@ meter, dsp_core::engines::meter::Meter, $($test),+);
+        $crate::for_subjects!(@ podcast, dsp_core::engines::podcast::Podcast, $($test),+);
     };
     (@ $name:ident, $subject:ty, $($test:ident),+) => {
         mod $name {

@@ -70,9 +70,6 @@ class Mixer:
         self.window = (w * 2 / w.sum()).astype(np.float32)
         self.frames = int(seconds * 1000) // mode.hop_ms
         self.need = (self.frames - 1) * self.hop + len(w)
-        self.history = FFT - self.need
-        if self.history < RATE // 2:
-            raise ValueError(f"segments of {seconds} s leave no history in a transform of {FFT / RATE} s")
         speech = [p for p in store.pieces["speech"] if p["length"] >= 4 * RATE]
         weight = np.array([min(p["length"] / RATE, 900.0) for p in speech]) ** 0.6
         self.talkers, self.talker_p = speech, weight / weight.sum()
@@ -110,6 +107,8 @@ class Mixer:
 
     def voice(self):
         """Reverberant voice and target, `[FFT]` each, and the talker's piece."""
+        if FFT - self.need < RATE // 2:
+            raise ValueError(f"segments of {self.frames} frames leave no history in a transform of {FFT / RATE} s")
         rng, r = self.rng, self.recipe
         piece = self.talkers[rng.choice(len(self.talkers), p=self.talker_p)]
         speed = rng.uniform(*r.speed_range) if self.chance(r.speed) else 1.0

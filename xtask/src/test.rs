@@ -34,13 +34,20 @@ pub struct SoakArgs {
     /// Seconds for each subject: of each product the engine, then the CLAP plugin
     #[arg(long, default_value_t = 600)]
     seconds: u32,
+    /// Hours of programme through each engine as fast as it goes, in place of real time: memory and delay must
+    /// stay as they were
+    #[arg(long, conflicts_with = "seconds")]
+    hours: Option<f64>,
+    /// Samples of a block
+    #[arg(long, default_value_t = 128)]
+    block: u32,
     /// Percent of blocks that may miss their deadline
     #[arg(long, default_value_t = 0.0)]
     allow_missed: f64,
     /// Only this subject: engine or plugin
     #[arg(long)]
     only: Option<String>,
-    /// Only this product, by its engine's name: denoise, deess, limiter
+    /// Only this product, by its engine's name: denoise, deess, limiter, master, meter, podcast
     #[arg(long)]
     product: Option<String>,
     /// Seed of the parameter changes
@@ -51,6 +58,9 @@ pub struct SoakArgs {
 /// Percent of missed blocks that the short soak bears: a machine that also compiles has hold-ups
 /// that are not the plugin's.
 const CI_MISSED_PERCENT: &str = "5";
+
+/// Hours of programme that each engine takes in accelerated time: minutes, enough to see memory that grows.
+const CI_HOURS: &str = "0.05";
 
 /// One line of the table.
 struct Line {
@@ -107,6 +117,7 @@ pub fn run(args: Args) -> ExitCode {
     table.step("one set of features", features::check);
     table.step("licences and sources", deny);
     table.step("tests", || Run::cargo(&["test", "--release", "--workspace", "--no-fail-fast"]).tests());
+    table.step("live under JACK", live);
     table.step("documentation", || Run::cargo(&["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").one());
     table.step("bundle", bundle);
     table.step("CLAP host", clap_host);
@@ -126,7 +137,10 @@ pub fn soak(args: SoakArgs) -> ExitCode {
     }
     let mut run = Run::new(&binary("soak"));
     run = run.args(&["--seconds", &args.seconds.to_string(), "--seed", &args.seed.to_string()]);
-    run = run.args(&["--allow-missed", &args.allow_missed.to_string()]);
+    run = run.args(&["--allow-missed", &args.allow_missed.to_string(), "--block", &args.block.to_string()]);
+    if let Some(hours) = args.hours {
+        run = run.args(&["--hours", &hours.to_string()]);
+    }
     for (flag, value) in [("--only", &args.only), ("--product", &args.product)] {
         if let Some(value) = value {
             run = run.args(&[flag, value]);
@@ -172,6 +186,21 @@ pub fn clap_host() -> Counts {
     Run::cargo(&["test", "--release", "--workspace", "--test", "clap_host"]).tests()
 }
 
+/// The live program with its devices: lints, its screen, and the program itself under a JACK server without a
+/// sound card.
+fn live() -> Counts {
+    if let Err(error) = crate::live::ready() {
+        return Counts::failed(error);
+    }
+    if command::on_path("jackd").is_none() {
+        return Counts::missing("jackd", "`cargo xtask test --setup`, or install the package jackd2");
+    }
+    let package = ["--release", "-p", "plainsong-live", "--features", "devices"];
+    let mut counts = Run::cargo(&["clippy"]).args(&package).args(&["--all-targets", "--", "-D", "warnings"]).one();
+    counts += Run::cargo(&["test"]).args(&package).args(&["--", "--test-threads", "1"]).tests();
+    counts
+}
+
 /// The editor on a virtual display.
 pub fn editor() -> Counts {
     let Some(display) = command::on_path("xvfb-run") else {
@@ -207,7 +236,9 @@ fn soak_step(seconds: u32) -> Counts {
     if !build_soak() {
         return Counts::failed("the soak does not build");
     }
-    Run::new(&binary("soak")).args(&["--seconds", &seconds.to_string(), "--allow-missed", CI_MISSED_PERCENT]).plain()
+    let mut counts = Run::new(&binary("soak")).args(&["--seconds", &seconds.to_string(), "--allow-missed", CI_MISSED_PERCENT]).plain();
+    counts += Run::new(&binary("soak")).args(&["--hours", CI_HOURS]).plain();
+    counts
 }
 
 /// The trainer's own tests need PyTorch, which the plugins do not: they run where it is installed.

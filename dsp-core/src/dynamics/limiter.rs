@@ -195,12 +195,17 @@ pub struct TruePeakLimiter {
 impl TruePeakLimiter {
     /// A limiter for a format.
     pub fn new(format: Format) -> Self {
+        Self::with_longest(format, LONGEST)
+    }
+
+    /// A limiter that can look ahead for no longer than `longest`, for who needs a shorter delay.
+    pub fn with_longest(format: Format, longest: Ms) -> Self {
         let Hz(rate) = format.rate;
         // Two samples are the least that a smooth gain takes.
         let samples = |ahead: Ms| ahead.to_samples(format.rate).max(2);
         Self {
             rate,
-            first: Stage::new(samples(LONGEST), format.channels),
+            first: Stage::new(samples(longest), format.channels),
             second: Stage::new(samples(SECOND_AHEAD), format.channels),
             ceiling: Ramp::new(CEILING_TIME, format.rate),
             ceilings: vec![0.0; CHUNK],

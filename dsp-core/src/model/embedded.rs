@@ -29,7 +29,7 @@ macro_rules! embed {
     };
 }
 
-static MODELS: [Embedded; 4] = [embed!("denoise"), embed!("denoise-low"), embed!("deess"), embed!("master")];
+static MODELS: [Embedded; 5] = [embed!("denoise"), embed!("denoise-low"), embed!("deess"), embed!("events"), embed!("master")];
 
 /// The model with this id.
 ///

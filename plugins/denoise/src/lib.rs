@@ -31,9 +31,17 @@ impl Product for DenoiseProduct {
         Card { name: "Low-latency model", text: include_str!("../../../models/denoise-low/CARD.md") },
     ];
 
+    const BUILT_IN: (&'static str, fn() -> String) = ("Plainsong", built_in);
+
     fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
         editor::controls(ui, panel);
     }
+}
+
+/// Licence and delay of the built-in models.
+fn built_in() -> String {
+    let license = dsp_core::model::embedded("denoise").and_then(|model| model.manifest()).map(|manifest| manifest.license);
+    format!("{}   20 ms, or 10 ms with low latency", license.unwrap_or_default())
 }
 
 /// The plugin.

@@ -1,15 +1,18 @@
 //! Soaks the engines and plugins:
-//! `soak --seconds N [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]`. Each
-//! subject runs for that long. Usually called as `cargo xtask soak`.
+//! `soak --seconds N [--block SAMPLES] [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]`. Each
+//! subject runs for that long. With `--hours N` each engine takes so many hours of programme as fast as it can
+//! instead, and memory and delay are looked at. Usually called as `cargo xtask soak`.
 
 use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
+use dsp_core::engines::podcast::Podcast;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::Counting;
-use plainsong_tests::soak::{self, Report};
+use plainsong_tests::long;
+use plainsong_tests::soak::{self, Plan, Report};
 use std::alloc::System;
 use std::process::ExitCode;
 
@@ -17,8 +20,11 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: PoolAllocator<Counting<System>> = PoolAllocator::over(Counting(System));
 
-/// A soak of one subject: seconds and seed.
-type Soak = fn(f64, u64) -> Report;
+/// A soak of one subject.
+type Soak = fn(Plan) -> Report;
+
+/// An accelerated run of one engine: hours of programme and seed.
+type Long = fn(f64, u64) -> long::Report;
 
 /// The value after a flag.
 fn value(args: &[String], flag: &str) -> Option<String> {
@@ -32,13 +38,20 @@ fn main() -> ExitCode {
         Some(Ok(number)) => Some(number),
         Some(Err(_)) => None,
     };
-    let (Some(seconds), Some(percent), Some(seed)) = (number("--seconds", 60.0), number("--allow-missed", 0.0), number("--seed", 1.0))
+    let block = number("--block", soak::BLOCK as f64).filter(|block| (1.0..=65_536.0).contains(block));
+    let (Some(seconds), Some(percent), Some(seed), Some(hours), Some(block)) =
+        (number("--seconds", 60.0), number("--allow-missed", 0.0), number("--seed", 1.0), number("--hours", 0.0), block)
     else {
-        eprintln!("usage: soak [--seconds N] [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]");
+        eprintln!(
+            "usage: soak [--seconds N | --hours N] [--block SAMPLES] [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]"
+        );
         return ExitCode::from(2);
     };
     let (only, product) = (value(&args, "--only"), value(&args, "--product"));
-    let subjects: [(&str, &str, Soak); 10] = [
+    if hours > 0.0 {
+        return accelerated(hours, seed as u64, product.as_deref());
+    }
+    let subjects: [(&str, &str, Soak); 12] = [
         ("denoise", "engine", soak::engine::<Denoise>),
         ("denoise", "plugin", soak::plugin::<Denoise>),
         ("deess", "engine", soak::engine::<Deess>),
@@ -49,6 +62,8 @@ fn main() -> ExitCode {
         ("master", "plugin", soak::plugin::<Master>),
         ("meter", "engine", soak::engine::<Meter>),
         ("meter", "plugin", soak::plugin::<Meter>),
+        ("podcast", "engine", soak::engine::<Podcast>),
+        ("podcast", "plugin", soak::plugin::<Podcast>),
     ];
     let (mut passed, mut failed) = (0, 0);
     for (engine, name, run) in subjects {
@@ -56,13 +71,40 @@ fn main() -> ExitCode {
             continue;
         }
         // A thread of its own, so that real-time priority ends with the subject.
-        let report = std::thread::spawn(move || run(seconds, seed as u64)).join();
+        let plan = Plan { seconds, seed: seed as u64, block: block as usize };
+        let report = std::thread::spawn(move || run(plan)).join();
         let Ok(report) = report else {
             failed += 1;
             continue;
         };
         println!("{report}");
         match report.verdict(percent / 100.0) {
+            Ok(()) => passed += 1,
+            Err(why) => {
+                println!("  FAILED: {why}");
+                failed += 1;
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Hours of programme through each engine, as fast as it goes.
+fn accelerated(hours: f64, seed: u64, product: Option<&str>) -> ExitCode {
+    let engines: [(&str, Long); 6] = [
+        ("denoise", long::run::<Denoise>),
+        ("deess", long::run::<Deess>),
+        ("limiter", long::run::<Limiter>),
+        ("master", long::run::<Master>),
+        ("meter", long::run::<Meter>),
+        ("podcast", long::run::<Podcast>),
+    ];
+    let (mut passed, mut failed) = (0, 0);
+    for (_, run) in engines.into_iter().filter(|(name, _)| product.is_none_or(|product| product == *name)) {
+        let report = run(hours, seed);
+        println!("{report}");
+        match report.verdict() {
             Ok(()) => passed += 1,
             Err(why) => {
                 println!("  FAILED: {why}");

@@ -60,6 +60,9 @@ fn reset_forgets_everything<S: Subject>() {
 
 /// A channel's output does not depend on its neighbours when each has its own decision.
 fn channels_of_their_own_do_not_touch_each_other<S: Subject>() {
+    if S::ALWAYS_LINKED {
+        return;
+    }
     let settings = settings::<S>(&[S::BUSY, S::PER_CHANNEL]);
     let input: Vec<Vec<f32>> = (0..3).flat_map(|channel| S::sound(48_000.0, 0.6, 1, 8 + channel)).collect();
     let together = run_fresh(&mut loaded::<S>(48_000.0, 3), &input, &settings, Blocks::Of(512));
@@ -69,6 +72,7 @@ fn channels_of_their_own_do_not_touch_each_other<S: Subject>() {
     }
 }
 
+plainsong_tests::for_foreign!(mono, stereo, reset_forgets_everything, channels_of_their_own_do_not_touch_each_other);
 plainsong_tests::for_engines!(
     mono,
     stereo,

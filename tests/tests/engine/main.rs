@@ -4,7 +4,9 @@
 mod blocks;
 mod deess;
 mod denoise;
+mod foreign;
 mod input;
 mod latency;
+mod podcast;
 mod random;
 mod sound;

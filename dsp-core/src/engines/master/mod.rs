@@ -8,7 +8,6 @@
 //! default settings, and nothing over the ceiling, the output is the delayed input bit for bit.
 
 mod compare;
-mod frames;
 mod moves;
 mod params;
 
@@ -18,18 +17,17 @@ use crate::colour::Colour;
 use crate::delay::Delay;
 use crate::dynamics::limiter::TruePeakLimiter;
 use crate::dynamics::multiband::{Count, Multiband, Reading as BandReading, Split};
-use crate::engines::WithoutModels;
+use crate::engines::frames::Frames;
 use crate::engines::meter::Programme;
+use crate::engines::{WithoutModels, part};
 use crate::filters::{Equaliser, LinearEqualiser, Phase};
-use crate::processor::{Error, Format, MAX_CHANNELS, Observer, Processor, STAGE_BANDS, Stages};
+use crate::processor::{Error, Format, Observer, Processor, STAGE_BANDS, Stages};
 use crate::ramp::Ramp;
 use crate::realtime::FlushDenormals;
 use crate::sample::usable_all;
 use crate::stereo::{self, Stereo};
 use crate::units::{Db, Ms};
 use compare::Compare;
-use frames::Frames;
-use std::ops::Range;
 
 /// Samples at a time.
 const CHUNK: usize = 256;
@@ -391,15 +389,6 @@ fn mix(audio: &mut [&mut [f32]], other: &[Vec<f32>], ramp: &mut Ramp) {
             }
         }
     }
-}
-
-/// The same range of all channels, without asking for memory.
-fn part<'a>(audio: &'a mut [&mut [f32]], range: Range<usize>) -> [&'a mut [f32]; MAX_CHANNELS] {
-    let mut out: [&mut [f32]; MAX_CHANNELS] = std::array::from_fn(|_| &mut [][..]);
-    for (slot, channel) in out.iter_mut().zip(audio) {
-        *slot = &mut channel[range.clone()];
-    }
-    out
 }
 
 impl WithoutModels for Master {}

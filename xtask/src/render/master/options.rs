@@ -1,6 +1,8 @@
 //! What `render master` is asked: platform, style, references.
 
 use super::listen::Part;
+use crate::render::asked;
+pub use crate::render::asked::Loudness;
 use crate::render::failure::Failure;
 use dsp_core::mastering::{Platform, Style, Weights};
 use std::path::PathBuf;
@@ -19,11 +21,11 @@ pub struct MasterArgs {
     pub style: Option<String>,
 
     /// Integrated loudness in LUFS in place of the platform's; "keep" leaves it as it is
-    #[arg(long, value_name = "LUFS|keep", value_parser = loudness, allow_hyphen_values = true)]
+    #[arg(long, value_name = "LUFS|keep", value_parser = asked::loudness, allow_hyphen_values = true)]
     pub loudness: Option<Loudness>,
 
     /// Highest true peak in dBTP in place of the platform's
-    #[arg(long, value_name = "DBTP", value_parser = ceiling, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DBTP", value_parser = asked::ceiling, allow_hyphen_values = true)]
     pub ceiling: Option<f64>,
 
     /// Music that it is to come near to, all of a file or a part of it (song.flac:1:05-2:30); may be given many times
@@ -51,15 +53,6 @@ pub struct MasterArgs {
     pub manual: bool,
 }
 
-/// A loudness that is asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Loudness {
-    /// That of the input.
-    Keep,
-    /// In LUFS.
-    Of(f64),
-}
-
 /// How far references are followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pull {
@@ -69,10 +62,6 @@ pub struct Pull {
     pub told: bool,
 }
 
-/// Loudness that can be asked for, LUFS.
-const LOUDNESS: std::ops::RangeInclusive<f64> = -40.0..=-5.0;
-/// Ceilings that can be asked for, dBTP.
-const CEILING: std::ops::RangeInclusive<f64> = -20.0..=0.0;
 /// Largest weight of a reference.
 const WEIGHT: f64 = 100.0;
 
@@ -82,19 +71,6 @@ fn platforms() -> Vec<&'static str> {
 
 fn styles() -> Vec<&'static str> {
     Style::all().iter().map(|style| style.id.as_str()).collect()
-}
-
-fn loudness(text: &str) -> Result<Loudness, String> {
-    if text.eq_ignore_ascii_case("keep") {
-        return Ok(Loudness::Keep);
-    }
-    let value = text.trim_end_matches("LUFS").trim().parse().ok().filter(|value| LOUDNESS.contains(value));
-    value.map(Loudness::Of).ok_or_else(|| format!("give {} to {} LUFS, or keep", LOUDNESS.start(), LOUDNESS.end()))
-}
-
-fn ceiling(text: &str) -> Result<f64, String> {
-    let value = text.trim_end_matches("dBTP").trim().parse().ok().filter(|value| CEILING.contains(value));
-    value.ok_or_else(|| format!("give {} to {} dBTP", CEILING.start(), CEILING.end()))
 }
 
 fn weights(text: &str) -> Result<Pull, String> {
@@ -170,8 +146,5 @@ mod tests {
         for bad in ["tone", "tone=x", "tone=-1", "loudness=2", "pitch=1"] {
             assert!(weights(bad).is_err(), "{bad}");
         }
-        assert_eq!(loudness("-14"), Ok(Loudness::Of(-14.0)));
-        assert_eq!(loudness("keep"), Ok(Loudness::Keep));
-        assert!(loudness("3").is_err() && ceiling("1").is_err() && ceiling("-1") == Ok(-1.0));
     }
 }

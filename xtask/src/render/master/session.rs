@@ -371,9 +371,9 @@ fn moved(before: &Profile, after: &Profile) -> f64 {
     (differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / count).sqrt()
 }
 
-/// The file of an output's page.
-pub fn page_of(page: &Path, output: &Path, batch: bool) -> std::path::PathBuf {
-    if batch || page.is_dir() { page.join(output.file_stem().unwrap_or_default()).with_extension("html") } else { page.to_owned() }
+/// The file of a page: in a folder it stands where its output stands below the outputs' folder.
+pub fn page_of(page: &Path, below: &Path, batch: bool) -> std::path::PathBuf {
+    if batch || page.is_dir() { page.join(below).with_extension("html") } else { page.to_owned() }
 }
 
 #[cfg(test)]
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn pages_stand_where_they_are_named() {
-        assert_eq!(page_of(Path::new("p.html"), Path::new("out/a.wav"), false), Path::new("p.html"));
-        assert_eq!(page_of(Path::new("pages"), Path::new("out/a.wav"), true), Path::new("pages/a.html"));
+        assert_eq!(page_of(Path::new("p.html"), Path::new("a.wav"), false), Path::new("p.html"));
+        assert_eq!(page_of(Path::new("pages"), Path::new("one/a.wav"), true), Path::new("pages/one/a.html"));
     }
 }

@@ -1,0 +1,1 @@
+"""The events model: is there speech, music, noise, in each 10 ms of a programme."""

@@ -1,0 +1,1 @@
+"""Measures of the podcast chain on real recordings."""
