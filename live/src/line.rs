@@ -290,7 +290,8 @@ impl Line {
     }
 
     fn links(&mut self, now: f64) {
-        let runs = [(self.input.is_some(), &self.from, &self.status.input_link), (self.output.is_some(), &self.to, &self.status.output_link)];
+        let runs =
+            [(self.input.is_some(), &self.from, &self.status.input_link), (self.output.is_some(), &self.to, &self.status.output_link)];
         let mut both = true;
         for (there, side, link) in runs {
             let running = there && side.runs(now);

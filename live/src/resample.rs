@@ -49,8 +49,11 @@ impl Converter {
         let mut parameters = SincInterpolationParameters::new(TAPS, WindowFunction::BlackmanHarris);
         parameters.oversampling_factor = POINTS;
         let ratio = to / from;
-        let inner = Async::new_sinc(ratio, ROOM, &parameters, CHUNK, channels, FixedAsync::Input)
-            .map_err(|error| Refused { from, to, reason: error.to_string() })?;
+        let inner = Async::new_sinc(ratio, ROOM, &parameters, CHUNK, channels, FixedAsync::Input).map_err(|error| Refused {
+            from,
+            to,
+            reason: error.to_string(),
+        })?;
         let most = inner.output_frames_max();
         Ok(Self {
             inner,

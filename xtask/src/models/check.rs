@@ -18,7 +18,10 @@ fn ask<T: DeserializeOwned>(program: &Path, arguments: &[&str], folder: &Path) -
                 serde_json::from_str(&text).map_err(|_| "the check said nothing that makes sense".to_owned())?;
             answer
         }
-        End::Time => Err(format!("the check did not end within {} s of processor time: the model is too slow, or made to be", limits::TIME.as_secs())),
+        End::Time => Err(format!(
+            "the check did not end within {} s of processor time: the model is too slow, or made to be",
+            limits::TIME.as_secs()
+        )),
         End::Memory => Err(format!("it needs more than {} MiB of memory", limits::MEMORY >> 20)),
         End::Crash(how) => Err(format!("the check crashed ({how}); please report this with the model")),
     }
