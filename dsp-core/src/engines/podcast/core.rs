@@ -15,7 +15,6 @@ use crate::engines::meter::Programme;
 use crate::engines::{Engine, part};
 use crate::events::{self, Listener};
 use crate::filters::Equaliser;
-use crate::framing::{Shape, Windows};
 use crate::processor::{Error, Format, Frame, Observer, Processor};
 use crate::ramp::Ramp;
 use crate::realtime::Scope;
@@ -118,7 +117,8 @@ impl Core {
         let delays = latencies(&denoise, &deess, &limiter);
         let behind = STAGES.iter().zip(delays).skip_while(|(stage, _)| stage.kind != Kind::Leveller).skip(1).map(|(_, delay)| delay).sum();
         let latency = delays.iter().sum();
-        let hop = Windows::new(Shape::SqrtHann, format.rate).hop;
+        // As the denoiser frames: whole samples, rounded down.
+        let hop = ((format.rate.0 * f64::from(events::HOP.0) / 1_000.0).floor() as usize).max(1);
         let bins = hop + 1;
         Ok(Self {
             hop,
