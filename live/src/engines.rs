@@ -57,9 +57,9 @@ impl<E: Engine> Driver for With<E> {
 type Preset = (&'static str, &'static [(&'static str, f32)]);
 
 /// Reads the name and values from a preset's text.
-pub type ReadPreset = fn(&str) -> Result<(String, Vec<f32>), Error>;
+type ReadPreset = fn(&str) -> Result<(String, Vec<f32>), Error>;
 /// Makes an engine with values.
-pub type Make = fn(Format, &[f32]) -> Result<Box<dyn Driver>, Error>;
+type Make = fn(Format, &[f32]) -> Result<Box<dyn Driver>, Error>;
 
 /// An engine's entry.
 pub struct Entry {

@@ -135,7 +135,13 @@ fn prove(args: &Args) -> Result<usize, Failure> {
 /// Masters a file and measures what was written.
 fn master(input: &Path, output: &Path, target: f64, args: &Args) -> Result<Found, Failure> {
     let entry = engine::find("master").ok_or_else(|| Failure::new("there is no engine \"master\""))?;
-    let task = Task { input: input.to_owned(), output: output.to_owned(), picture: None, format: sink::FileFormat::Wav };
+    let task = Task {
+        input: input.to_owned(),
+        output: output.to_owned(),
+        below: output.file_name().unwrap_or_default().into(),
+        picture: None,
+        format: sink::FileFormat::Wav,
+    };
     let asked = MasterArgs {
         loudness: Some(Loudness::Of(target)),
         ceiling: Some(args.ceiling),
@@ -146,7 +152,11 @@ fn master(input: &Path, output: &Path, target: f64, args: &Args) -> Result<Found
     let options = Options {
         entry,
         values: params::defaults(entry.params),
+        package: None,
         models: Vec::new(),
+        producer: None,
+        archive: None,
+        spend: None,
         mind: Some(Mind::new(&asked, Vec::new(), std::slice::from_ref(&task), reading)?),
         page: None,
         bits: Some(source::Depth::I24),

@@ -13,6 +13,7 @@ mod bundle;
 mod install;
 mod live;
 mod loudness;
+mod models;
 mod programmes;
 mod render;
 mod screenshots;
@@ -42,6 +43,8 @@ enum Command {
     Loudness(loudness::Args),
     /// Measure what an engine costs
     Bench(bench::Args),
+    /// Models of other people: list, fetch, add, check, remove
+    Models(models::Args),
     /// Run everything that proves the suite; ends with `N passed, N failed`
     Test(test::Args),
     /// Build plugins and pack them as CLAP and VST3 into target/bundled
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Bundle(args) => bundle::run(args),
         Command::Install(args) => install::run(args),
         Command::Live(args) => live::run(args),
+        Command::Models(args) => models::run(args),
         Command::Screenshots(args) => screenshots::run(args),
         Command::Test(args) => test::run(args),
         Command::Validate(args) => validate::run(args),

@@ -38,13 +38,16 @@ pub struct SoakArgs {
     /// stay as they were
     #[arg(long, conflicts_with = "seconds")]
     hours: Option<f64>,
+    /// Samples of a block
+    #[arg(long, default_value_t = 128)]
+    block: u32,
     /// Percent of blocks that may miss their deadline
     #[arg(long, default_value_t = 0.0)]
     allow_missed: f64,
     /// Only this subject: engine or plugin
     #[arg(long)]
     only: Option<String>,
-    /// Only this product, by its engine's name: denoise, deess, podcast
+    /// Only this product, by its engine's name: denoise, deess, limiter, master, meter, podcast
     #[arg(long)]
     product: Option<String>,
     /// Seed of the parameter changes
@@ -134,7 +137,7 @@ pub fn soak(args: SoakArgs) -> ExitCode {
     }
     let mut run = Run::new(&binary("soak"));
     run = run.args(&["--seconds", &args.seconds.to_string(), "--seed", &args.seed.to_string()]);
-    run = run.args(&["--allow-missed", &args.allow_missed.to_string()]);
+    run = run.args(&["--allow-missed", &args.allow_missed.to_string(), "--block", &args.block.to_string()]);
     if let Some(hours) = args.hours {
         run = run.args(&["--hours", &hours.to_string()]);
     }

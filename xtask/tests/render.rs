@@ -598,7 +598,7 @@ fn a_senseless_command_line_has_status_2() {
     refused(&render!(input, "-o", out, "--set", "amount"), 2, &["ID=VALUE"]);
     refused(&render!(input, "-o", out, "--listen", "both"), 2, &["cleaned | removed"]);
     refused(&render!(input, "-o", out, "--preset", "Nonesuch"), 2, &["Nonesuch", "\"Podcast\""]);
-    refused(&render!(input, "-o", folder.at("out.mp3")), 2, &["out.mp3", ".wav or .flac"]);
+    refused(&render!(input, "-o", folder.at("out.xyz")), 2, &["out.xyz", ".mp3 or .opus"]);
     refused(&render!(input, "-o", out, "--format", "flac"), 2, &["--format"]);
     refused(&render!(input, "-o", folder.at("out.flac"), "--bits", "32f"), 2, &["FLAC"]);
     refused(&render!(input, "-o", out, "--picture", folder.at("p.jpg")), 2, &["p.jpg", ".png"]);

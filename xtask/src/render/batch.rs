@@ -1,5 +1,6 @@
 //! Many files on many threads, and what is told meanwhile.
 
+use super::archive::Standing;
 use super::failure::Failure;
 use super::job::{Options, Outcome, Task, Worker};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -99,6 +100,16 @@ fn one(worker: &mut Worker, task: &Task, options: &Options, console: &Console, s
             bar.inc(now.saturating_sub(shown.replace(now)));
         }
     };
+    if let Some(archive) = &options.archive {
+        match archive.standing(task, options.overwrite, &options.sides(task)) {
+            Standing::Done(outcome) => {
+                progress(1.0);
+                return Ok(*outcome);
+            }
+            Standing::Other(failure) => return Err((failure.path().unwrap_or(&task.input).to_owned(), failure)),
+            Standing::Open => {}
+        }
+    }
     let rendered = catch_unwind(AssertUnwindSafe(|| worker.render(task, options, &progress))).unwrap_or_else(|_| {
         *worker = Worker::default();
         Err(Failure::new("made the program fail; please report this with the file, and convert it to WAV meanwhile"))

@@ -7,6 +7,7 @@ use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::Podcast;
+use dsp_core::model::Package;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Observer, Processor};
@@ -68,8 +69,19 @@ type Preset = (&'static str, &'static [(&'static str, f32)]);
 pub type Values = Vec<f32>;
 /// Reads the name and values from a preset's text.
 pub type ReadPreset = fn(&str) -> Result<(String, Values), Error>;
-/// Makes an engine with values.
-pub type Make = fn(Format, &[f32]) -> Result<Box<dyn Driver>, Error>;
+/// Makes an engine with values, and with a model of the user's or the built-in ones.
+pub type Make = fn(Format, &[f32], Option<&Package>) -> Result<Box<dyn Driver>, Error>;
+
+/// What `render` does with an engine beside running it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// Nothing.
+    Nothing,
+    /// It decides: the options of [`super::master`].
+    Master,
+    /// It makes episodes: the options of [`super::podcast`].
+    Podcast,
+}
 
 /// An engine's entry: all that `render` knows of it.
 pub struct Entry {
@@ -89,12 +101,20 @@ pub struct Entry {
     pub make: Make,
     /// The models that it uses with these values.
     pub models: fn(&[f32]) -> Vec<Model>,
-    /// It can decide by itself: `render` has the options of [`super::master`].
-    pub decides: bool,
+    /// What `render` does with it beside running it.
+    pub more: More,
+    /// Task of the models of the user's that it can play; none where none can be chosen.
+    pub task: Option<&'static str>,
 }
 
-fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Error> {
-    Ok(Box::new(With { engine: E::with_builtin_models(format)?, settings: E::Settings::from_values(values) }))
+fn make<E: Engine>(format: Format, values: &[f32], model: Option<&Package>) -> Result<Box<dyn Driver>, Error> {
+    let mut engine = E::default();
+    engine.prepare(format)?;
+    engine.install(match model {
+        Some(package) => E::load_model(format, package)?,
+        None => E::load(format)?,
+    });
+    Ok(Box::new(With { engine, settings: E::Settings::from_values(values) }))
 }
 
 /// Ids and hashes of the models in the binary; those whose manifest cannot be read, which a test of
@@ -102,7 +122,7 @@ fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Er
 fn models<E: Engine>(values: &[f32]) -> Vec<Model> {
     let manifest = |id: &&str| dsp_core::model::embedded(id).and_then(dsp_core::model::Embedded::manifest).ok();
     let used = E::model_ids(&E::Settings::from_values(values)).iter().filter_map(manifest);
-    used.map(|manifest| Model { id: manifest.id, sha256: manifest.sha256 }).collect()
+    used.map(|manifest| Model { sha256: manifest.sha256(), id: manifest.id }).collect()
 }
 
 const fn entry<E: Engine>(about: &'static str) -> Entry {
@@ -115,7 +135,8 @@ const fn entry<E: Engine>(about: &'static str) -> Entry {
         preset: preset::from_json::<E::Settings>,
         make: make::<E>,
         models: models::<E>,
-        decides: false,
+        more: More::Nothing,
+        task: E::TASK,
     }
 }
 
@@ -125,8 +146,11 @@ pub static ENGINES: &[Entry] = &[
     entry::<Deess>("Take the sharpness off sibilants, and nothing else"),
     entry::<Limiter>("Keep true peaks under a ceiling"),
     entry::<Meter>("Measure loudness and pass the sound on"),
-    entry::<Podcast>("Make a published voice of a recorded one: cleaned, levelled, toned, limited"),
-    Entry { decides: true, ..entry::<Master>("Master a mix: loudness and ceiling exact, balance decided and explained") },
+    Entry {
+        more: More::Podcast,
+        ..entry::<Podcast>("Make an episode of a recorded voice: cleaned, levelled, toned, silences cut, loudness exact")
+    },
+    Entry { more: More::Master, ..entry::<Master>("Master a mix: loudness and ceiling exact, balance decided and explained") },
 ];
 
 /// The engine with this name.

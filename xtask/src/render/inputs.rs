@@ -3,15 +3,11 @@
 use super::failure::Failure;
 use super::job::Task;
 use super::sink::FileFormat;
+use sound_files::source::is_sound;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Files of a folder that are taken for sound.
-const EXTENSIONS: [&str; 16] =
-    ["wav", "wave", "bwf", "rf64", "bw64", "flac", "mp3", "ogg", "oga", "opus", "m4a", "m4b", "mp4", "aac", "aif", "aiff"];
-/// More of them, less common.
-const MORE_EXTENSIONS: [&str; 2] = ["aifc", "caf"];
 /// Deepest folder that is looked into.
 const MAX_DEPTH: usize = 64;
 
@@ -28,11 +24,6 @@ pub struct Plan {
 
 /// A file and its place below the output folder.
 type Found = (PathBuf, PathBuf);
-
-fn is_sound(path: &Path) -> bool {
-    let Some(extension) = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase) else { return false };
-    EXTENSIONS.iter().chain(&MORE_EXTENSIONS).any(|known| *known == extension)
-}
 
 fn hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
@@ -67,6 +58,26 @@ fn walk(folder: &Path, below: &Path, output: Option<&Path>, depth: usize, found:
 fn fixed_part(pattern: &str) -> PathBuf {
     let special = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
     Path::new(pattern).components().take_while(|part| !special(part)).collect()
+}
+
+/// The deepest folder that all of these files are in.
+fn common_folder(files: &[PathBuf]) -> PathBuf {
+    let mut folders = files.iter().map(|file| file.parent().unwrap_or(Path::new("")).to_owned());
+    let first = folders.next().unwrap_or_default();
+    folders.fold(first, |common, folder| common.components().zip(folder.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect())
+}
+
+/// Files that a list names, one a line; `-` is standard input. Empty lines and those that begin with # are left out.
+fn listed(list: &Path) -> Result<Vec<Found>, Failure> {
+    let text = if list == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(list) };
+    let text = text.map_err(|error| super::failure::reading(error).about(list))?;
+    let files: Vec<PathBuf> =
+        text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(PathBuf::from).collect();
+    if files.is_empty() {
+        return Err(Failure::new("names no files; write one a line").about(list));
+    }
+    let common = common_folder(&files);
+    Ok(files.into_iter().map(|file| (file.clone(), file.strip_prefix(&common).unwrap_or(&file).to_owned())).collect())
 }
 
 /// What tells that two paths lead to one file.
@@ -111,13 +122,17 @@ fn same(a: &Path, b: &Path) -> bool {
 /// One line when the command line makes no sense.
 pub fn plan(
     inputs: &[PathBuf],
+    list: Option<&Path>,
     output: &Path,
     format: Option<FileFormat>,
     picture: Option<&Path>,
     report: Option<&Path>,
 ) -> Result<Plan, Failure> {
-    let mut plan = Plan { batch: inputs.len() > 1, ..Plan::default() };
-    let mut found: Vec<Found> = Vec::new();
+    let mut plan = Plan { batch: inputs.len() > 1 || list.is_some(), ..Plan::default() };
+    let mut found: Vec<Found> = match list {
+        Some(list) => listed(list)?,
+        None => Vec::new(),
+    };
     let output_folder = output.canonicalize().ok();
     for input in inputs {
         let pattern = input.to_string_lossy();
@@ -159,7 +174,17 @@ pub fn plan(
     }
     if !into_folder {
         let Some(named) = named else {
-            return Err(Failure::new("has no ending that can be written; use .wav or .flac").about(output));
+            return Err(Failure::new(
+                if output
+                    .extension()
+                    .is_some_and(|ending| ["m4a", "m4b", "mp4", "aac"].iter().any(|known| ending.eq_ignore_ascii_case(known)))
+                {
+                    "cannot be written: there is no free and well-kept AAC encoder; use .mp3 or .opus"
+                } else {
+                    "has no ending that can be written; use .wav, .flac, .mp3 or .opus"
+                },
+            )
+            .about(output));
         };
         if format.is_some_and(|format| format != named) {
             return Err(Failure::new("has another ending than --format says; leave one of them out").about(output));
@@ -204,7 +229,10 @@ pub fn plan(
         };
         match refusal {
             Some(failure) => plan.failures.push((input, failure)),
-            None => plan.tasks.push(Task { input, output: target, picture: drawn, format }),
+            None => {
+                let below = if into_folder { place } else { target.file_name().unwrap_or_default().into() };
+                plan.tasks.push(Task { input, output: target, below, picture: drawn, format });
+            }
         }
     }
     Ok(plan)
@@ -219,6 +247,14 @@ mod tests {
         assert_eq!(fixed_part("a/b/*/c*.wav"), Path::new("a/b"));
         assert_eq!(fixed_part("*.wav"), Path::new(""));
         assert_eq!(fixed_part("/a/b.wav"), Path::new("/a/b.wav"));
+    }
+
+    #[test]
+    fn listed_files_keep_their_folders_below_the_common_one() {
+        let folder = |files: &[&str]| common_folder(&files.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(folder(&["/a/b/c/1.wav", "/a/b/2.wav", "/a/b/d/3.wav"]), Path::new("/a/b"));
+        assert_eq!(folder(&["1.wav", "x/2.wav"]), Path::new(""));
+        assert_eq!(folder(&["x/2.wav"]), Path::new("x"));
     }
 
     #[test]

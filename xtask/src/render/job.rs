@@ -1,17 +1,21 @@
 //! One file: read, process, write.
 
+use super::archive::Archive;
 use super::engine::{Driver, Entry, Model};
 use super::failure::Failure;
-use super::levels::Levels;
+use super::levels::{self, Levels};
 use super::master::{Mind, Session, Verdict, page_of};
+use super::mp3::Spend;
 use super::picture;
 use super::place::{self, Draft};
+use super::podcast::{Episode, Known, Producer, Tap};
 use super::report;
 use super::sink::{FileFormat, Sink, Store};
 use super::source::{self, Depth, Source};
 use super::spectra::Spectra;
 use super::watch::Watch;
 use dsp_core::dither::Dither;
+use dsp_core::model::Package;
 use dsp_core::processor::Format;
 use dsp_core::units::Hz;
 use serde_json::{Map, Value, json};
@@ -23,6 +27,9 @@ const BLOCK: usize = 8_192;
 /// A file that lasts longer, in seconds, has fewer spectra to its picture.
 const LONG: u64 = 600;
 
+/// Share of the work that the chain is when an episode is made.
+const CHAIN: f64 = 0.75;
+
 /// An octave that goes up by so much in the mean, in dB, was lifted.
 const LIFT_DB: f64 = 0.5;
 
@@ -33,6 +40,8 @@ pub struct Task {
     pub input: PathBuf,
     /// What is written.
     pub output: PathBuf,
+    /// Its place below the folder of outputs, as the input was named there.
+    pub below: PathBuf,
     /// Where a picture is drawn.
     pub picture: Option<PathBuf>,
     /// Format of the output.
@@ -45,16 +54,24 @@ pub struct Options {
     pub entry: &'static Entry,
     /// Values of its parameters.
     pub values: Vec<f32>,
+    /// The model of the user's that it plays; none for the built-in ones.
+    pub package: Option<Package>,
     /// The models that it uses.
     pub models: Vec<Model>,
     /// What decides on the values of each file; none leaves them as they are.
     pub mind: Option<Mind>,
+    /// What makes episodes; none where nothing comes behind the engine.
+    pub producer: Option<Producer>,
+    /// Where it is noted what is done.
+    pub archive: Option<Archive>,
     /// Where a page is written, and whether that is a folder for several.
     pub page: Option<(PathBuf, bool)>,
     /// Depth of the output; none keeps the source's.
     pub bits: Option<Depth>,
     /// Dither of the output where it has whole numbers.
     pub dither: Dither,
+    /// Bits that lossy formats may spend.
+    pub spend: Option<Spend>,
     /// Replace outputs that exist.
     pub overwrite: bool,
     /// Take what is there of files that are cut short.
@@ -63,6 +80,15 @@ pub struct Options {
     pub silence_nan: bool,
     /// Measure what the report tells.
     pub report: bool,
+}
+
+impl Options {
+    /// Files that go with a task's output.
+    pub fn sides(&self, task: &Task) -> Vec<PathBuf> {
+        let page = self.page.iter().map(|(page, batch)| page_of(page, &task.below, *batch));
+        let sides = self.producer.iter().flat_map(|producer| producer.sides(task));
+        task.picture.iter().cloned().chain(page).chain(sides).collect()
+    }
 }
 
 /// What was done.
@@ -88,7 +114,7 @@ impl Worker {
     fn engine(&mut self, format: Format, options: &Options) -> Result<&mut Box<dyn Driver>, Failure> {
         let engine = match self.engine.take() {
             Some((known, engine)) if known == format => engine,
-            _ => (options.entry.make)(format, &options.values)?,
+            _ => (options.entry.make)(format, &options.values, options.package.as_ref())?,
         };
         Ok(&mut self.engine.insert((format, engine)).1)
     }
@@ -99,10 +125,12 @@ impl Worker {
     /// One line; nothing half-written is left.
     pub fn render(&mut self, task: &Task, options: &Options, progress: &dyn Fn(f64)) -> Result<Outcome, Failure> {
         let start = Instant::now();
-        let page = options.page.as_ref().map(|(page, batch)| page_of(page, &task.output, *batch));
-        let places = || task.picture.iter().chain(&page).chain([&task.output]);
-        for place in places() {
-            if !options.overwrite && place.symlink_metadata().is_ok() {
+        let page = options.page.as_ref().map(|(page, batch)| page_of(page, &task.below, *batch));
+        let places: Vec<PathBuf> = options.sides(task).into_iter().chain([task.output.clone()]).collect();
+        // What an interrupted run has left of a file that it had not finished is no result of anybody's.
+        let again = options.archive.is_some();
+        for place in &places {
+            if !options.overwrite && (!again || *place == task.output) && place.symlink_metadata().is_ok() {
                 return Err(place::exists().about(place));
             }
             if place.is_dir() {
@@ -117,12 +145,20 @@ impl Worker {
             None => None,
         };
         let mut folders = Vec::new();
-        for place in places() {
+        for place in &places {
             if let Some(folder) = place.parent() {
                 folders.extend(place::make_folders(folder).map_err(|failure| failure.about(place))?);
             }
         }
         let mut render = || {
+            if let Some(producer) = &options.producer {
+                let values = producer.values(options.values.clone())?;
+                engine.set(&values);
+                engine.reset();
+                let mut stream = Stream::new(source.as_mut(), engine.as_mut(), task, options, values);
+                let (passed, told) = stream.produce(producer, progress)?;
+                return stream.finish(passed, told, progress, start);
+            }
             loop {
                 let values = session.as_ref().map_or(&options.values, Session::values).clone();
                 engine.set(&values);
@@ -131,7 +167,8 @@ impl Worker {
                 let passed = stream.pass(session.as_mut(), progress)?;
                 let verdict = session.as_mut().map_or(Ok(Verdict::Done), Session::judge)?;
                 if verdict == Verdict::Done {
-                    break stream.finish(passed, session.as_ref(), page.as_deref(), progress, start);
+                    let told = session.as_ref().map(|session| tell_master(session, task, page.as_deref())).unwrap_or_default();
+                    break stream.finish(passed, told, progress, start);
                 }
                 source = source::open(&task.input, options.allow_truncated)?;
             }
@@ -144,6 +181,55 @@ impl Worker {
     }
 }
 
+/// What is told of a file beside what every engine tells.
+#[derive(Default)]
+struct Told {
+    /// One line each.
+    warnings: Vec<String>,
+    /// Name and value, for the report.
+    report: Option<(&'static str, Map<String, Value>)>,
+    /// Pages and lists with their places.
+    sides: Vec<(PathBuf, String)>,
+}
+
+/// What the mind behind a master tells.
+fn tell_master(session: &Session<'_>, task: &Task, page: Option<&Path>) -> Told {
+    let title = task.input.file_name().unwrap_or_default().to_string_lossy();
+    Told {
+        warnings: session.remarks(),
+        report: Some(("master", session.report())),
+        sides: page.map(|page| (page.to_owned(), session.page(&title))).into_iter().collect(),
+    }
+}
+
+/// Who hears what goes through an engine.
+pub trait Ears {
+    /// Before it, in the file's time.
+    fn before(&mut self, _block: &[&[f32]]) {}
+
+    /// Behind it and its delay.
+    ///
+    /// # Errors
+    /// When what is heard cannot be kept.
+    fn after(&mut self, block: &[&[f32]]) -> Result<(), Failure>;
+}
+
+/// A sink, and the mind that listens to what goes there.
+struct Stored<'a, 'b> {
+    sink: Sink,
+    session: Option<&'a mut Session<'b>>,
+    output: &'a Path,
+}
+
+impl Ears for Stored<'_, '_> {
+    fn after(&mut self, block: &[&[f32]]) -> Result<(), Failure> {
+        if let Some(session) = &mut self.session {
+            session.hear(block);
+        }
+        self.sink.write(block).map_err(|failure| failure.about(self.output))
+    }
+}
+
 /// A pass that is done.
 struct Passed {
     draft: Draft,
@@ -151,6 +237,10 @@ struct Passed {
     total: u64,
     clipped: u64,
     latency: u64,
+    /// What was stored, where that is not what the engine gave.
+    after: Option<levels::Reading>,
+    /// Samples of one channel in the output.
+    length: u64,
 }
 
 /// One file on its way.
@@ -173,11 +263,12 @@ impl<'a> Stream<'a> {
     fn new(source: &'a mut dyn Source, engine: &'a mut dyn Driver, task: &'a Task, options: &'a Options, values: Vec<f32>) -> Self {
         let (rate, channels) = (source.info().rate, source.info().channels);
         let levels = || Levels::new(rate, channels, options.report);
-        let fine = task.picture.is_some() && source.info().frames.is_some_and(|frames| frames < LONG * u64::from(rate));
+        let paged = options.producer.as_ref().is_some_and(Producer::tells);
+        let fine = (task.picture.is_some() || paged) && source.info().frames.is_some_and(|frames| frames < LONG * u64::from(rate));
         let spectra = || Spectra::new(rate, channels, fine);
         Self {
             levels: [levels(), levels()],
-            spectra: (options.report || task.picture.is_some()).then(|| [spectra(), spectra()]),
+            spectra: (options.report || task.picture.is_some() || paged).then(|| [spectra(), spectra()]),
             watch: Watch::new(rate, options.report || task.picture.is_some()),
             skip: engine.latency() as u64,
             emitted: 0,
@@ -190,24 +281,74 @@ impl<'a> Stream<'a> {
         }
     }
 
+    fn depth(&self) -> Depth {
+        match (self.options.bits.unwrap_or(self.source.info().depth), self.task.format) {
+            // FLAC holds integers.
+            (Depth::F32, FileFormat::Flac) => Depth::I24,
+            (depth, _) => depth,
+        }
+    }
+
     /// Renders all of the file into a draft.
     fn pass(&mut self, mut session: Option<&mut Session<'_>>, progress: &dyn Fn(f64)) -> Result<Passed, Failure> {
         if let Some(session) = &mut session {
             session.begin();
         }
         let info = self.source.info().clone();
-        let depth = match (self.options.bits.unwrap_or(info.depth), self.task.format) {
-            // FLAC holds integers.
-            (Depth::F32, FileFormat::Flac) => Depth::I24,
-            (depth, _) => depth,
+        let (task, depth, latency) = (self.task, self.depth(), self.skip);
+        let output = |failure: Failure| failure.about(&task.output);
+        let (draft, file) = Draft::new(&task.output).map_err(output)?;
+        let store = Store { depth, dither: self.options.dither, spend: self.options.spend };
+        let sink = Sink::new(file, task.format, store, &info, &task.input).map_err(output)?;
+        // A pass of a master is a part of its work.
+        let (from, to) = session.as_ref().map_or((0.0, 1.0), |session| (session.progress(0.0), session.progress(1.0)));
+        let share = |share: f64| progress(from + (to - from) * share);
+        let mut stored = Stored { sink, session, output: &task.output };
+        let total = self.run(&mut stored, &share)?;
+        let clipped = stored.sink.finish().map_err(output)?;
+        Ok(Passed { draft, depth, total, clipped, latency, after: None, length: total })
+    }
+
+    /// Renders all of the file into an episode.
+    fn produce(&mut self, producer: &Producer, progress: &dyn Fn(f64)) -> Result<(Passed, Told), Failure> {
+        let info = self.source.info().clone();
+        let (task, depth, latency) = (self.task, self.depth(), self.skip);
+        self.watch.tap = Some(Tap::default());
+        let mut episode = Episode::new(producer, &info, &task.output)?;
+        let total = self.run(&mut episode, &|share| progress(share * CHAIN))?;
+        if let Some(spectra) = &mut self.spectra {
+            spectra.iter_mut().for_each(Spectra::finish);
+        }
+        let tap = self.watch.tap.take().unwrap_or_default();
+        let known = Known {
+            task,
+            info: &info,
+            store: Store { depth, dither: self.options.dither, spend: self.options.spend },
+            tap: &tap,
+            spectra: self.spectra.as_ref(),
+            models: &self.options.models,
+            settings: &self.settings(&self.options.values),
         };
-        let output = |failure: Failure| failure.about(&self.task.output);
-        let (draft, file) = Draft::new(&self.task.output).map_err(output)?;
-        let store = Store { depth, dither: self.options.dither };
-        let mut sink = Sink::new(file, self.task.format, store, &info, &self.task.input).map_err(|failure| self.blame(failure))?;
+        let finished = episode.finish(&known, &|share| progress(CHAIN + (1.0 - CHAIN) * share))?;
+        let landed = finished.landed;
+        let told = Told { warnings: finished.warnings, report: Some(("podcast", finished.report)), sides: finished.sides };
+        let passed = Passed {
+            draft: landed.draft,
+            depth,
+            total,
+            clipped: landed.clipped,
+            latency,
+            after: Some(finished.after),
+            length: landed.length,
+        };
+        Ok((passed, told))
+    }
+
+    /// Runs the file through the engine; returns its length in samples.
+    fn run(&mut self, ears: &mut dyn Ears, progress: &dyn Fn(f64)) -> Result<u64, Failure> {
+        let info = self.source.info().clone();
         let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); info.channels];
         let mut total = 0_u64;
-        let latency = self.skip;
         loop {
             let frames = self.source.read(&mut block, BLOCK)?;
             if frames == 0 {
@@ -215,11 +356,12 @@ impl<'a> Stream<'a> {
             }
             self.check(&mut block, total)?;
             total += frames as u64;
-            self.add(0, &slices(&block, 0..frames));
-            self.process(&mut block, &mut sink, frames, session.as_deref_mut())?;
+            let heard = slices(&block, 0..frames);
+            self.add(0, &heard);
+            ears.before(&heard);
+            self.process(&mut block, ears, frames)?;
             if let Some(length) = info.frames.filter(|&length| length > 0) {
-                let share = (self.emitted as f64 / length as f64).min(1.0);
-                progress(session.as_ref().map_or(share, |session| session.progress(share)));
+                progress((self.emitted as f64 / length as f64).min(1.0));
             }
         }
         while self.emitted < total {
@@ -229,52 +371,38 @@ impl<'a> Stream<'a> {
                 samples.clear();
                 samples.resize(frames, 0.0);
             });
-            self.process(&mut block, &mut sink, frames, session.as_deref_mut())?;
+            self.process(&mut block, ears, frames)?;
         }
-        let clipped = sink.finish().map_err(|failure| self.blame(failure))?;
-        Ok(Passed { draft, depth, total, clipped, latency })
+        Ok(total)
     }
 
-    /// Draws, publishes and reports what a pass has made.
-    fn finish(
-        &mut self,
-        passed: Passed,
-        session: Option<&Session<'_>>,
-        page: Option<&Path>,
-        progress: &dyn Fn(f64),
-        start: Instant,
-    ) -> Result<Outcome, Failure> {
+    /// Draws, reports and publishes what a pass has made.
+    fn finish(&mut self, passed: Passed, told: Told, progress: &dyn Fn(f64), start: Instant) -> Result<Outcome, Failure> {
         let info = self.source.info().clone();
-        let Passed { draft, depth, total, clipped, latency } = passed;
+        let Passed { draft, depth, total, clipped, latency, after, length } = passed;
         let took = start.elapsed().as_secs_f64();
         let seconds = total as f64 / f64::from(info.rate);
         let mut warnings = self.source.warnings();
         warnings.extend(self.engine.notice().map(str::to_owned));
-        warnings.extend(session.iter().flat_map(|session| session.remarks()));
+        warnings.extend(told.warnings);
         if self.silenced > 0 {
             warnings.push(format!("has {} samples that are no numbers; they became silence", self.silenced));
         }
         if clipped > 0 {
-            warnings.push(format!("{clipped} samples were limited to full scale; turn the output down or use --bits 32f"));
+            let cure = if self.task.format.is_lossy() { "turn the output down" } else { "turn the output down or use --bits 32f" };
+            warnings.push(format!("{clipped} samples were limited to full scale; {cure}"));
         }
-        if let Some(spectra) = &mut self.spectra {
+        // Those of an episode are complete since its page was made.
+        if let Some(spectra) = self.spectra.as_mut().filter(|_| after.is_none()) {
             spectra.iter_mut().for_each(Spectra::finish);
         }
-        let picture = self.task.picture.as_ref().map(|place| self.draw(place, &info, seconds, latency)).transpose()?;
-        let title = self.task.input.file_name().unwrap_or_default().to_string_lossy();
-        let told = page.zip(session).map(|(place, session)| tell(place, &session.page(&title))).transpose()?;
-        draft.publish(self.options.overwrite).map_err(|failure| failure.about(&self.task.output))?;
-        for picture in picture.into_iter().chain(told) {
-            let place = picture.place().to_owned();
-            picture.publish(self.options.overwrite).map_err(|failure| failure.about(&place))?;
-        }
-        progress(1.0);
         let mut report = Map::new();
         if self.options.report {
             report = report::engine(self.options.entry, &self.values, &self.options.models);
             let text = |path: &Path| path.to_string_lossy().into_owned();
             report.insert("input".into(), text(&self.task.input).into());
             report.insert("output".into(), text(&self.task.output).into());
+            let lossy = self.task.format.is_lossy();
             report.insert(
                 "format".into(),
                 json!({
@@ -283,19 +411,21 @@ impl<'a> Stream<'a> {
                     "channels": info.channels,
                     "samples": total,
                     "seconds": seconds,
+                    "written": self.task.format.extension(),
+                    "samples_after": length,
                     "bits_before": info.depth.name(),
-                    "bits_after": depth.name(),
-                    "dither": if depth == Depth::F32 { Dither::None } else { self.options.dither }.key(),
+                    "bits_after": (!lossy).then(|| depth.name()),
+                    "dither": if depth == Depth::F32 || lossy { Dither::None } else { self.options.dither }.key(),
                 }),
             );
             report.insert("before".into(), report::levels(self.levels[0].reading()));
-            report.insert("after".into(), report::levels(self.levels[1].reading()));
+            report.insert("after".into(), report::levels(after.unwrap_or_else(|| self.levels[1].reading())));
             if let Some([before, after]) = &self.spectra {
                 let bands = report::bands(info.rate, &before.octave_levels(), &after.octave_levels(), &self.watch.octave_gains());
                 report.insert("bands".into(), bands);
             }
-            if let Some(session) = session {
-                report.insert("master".into(), session.report().into());
+            if let Some((name, told)) = told.report {
+                report.insert(name.into(), told.into());
             }
             if let Some(events) = self.watch.events(seconds) {
                 report.insert("events".into(), report::events(&events));
@@ -307,12 +437,21 @@ impl<'a> Stream<'a> {
             report.insert("real_time_factor".into(), json!((seconds > 0.0).then(|| took / seconds)));
             report.insert("warnings".into(), warnings.clone().into());
         }
-        Ok(Outcome { seconds, took, warnings, report })
-    }
-
-    /// A failure of the output is about the output, but for what is wrong with the source's chunks.
-    fn blame(&self, failure: Failure) -> Failure {
-        failure.about(&self.task.output)
+        let outcome = Outcome { seconds, took, warnings, report };
+        // What stands beside the output goes first: where the output is, all of it is.
+        let picture = self.task.picture.as_ref().map(|place| self.draw(place, &info, seconds, latency)).transpose()?;
+        let sides = told.sides.iter().map(|(place, text)| tell(place, text)).collect::<Result<Vec<_>, _>>()?;
+        let again = self.options.overwrite || self.options.archive.is_some();
+        for side in picture.into_iter().chain(sides) {
+            let place = side.place().to_owned();
+            side.publish(again).map_err(|failure| failure.about(&place))?;
+        }
+        if let Some(archive) = &self.options.archive {
+            archive.ready(self.task, &draft, &outcome)?;
+        }
+        draft.publish(self.options.overwrite).map_err(|failure| failure.about(&self.task.output))?;
+        progress(1.0);
+        Ok(outcome)
     }
 
     /// Refuses or replaces samples that are no numbers.
@@ -342,14 +481,8 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Processes a block in place and writes what lies behind the engine's delay.
-    fn process(
-        &mut self,
-        block: &mut [Vec<f32>],
-        sink: &mut Sink,
-        frames: usize,
-        session: Option<&mut Session<'_>>,
-    ) -> Result<(), Failure> {
+    /// Processes a block in place and hands on what lies behind the engine's delay.
+    fn process(&mut self, block: &mut [Vec<f32>], ears: &mut dyn Ears, frames: usize) -> Result<(), Failure> {
         let mut audio: Vec<&mut [f32]> = block.iter_mut().map(Vec::as_mut_slice).collect();
         self.engine.process(&mut audio, &mut self.watch);
         let skip = usize::try_from(self.skip).unwrap_or(frames).min(frames);
@@ -360,10 +493,21 @@ impl<'a> Stream<'a> {
             return Err(Failure::new("made the engine give samples that are no numbers; please report this with the file"));
         }
         self.add(1, &ready);
-        if let Some(session) = session {
-            session.hear(&ready);
-        }
-        sink.write(&ready).map_err(|failure| self.blame(failure))
+        ears.after(&ready)
+    }
+
+    /// Settings that differ from the defaults, in words.
+    fn settings(&self, values: &[f32]) -> String {
+        let changed: Vec<_> = self
+            .options
+            .entry
+            .params
+            .iter()
+            .zip(values)
+            .filter(|(param, value)| param.default_value() != **value)
+            .map(|(param, value)| format!("{} {}", param.name, param.format(*value)))
+            .collect();
+        if changed.is_empty() { "default settings".to_owned() } else { changed.join(", ") }
     }
 
     fn draw(&self, place: &Path, info: &source::Info, seconds: f64, latency: u64) -> Result<Draft, Failure> {
@@ -371,14 +515,7 @@ impl<'a> Stream<'a> {
         let (draft, file) = Draft::new(place).map_err(about)?;
         let Some([before, after]) = &self.spectra else { return Ok(draft) };
         let entry = self.options.entry;
-        let changed: Vec<_> = entry
-            .params
-            .iter()
-            .zip(&self.values)
-            .filter(|(param, value)| param.default_value() != **value)
-            .map(|(param, value)| format!("{} {}", param.name, param.format(*value)))
-            .collect();
-        let settings = if changed.is_empty() { "default settings".to_owned() } else { changed.join(", ") };
+        let settings = self.settings(&self.values);
         let delay = latency as f64 / f64::from(info.rate);
         let contents = picture::Contents {
             title: self.task.input.file_name().unwrap_or_default().to_string_lossy().into_owned(),

@@ -5,32 +5,45 @@
 //!                                    └─▶ levels, spectra ─▶ report, picture
 //! ```
 
+mod archive;
+mod asked;
 mod batch;
 pub mod engine;
-pub mod failure;
 mod inputs;
 pub mod job;
 mod levels;
 pub mod master;
-mod mp4;
-mod packets;
+mod mp3;
+mod opus;
+mod page;
 mod picture;
 mod place;
+pub mod podcast;
 mod report;
+mod resample;
 pub mod sink;
-pub mod source;
 mod spectra;
-mod tags;
+mod summary;
+mod svg;
 mod watch;
-mod wave;
 
+use archive::{Archive, Shard};
+pub use sound_files::{base64, failure, source};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 use dsp_core::dither::Dither;
+use dsp_core::model::Package;
+use dsp_core::model::store::Store;
 use dsp_core::params::{self, Param};
-use engine::{ENGINES, Entry};
+use dsp_core::processor::Format;
+use dsp_core::units::Hz;
+use engine::{ENGINES, Entry, More};
 use failure::{Failure, reading};
 use master::Mind;
 use master::options::MasterArgs;
+use podcast::Producer;
+use podcast::options::PodcastArgs;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -58,16 +71,30 @@ struct EngineArgs {
     entry: &'static Entry,
     args: RenderArgs,
     master: MasterArgs,
+    podcast: PodcastArgs,
+    model: ModelArgs,
+}
+
+/// What engines have for which models can be chosen.
+#[derive(clap::Args, Debug, Default)]
+struct ModelArgs {
+    /// Play an installed model in the place of the built-in ones; `cargo xtask models list` shows which there are
+    #[arg(short, long, value_name = "ID")]
+    model: Option<String>,
 }
 
 /// What is the same for all engines.
 #[derive(clap::Args, Debug)]
 struct RenderArgs {
     /// Files, folders (with all sound files below them) or patterns such as "takes/**/*.wav"
-    #[arg(value_name = "INPUT", required_unless_present = "list_params")]
+    #[arg(value_name = "INPUT", required_unless_present_any = ["list_params", "from_list"])]
     inputs: Vec<PathBuf>,
 
-    /// The file to write (.wav or .flac); for several inputs the folder, which gets their names and folders
+    /// A file that names inputs, one a line; "-" is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
+    from_list: Option<PathBuf>,
+
+    /// The file to write (.wav, .flac, .mp3 or .opus); for several inputs the folder, which gets their names and folders
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "list_params")]
     output: Option<PathBuf>,
 
@@ -88,12 +115,20 @@ struct RenderArgs {
     list_params: bool,
 
     /// Bits of a sample in the output [default: as the input; 24 for compressed inputs and float to FLAC]
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = depths())]
     bits: Option<source::Depth>,
 
     /// What is added before samples are rounded to 16 or 24 bits: none, tpdf (triangular), or shaped (quieter to the ear)
     #[arg(long, value_name = "none|tpdf|shaped", default_value = "tpdf")]
     dither: Dither,
+
+    /// Kilobits a second of MP3 and Opus [default: MP3 96 mono and 128 stereo, Opus 64 and 96]
+    #[arg(long, value_name = "KBPS", conflicts_with = "vbr")]
+    bitrate: Option<u32>,
+
+    /// MP3 with a variable rate, by quality: 0 is the best, 4 is common
+    #[arg(long, value_name = "0..9", value_parser = clap::value_parser!(u8).range(0..=9))]
+    vbr: Option<u8>,
 
     /// Format of the files in an output folder [default: wav]
     #[arg(long)]
@@ -106,6 +141,18 @@ struct RenderArgs {
     /// Write a report: levels, what was removed by band, the sounds heard, speed; a list for several inputs
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
+
+    /// Note what is done in a file; the same command goes on from there after whatever stopped it
+    #[arg(long, value_name = "FILE.jsonl")]
+    state: Option<PathBuf>,
+
+    /// Do one of N shares of the inputs only, as for job arrays; each notes in a state file of its own
+    #[arg(long, value_name = "I/N", value_parser = Shard::parse)]
+    shard: Option<Shard>,
+
+    /// Write a table over all files (.csv or .html); may be given twice
+    #[arg(long, value_name = "FILE")]
+    summary: Vec<PathBuf>,
 
     /// Draw the spectrum before and after and the gain; for several inputs name a folder
     #[arg(long, value_name = "FILE.png")]
@@ -133,8 +180,10 @@ impl FromArgMatches for EngineArgs {
         let missing = || clap::Error::raw(clap::error::ErrorKind::MissingSubcommand, "name an engine");
         let (name, matches) = matches.subcommand().ok_or_else(missing)?;
         let entry = engine::find(name).ok_or_else(missing)?;
-        let master = if entry.decides { MasterArgs::from_arg_matches(matches)? } else { MasterArgs::default() };
-        Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master })
+        let master = if entry.more == More::Master { MasterArgs::from_arg_matches(matches)? } else { MasterArgs::default() };
+        let podcast = if entry.more == More::Podcast { PodcastArgs::from_arg_matches(matches)? } else { PodcastArgs::default() };
+        let model = if entry.task.is_some() { ModelArgs::from_arg_matches(matches)? } else { ModelArgs::default() };
+        Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master, podcast, model })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -147,7 +196,12 @@ impl Subcommand for EngineArgs {
     fn augment_subcommands(command: Command) -> Command {
         let engines = ENGINES.iter().map(|entry| {
             let command = RenderArgs::augment_args(Command::new(entry.name));
-            let command = if entry.decides { MasterArgs::augment_args(command) } else { command };
+            let command = match entry.more {
+                More::Nothing => command,
+                More::Master => MasterArgs::augment_args(command),
+                More::Podcast => PodcastArgs::augment_args(command),
+            };
+            let command = if entry.task.is_some() { ModelArgs::augment_args(command) } else { command };
             command.about(entry.about).long_about(None).after_help(format!(
                 "{}\nExit status: {DONE} all files are done, {FAILED} some failed (one line each on standard error), {USAGE} the command \
                  line makes no sense, {STOPPED} stopped.\nFailed and stopped files leave nothing behind.",
@@ -169,6 +223,12 @@ impl Subcommand for EngineArgs {
     fn has_subcommand(name: &str) -> bool {
         engine::find(name).is_some()
     }
+}
+
+/// Reads a depth by its name.
+fn depths() -> impl TypedValueParser<Value = source::Depth> {
+    PossibleValuesParser::new(source::Depth::ALL.map(source::Depth::name))
+        .try_map(|name| source::Depth::named(&name).ok_or("no such depth"))
 }
 
 /// The parameters and presets of an engine, for people.
@@ -229,12 +289,26 @@ fn values(entry: &Entry, args: &RenderArgs) -> Result<(Vec<f32>, Vec<usize>), Fa
     Ok((values, named))
 }
 
-/// Writes the report beside its place and moves it there.
-fn write_report(path: &std::path::Path, report: &Value, overwrite: bool) -> Result<(), Failure> {
+/// An installed and checked model, fit for the engine. Never another in its place.
+fn installed(entry: &Entry, id: &str) -> Result<Package, Failure> {
+    let known = |store: &Store| {
+        let ids: Vec<String> = store.list().into_iter().filter(|(_, stamp)| stamp.is_ok()).map(|(id, _)| id).collect();
+        if ids.is_empty() { "none is installed".to_owned() } else { format!("installed are: {}", ids.join(", ")) }
+    };
+    let store = Store::user().ok_or_else(|| Failure::new("--model: there is no folder for models: set XDG_DATA_HOME or HOME"))?;
+    let package = store.open(id).map_err(|error| Failure::new(format!("{error}; {}", known(&store))))?;
+    // Loaded once here, so that what does not fit is told before any file is touched.
+    let format = Format::new(Hz(48_000.0), 1)?;
+    (entry.make)(format, &params::defaults(entry.params), Some(&package))?;
+    Ok(package)
+}
+
+/// Writes a report or table beside its place and moves it there.
+fn write_text(path: &std::path::Path, text: &str, overwrite: bool) -> Result<(), Failure> {
     let folders = path.parent().map_or(Ok(Vec::new()), place::make_folders)?;
     let write = || {
         let (draft, mut file) = place::Draft::new(path)?;
-        file.write_all(format!("{report:#}\n").as_bytes()).map_err(failure::writing)?;
+        file.write_all(text.as_bytes()).map_err(failure::writing)?;
         draft.publish(overwrite)
     };
     write().inspect_err(|_| place::remove_folders(&folders))
@@ -249,7 +323,7 @@ fn complain(path: Option<&std::path::Path>, failure: &Failure) {
 
 /// Renders, and returns what the command line's help says.
 pub fn run(args: Args) -> ExitCode {
-    let EngineArgs { entry, args, master } = args.engine;
+    let EngineArgs { entry, args, master, podcast, model } = args.engine;
     if args.list_params {
         // A closed pipe (`| head`) is no error.
         let _ = std::io::stdout().write_all(table(entry).as_bytes());
@@ -264,19 +338,34 @@ pub fn run(args: Args) -> ExitCode {
         Ok(values) => values,
         Err(failure) => return usage(failure),
     };
-    let plan = match inputs::plan(&args.inputs, output, args.format, args.picture.as_deref(), args.report.as_deref()) {
+    let list = args.from_list.as_deref();
+    let mut plan = match inputs::plan(&args.inputs, list, output, args.format, args.picture.as_deref(), args.report.as_deref()) {
         Ok(plan) => plan,
         Err(failure) => return usage(failure),
     };
+    if let Some(shard) = args.shard {
+        plan.tasks.retain(|task| shard.has(task));
+        // Each failure is told by one share.
+        plan.failures.retain(|_| shard.index == 1);
+    }
     let flac = plan.tasks.iter().any(|task| task.format == sink::FileFormat::Flac);
     if flac && args.bits == Some(source::Depth::F32) {
         return usage(Failure::new("FLAC holds no floats; use --bits 24 or write WAV"));
     }
-    if let Some(report) = &args.report {
+    for (index, summary) in args.summary.iter().enumerate() {
+        if let Err(failure) = summary::Form::of(summary) {
+            return usage(failure);
+        }
+        if args.summary[..index].contains(summary) || args.report.as_ref() == Some(summary) {
+            return usage(Failure::new("is named twice; choose another name").about(summary));
+        }
+    }
+    for report in args.report.iter().chain(&args.summary) {
         if report.is_dir() {
             return usage(Failure::new("is a folder; name a file for the report").about(report));
         }
-        if !args.overwrite && report.symlink_metadata().is_ok() {
+        // With a state file the command is given again and again.
+        if !args.overwrite && args.state.is_none() && report.symlink_metadata().is_ok() {
             return usage(place::exists().about(report));
         }
     }
@@ -286,9 +375,35 @@ pub fn run(args: Args) -> ExitCode {
         std::process::exit(STOPPED);
     });
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let mut models = (entry.models)(&values);
+    let package = match model.model.as_deref().map(|id| installed(entry, id)).transpose() {
+        Ok(package) => package,
+        Err(failure) => return usage(failure),
+    };
+    let mut models = match &package {
+        Some(package) => vec![engine::Model { id: package.manifest.id.clone(), sha256: package.manifest.sha256() }],
+        None => (entry.models)(&values),
+    };
     let mut mind = None;
-    if entry.decides && !master.manual {
+    let spend = args.vbr.map(mp3::Spend::Variable).or(args.bitrate.map(mp3::Spend::Constant));
+    let producer = match entry.more {
+        More::Podcast => match Producer::new(&podcast, &named, plan.batch) {
+            Ok(producer) => Some(producer),
+            Err(failure) => return usage(failure),
+        },
+        _ => None,
+    };
+    let archive = match &args.state {
+        None => None,
+        Some(path) => {
+            let settings =
+                format!("{} {values:?} {models:?} {:?} {:?} {spend:?} {master:?} {podcast:?}", entry.name, args.bits, args.dither);
+            match Archive::open(path, args.shard, &settings) {
+                Ok(archive) => Some(archive),
+                Err(failure) => return usage(failure),
+            }
+        }
+    };
+    if entry.more == More::Master && !master.manual {
         if let Some(page) = master.page.as_ref().filter(|page| plan.batch && page.is_file()) {
             return usage(
                 Failure::new("is a file, and several files need a folder for their pages; name a folder with --page").about(page),
@@ -304,23 +419,28 @@ pub fn run(args: Args) -> ExitCode {
     }
     let options = job::Options {
         entry,
+        package,
         models,
         values,
         mind,
+        producer,
+        archive,
+        spend,
         page: master.page.map(|page| (page, plan.batch)),
         bits: args.bits,
         dither: args.dither,
         overwrite: args.overwrite,
         allow_truncated: args.allow_truncated,
         silence_nan: args.silence_nan,
-        report: args.report.is_some(),
+        // Summaries and state files tell what reports tell.
+        report: args.report.is_some() || args.state.is_some() || !args.summary.is_empty(),
     };
     let outcomes = batch::run(&plan.tasks, &options, jobs, args.quiet);
-    finish(&plan, outcomes, &args)
+    finish(&plan, outcomes, &args, entry.name)
 }
 
 /// Writes the report and tells what failed.
-fn finish(plan: &inputs::Plan, outcomes: batch::Outcomes, args: &RenderArgs) -> ExitCode {
+fn finish(plan: &inputs::Plan, outcomes: batch::Outcomes, args: &RenderArgs, engine: &str) -> ExitCode {
     let mut failures: Vec<(PathBuf, Failure)> = Vec::new();
     let mut reports = Vec::new();
     let failed = |input: &std::path::Path, failure: &Failure| json!({ "input": input.to_string_lossy(), "error": failure.to_string() });
@@ -339,11 +459,17 @@ fn finish(plan: &inputs::Plan, outcomes: batch::Outcomes, args: &RenderArgs) -> 
         failures.push((failure.path().unwrap_or(input).to_owned(), failure.clone()));
     }
     let failed = failures.len();
+    for path in &args.summary {
+        let Ok(form) = summary::Form::of(path) else { continue };
+        if let Err(failure) = write_text(path, &form.write(engine, &reports), args.overwrite || args.state.is_some()) {
+            failures.push((failure.path().unwrap_or(path).to_owned(), failure));
+        }
+    }
     if let Some(path) = &args.report {
         let report = if plan.batch { Value::Array(reports) } else { reports.pop().unwrap_or(Value::Null) };
         // A single file that failed has no report.
         if (plan.batch || failed == 0)
-            && let Err(failure) = write_report(path, &report, args.overwrite)
+            && let Err(failure) = write_text(path, &format!("{report:#}\n"), args.overwrite || args.state.is_some())
         {
             failures.push((failure.path().unwrap_or(path).to_owned(), failure));
         }

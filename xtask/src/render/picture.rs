@@ -190,13 +190,13 @@ fn fitting(text: &str, style: Style) -> String {
 }
 
 /// A distance of marks on the time axis in seconds, for at most about 12 marks.
-fn time_step(seconds: f64) -> f64 {
+pub(super) fn time_step(seconds: f64) -> f64 {
     let steps =
         [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0];
     steps.into_iter().find(|step| seconds / step <= 12.0).unwrap_or(14_400.0)
 }
 
-fn time_label(seconds: f64, step: f64, total: f64) -> String {
+pub(super) fn time_label(seconds: f64, step: f64, total: f64) -> String {
     let whole = seconds.round() as u64;
     match (total, step) {
         (3600.0.., _) => format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60),
@@ -371,6 +371,36 @@ pub fn write(file: File, contents: &Contents<'_>) -> Result<(), Failure> {
     let mut writer = encoder.write_header().map_err(failed)?;
     writer.write_image_data(&draw(contents)).map_err(failed)?;
     writer.finish().map_err(failed)
+}
+
+/// A spectrogram without anything around it, as a PNG file: time goes right, frequency up. Levels in dB are raised
+/// by `gain`.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn spectrogram(map: &Map, width: usize, height: usize, gain: f32) -> Result<Vec<u8>, Failure> {
+    let mut pixels = Vec::with_capacity(width * height);
+    for y in 0..height {
+        let row = ((height - 1 - y) * ROWS / height).min(ROWS - 1);
+        for x in 0..width {
+            let power = map.at((x as f64 + 0.5) / width as f64, 1.0 / width as f64, row);
+            let db = power.map_or(LEVELS.0, |power| 10.0 * power.max(1e-12).log10() + gain);
+            let share = ((db - LEVELS.0) / (LEVELS.1 - LEVELS.0)).clamp(0.0, 1.0);
+            pixels.push((share * 255.0).round() as u8);
+        }
+    }
+    // A palette takes a third of the room.
+    let palette: Vec<u8> = (0..=255_u8).flat_map(|index| colour(&MAGMA, f32::from(index) / 255.0)).collect();
+    let failed = |error| Failure::new(format!("could not be drawn ({error})"));
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width as u32, height as u32);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_palette(palette);
+    let mut writer = encoder.write_header().map_err(failed)?;
+    writer.write_image_data(&pixels).map_err(failed)?;
+    writer.finish().map_err(failed)?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -25,12 +25,10 @@ impl Draft {
     /// # Errors
     /// When it cannot be made.
     pub fn new(place: &Path) -> Result<(Self, File), Failure> {
-        let name = place.file_name().unwrap_or_default().to_string_lossy();
+        let stem = stem(place);
         loop {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            // Names are limited to 255 bytes on most file systems.
-            let short: String = name.chars().take(60).collect();
-            let draft = place.with_file_name(format!(".{short}.{}-{number}.part", std::process::id()));
+            let draft = place.with_file_name(format!("{stem}{}-{number}.part", std::process::id()));
             // Locked meanwhile, so that a stop finds every file that was made.
             let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
             match OpenOptions::new().read(true).write(true).create_new(true).open(&draft) {
@@ -47,6 +45,11 @@ impl Draft {
     /// Where it will stand.
     pub fn place(&self) -> &Path {
         &self.place
+    }
+
+    /// Where it stands meanwhile.
+    pub fn path(&self) -> &Path {
+        &self.draft
     }
 
     /// Flushes it to the disk and moves it to its place.
@@ -76,6 +79,32 @@ impl Drop for Draft {
         if !self.published {
             let _ = fs::remove_file(&self.draft);
             forget(&self.draft);
+        }
+    }
+}
+
+/// How names of drafts for a place begin. They belong to no other place: what is cut off a long name, since
+/// names have 255 bytes at most on most file systems, is in a number.
+fn stem(place: &Path) -> String {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    if name.chars().count() <= 60 {
+        return format!(".{name}.");
+    }
+    let short: String = name.chars().take(40).collect();
+    format!(".{short}.{:016x}.", super::archive::number(&name))
+}
+
+/// Removes drafts of a place that processes have left that were killed. Nobody else may be writing to it.
+pub fn remove_leftovers(place: &Path) {
+    let stem = stem(place);
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_draft = |name: &str| {
+        let numbers = name.strip_prefix(&stem).and_then(|rest| rest.strip_suffix(".part")).and_then(|rest| rest.split_once('-'));
+        numbers.is_some_and(|(process, number)| process.parse::<u32>().is_ok() && number.parse::<u64>().is_ok())
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(is_draft) {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }

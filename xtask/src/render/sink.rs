@@ -1,13 +1,15 @@
-//! Where sound goes: a WAV or FLAC file.
+//! Where sound goes: a WAV, FLAC, MP3 or Opus file.
 
 use super::failure::{Failure, writing};
+use super::mp3::{Mp3Sink, Spend};
+use super::opus::OpusSink;
 use super::source::{Depth, Info};
-use super::tags;
-use super::wave::Chunk;
 use dsp_core::dither::{Dither, Quantiser};
 use dsp_core::units::Hz;
 use flac_codec::encode::{FlacSampleWriter, Options};
 use flac_codec::metadata::{Block, VorbisComment};
+use sound_files::tags;
+use sound_files::wave::Chunk;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -19,6 +21,10 @@ pub enum FileFormat {
     Wav,
     /// FLAC.
     Flac,
+    /// MP3.
+    Mp3,
+    /// Ogg Opus.
+    Opus,
 }
 
 impl FileFormat {
@@ -27,6 +33,8 @@ impl FileFormat {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "wav" | "wave" | "bwf" | "rf64" => Some(Self::Wav),
             "flac" => Some(Self::Flac),
+            "mp3" => Some(Self::Mp3),
+            "opus" => Some(Self::Opus),
             _ => None,
         }
     }
@@ -36,7 +44,14 @@ impl FileFormat {
         match self {
             Self::Wav => "wav",
             Self::Flac => "flac",
+            Self::Mp3 => "mp3",
+            Self::Opus => "opus",
         }
+    }
+
+    /// What is read back is not what was written.
+    pub const fn is_lossy(self) -> bool {
+        matches!(self, Self::Mp3 | Self::Opus)
     }
 }
 
@@ -47,6 +62,8 @@ pub struct Store {
     pub depth: Depth,
     /// What is added before samples are rounded to whole numbers.
     pub dither: Dither,
+    /// Bits that a lossy format may spend; none leaves it to the format.
+    pub spend: Option<Spend>,
 }
 
 impl Store {
@@ -62,6 +79,10 @@ pub enum Sink {
     Wav(Box<WavSink>),
     /// FLAC.
     Flac(Box<FlacSink>),
+    /// MP3.
+    Mp3(Box<Mp3Sink>),
+    /// Opus.
+    Opus(Box<OpusSink>),
 }
 
 impl Sink {
@@ -73,6 +94,8 @@ impl Sink {
         Ok(match format {
             FileFormat::Wav => Self::Wav(Box::new(WavSink::new(file, store, info, original, RIFF_MOST)?)),
             FileFormat::Flac => Self::Flac(Box::new(FlacSink::new(file, store, info)?)),
+            FileFormat::Mp3 => Self::Mp3(Box::new(Mp3Sink::new(file, info, store.spend)?)),
+            FileFormat::Opus => Self::Opus(Box::new(OpusSink::create(file, info, opus_bitrate(store.spend)?)?)),
         })
     }
 
@@ -84,6 +107,8 @@ impl Sink {
         match self {
             Self::Wav(sink) => sink.write(block),
             Self::Flac(sink) => sink.write(block),
+            Self::Mp3(sink) => sink.write(block),
+            Self::Opus(sink) => sink.write(block),
         }
     }
 
@@ -95,7 +120,20 @@ impl Sink {
         match self {
             Self::Wav(sink) => sink.finish(),
             Self::Flac(sink) => sink.finish(),
+            Self::Mp3(sink) => sink.finish(),
+            Self::Opus(sink) => sink.finish().map(|(_, clipped)| clipped),
         }
+    }
+}
+
+/// Bits a second that Opus is asked for.
+fn opus_bitrate(spend: Option<Spend>) -> Result<Option<u32>, Failure> {
+    match spend {
+        None => Ok(None),
+        // RFC 7845, section 5.1, and RFC 6716, section 2.1.1: 6 to 510 kbit/s for two channels.
+        Some(Spend::Constant(kbps)) if (6..=510).contains(&kbps) => Ok(Some(kbps * 1_000)),
+        Some(Spend::Constant(kbps)) => Err(Failure::new(format!("cannot be Opus of {kbps} kbit/s; give 6 to 510 with --bitrate"))),
+        Some(Spend::Variable(_)) => Err(Failure::new("is Opus, whose rate varies anyway; leave --vbr out, or give --bitrate")),
     }
 }
 
@@ -300,8 +338,10 @@ impl FlacSink {
                 _ => {}
             }
         }
-        if info.flac_blocks.is_empty() && !info.tags.is_empty() {
-            let fields = info.tags.iter().map(|(name, text)| format!("{name}={text}")).collect();
+        if info.flac_blocks.is_empty() && !(info.tags.is_empty() && info.extras.chapters.is_empty()) {
+            let chapters = info.extras.chapter_comments();
+            let kept = info.tags.iter().filter(|(name, _)| !name.starts_with("CHAPTER"));
+            let fields = kept.chain(&chapters).map(|(name, text)| format!("{name}={text}")).collect();
             options = options.comment(VorbisComment { vendor_string: concat!("Plainsong ", env!("CARGO_PKG_VERSION")).to_owned(), fields });
         }
         let file = BufWriter::with_capacity(1 << 16, file);
@@ -325,8 +365,8 @@ impl FlacSink {
 #[cfg(test)]
 mod tests {
     use super::super::source::Source;
-    use super::super::wave::Wave;
     use super::*;
+    use sound_files::wave::Wave;
 
     /// The file becomes RF64 when it outgrows RIFF, known beforehand or not, and reads back.
     #[test]
@@ -345,10 +385,17 @@ mod tests {
                 chunks: None,
                 flac_blocks: Vec::new(),
                 tags: vec![("TITLE".into(), "Long".into())],
+                extras: Default::default(),
                 warning: None,
             };
-            let mut sink =
-                WavSink::new(File::create(&path).unwrap(), Store { depth: Depth::I16, dither: Dither::Tpdf }, &info, &path, 4_000).unwrap();
+            let mut sink = WavSink::new(
+                File::create(&path).unwrap(),
+                Store { depth: Depth::I16, dither: Dither::Tpdf, spend: None },
+                &info,
+                &path,
+                4_000,
+            )
+            .unwrap();
             let samples: Vec<f32> = (0..5000).map(|n| n as f32 / 32_768.0).collect();
             sink.write(&[&samples]).unwrap();
             sink.finish().unwrap();

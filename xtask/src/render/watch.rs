@@ -1,7 +1,9 @@
 //! What an engine tells of while it works: gains over time and by octave, and events.
 
+use super::podcast::Tap;
 use super::spectra::{Folding, Map, ROWS, octaves};
 use dsp_core::detection::{Event, Events};
+use dsp_core::engines::podcast::StageFrame;
 use dsp_core::processor::{Frame, Observer};
 
 /// Watches an engine's frames.
@@ -20,6 +22,8 @@ pub struct Watch {
     /// Whether events are wanted: they are the one thing that grows with the length.
     keep: bool,
     events: Option<Vec<Event>>,
+    /// What the podcast chain tells, where that is wanted.
+    pub tap: Option<Tap>,
 }
 
 impl Watch {
@@ -37,6 +41,7 @@ impl Watch {
             joined: Events::default(),
             keep,
             events: None,
+            tap: None,
         }
     }
 
@@ -59,6 +64,12 @@ impl Watch {
 }
 
 impl Observer for Watch {
+    fn podcast(&mut self, frame: &StageFrame) {
+        if let Some(tap) = &mut self.tap {
+            tap.hear(frame);
+        }
+    }
+
     fn frame(&mut self, frame: &Frame<'_>) {
         self.late += u64::from(frame.late);
         if let Some(detection) = frame.detection.filter(|_| self.keep) {

@@ -1,9 +1,9 @@
 //! The page of a master: what was measured, wanted and done, in words and pictures, in one file.
 
 use super::chart;
+use crate::render::page::{Cell, Page};
 use dsp_core::engines::master::MasterMoves;
 use dsp_core::mastering::{Explanation, Goal, Preview, Profile, Proposal, Style};
-use std::fmt::Write as _;
 
 /// What a page tells.
 pub struct Story<'a> {
@@ -35,29 +35,8 @@ pub struct Story<'a> {
     pub model: (&'a str, &'a str),
 }
 
-const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#66707f;--line:#d9dee6;--paper:#fbfcfd;--a:#1f6f8b;--b:#c2662d;--c:#9aa4b2}\
-@media(prefers-color-scheme:dark){:root{--ink:#e8ebf0;--soft:#98a2b0;--line:#2c3440;--paper:#12161c;--a:#5cb8d6;--b:#e8975e;--c:#68727f}}\
-body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}\
-h1{font-size:1.5rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin-top:2rem}p.sub{color:var(--soft);margin-top:0}\
-table{border-collapse:collapse;width:100%;font-size:.92rem}td,th{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
-svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:var(--soft)}.grid{stroke:var(--line);fill:none}\
-.before,.target,.after{fill:none;stroke-width:2}.before{stroke:var(--c)}.target{stroke:var(--b);stroke-dasharray:5 4}.after{stroke:var(--a)}\
-.wish{fill:var(--b);opacity:.35}.band{fill:var(--a)}.key span{margin-right:1.2rem}.key i{display:inline-block;width:1.4rem;height:3px;vertical-align:middle;margin-right:.4rem}\
-li.note{color:var(--b)}footer{margin-top:3rem;color:var(--soft);font-size:.85rem}";
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 /// The page as HTML, with everything in it.
 pub fn write(story: &Story<'_>) -> String {
-    let mut html = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Master of {0}</title><style>{STYLE}</style><h1>Master of {0}</h1>",
-        escape(story.title)
-    );
     let mut about = vec![format!("style {}: {}", story.style.name.to_lowercase(), story.style.about)];
     if !story.asked.is_empty() {
         about.insert(0, format!("for {}", story.asked));
@@ -66,43 +45,26 @@ pub fn write(story: &Story<'_>) -> String {
         let names: Vec<_> = story.references.iter().map(|(name, _)| name.rsplit('/').next().unwrap_or(name)).collect();
         about.push(format!("beside {}", names.join(", ")));
     }
-    let _ = write!(html, "<p class=\"sub\">{}</p>", escape(&about.join(" | ")));
-    if !story.remarks.is_empty() {
-        html.push_str("<ul>");
-        for line in story.remarks {
-            let _ = write!(html, "<li class=\"note\">The song {}.</li>", escape(line));
-        }
-        html.push_str("</ul>");
-    }
-    loudness(&mut html, story);
-    html.push_str("<h2>Spectrum</h2><p class=\"key\">");
-    for (name, colour) in [("before", "--c"), ("wanted", "--b"), ("after", "--a")] {
-        let _ = write!(html, "<span><i style=\"background:var({colour})\"></i>{name}</span>");
-    }
-    html.push_str("mean by third of an octave, dB relative to the whole</p>");
-    html.push_str(&chart::spectrum(story.song, story.proposal, story.after));
-    html.push_str("<h2>Tone</h2><p class=\"sub\">Bars: what is wanted. Line: what the equaliser does, with its bands. dB.</p>");
-    html.push_str(&chart::tone(story.proposal, story.moves));
-    moves(&mut html, story);
+    let mut page = Page::new(&format!("Master of {}", story.title), &about.join(" | "));
+    page.notes(story.remarks.iter().map(|line| format!("The song {line}.")));
+    loudness(&mut page, story);
+    page.heading("Spectrum");
+    page.key(&[("before", "--c"), ("wanted", "--b"), ("after", "--a")], "mean by third of an octave, dB relative to the whole");
+    page.drawing(&chart::spectrum(story.song, story.proposal, story.after));
+    page.heading("Tone");
+    page.line("Bars: what is wanted. Line: what the equaliser does, with its bands. dB.");
+    page.drawing(&chart::tone(story.proposal, story.moves));
+    moves(&mut page, story);
     if !story.previews.is_empty() {
-        html.push_str("<h2>What platforms will do with it</h2><table>");
-        for preview in story.previews {
-            let _ = write!(html, "<tr><td>{}<td class=\"n\">{:+.1} dB", escape(&preview.sentence), preview.gain_db);
-        }
-        html.push_str("</table>");
+        page.heading("What platforms will do with it");
+        let row = |preview: &Preview| vec![Cell::text(&preview.sentence), Cell::number(format!("{:+.1} dB", preview.gain_db))];
+        page.table(&[], story.previews.iter().map(row));
     }
     let (model, hash) = story.model;
-    let _ = write!(
-        html,
-        "<footer>Plainsong {}. Model {}, SHA-256 {}. Every move is a parameter: set it by hand with --set, and the rest stays.</footer></html>",
-        env!("CARGO_PKG_VERSION"),
-        escape(model),
-        escape(hash)
-    );
-    html
+    page.finish(&format!("Model {model}, SHA-256 {hash}. Every move is a parameter: set it by hand with --set, and the rest stays."))
 }
 
-fn loudness(html: &mut String, story: &Story<'_>) {
+fn loudness(page: &mut Page, story: &Story<'_>) {
     let Some(goal) = story.goal else { return };
     let before = story.song.loudness.map_or("-".to_owned(), |loudness| format!("{loudness:.1}"));
     let rows = [
@@ -116,33 +78,31 @@ fn loudness(html: &mut String, story: &Story<'_>) {
             format!("{:.1} / {:.1}", goal.reduction.0, goal.reduction.1),
         ),
     ];
-    html.push_str("<h2>Loudness</h2><table><tr><th><th class=\"n\">before<th class=\"n\">asked<th class=\"n\">after");
-    for (name, before, asked, after) in rows {
-        let _ = write!(html, "<tr><td>{name}<td class=\"n\">{before}<td class=\"n\">{asked}<td class=\"n\">{after}");
-    }
-    html.push_str("</table>");
+    page.heading("Loudness");
+    let row = |(name, before, asked, after): (&str, String, String, String)| {
+        vec![Cell::text(name), Cell::number(before), Cell::number(asked), Cell::number(after)]
+    };
+    let head = [Cell::text(""), Cell::number("before"), Cell::number("asked"), Cell::number("after")];
+    page.table(&head, rows.into_iter().map(row));
 }
 
-fn moves(html: &mut String, story: &Story<'_>) {
-    html.push_str("<h2>Moves</h2>");
+fn moves(page: &mut Page, story: &Story<'_>) {
+    page.heading("Moves");
     if story.told.is_empty() {
-        html.push_str("<p>None: the song is left as it is.</p>");
+        page.line("None: the song is left as it is.");
         return;
     }
-    html.push_str(
-        "<table><tr><th>Move<th class=\"n\">measured<th class=\"n\">target<th class=\"n\">move<th class=\"n\">confidence<th>In words",
-    );
-    for one in story.told {
-        let confidence = one.confidence.map_or("-".to_owned(), |confidence| format!("{:.0} %", 100.0 * confidence));
-        let _ = write!(
-            html,
-            "<tr><td>{}<td class=\"n\">{:.1}<td class=\"n\">{:.1}<td class=\"n\">{:+.1} dB<td class=\"n\">{confidence}<td>{}",
-            escape(&one.id),
-            one.measured,
-            one.target,
-            one.move_db,
-            escape(&one.sentence)
-        );
-    }
-    html.push_str("</table>");
+    let head = ["measured", "target", "move", "confidence"].map(Cell::number);
+    let head: Vec<Cell> = [Cell::text("Move")].into_iter().chain(head).chain([Cell::text("In words")]).collect();
+    let row = |one: &Explanation| {
+        vec![
+            Cell::text(&one.id),
+            Cell::number(format!("{:.1}", one.measured)),
+            Cell::number(format!("{:.1}", one.target)),
+            Cell::number(format!("{:+.1} dB", one.move_db)),
+            Cell::number(one.confidence.map_or("-".to_owned(), |confidence| format!("{:.0} %", 100.0 * confidence))),
+            Cell::text(&one.sentence),
+        ]
+    };
+    page.table(&head, story.told.iter().map(row));
 }

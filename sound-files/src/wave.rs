@@ -3,9 +3,9 @@
 //! Microsoft, "Multimedia Programming Interface and Data Specifications 1.0"; EBU Tech 3306 (RF64);
 //! ITU-R BS.2088 (BW64).
 
-use super::failure::{Failure, reading};
-use super::source::{Depth, Info, Source};
-use super::tags;
+use crate::failure::{Failure, reading};
+use crate::source::{Depth, Info, Source};
+use crate::tags;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -259,6 +259,7 @@ impl Wave {
             chunks: Some((layout.before, layout.after)),
             flac_blocks: Vec::new(),
             tags: list,
+            extras: Default::default(),
             warning: layout.shortage.map(|shortage| format!("{shortage}; what is there was taken")),
         };
         Ok(Some(Self { info, file: BufReader::with_capacity(1 << 16, file), encoding, left: frames, bytes: Vec::new() }))

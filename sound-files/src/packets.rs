@@ -1,10 +1,11 @@
 //! Compressed files and other containers, through symphonia's demuxers and decoders and a decoder
 //! for Opus.
 
-use super::failure::{Failure, reading};
-use super::mp4;
-use super::source::{Depth, Info, Source};
-use super::tags::{self, Tags};
+use crate::chapters::{self, Extras};
+use crate::failure::{Failure, reading};
+use crate::mp4;
+use crate::source::{Depth, Info, Source};
+use crate::tags::{self, Tags};
 use flac_codec::metadata::Block;
 use opus_decoder::OpusMultistreamDecoder;
 use std::fs::File;
@@ -103,14 +104,27 @@ impl Packets {
         let lossless = matches!(container, "wav" | "flac" | "aiff" | "caf") || params.bits_per_sample.is_some() && container == "m4a";
         let mut file_tags = Tags::new();
         let mut flac_blocks = Vec::new();
+        let mut extras = Extras::default();
+        if container == "mp3"
+            && let Ok(tag) = id3::Tag::read_from_path(path)
+        {
+            extras = Extras::of_id3(tag);
+        } else if let Some(group) = reader.chapters() {
+            extras.add_group(group);
+        }
         if container == "flac" {
             for block in flac_codec::metadata::blocks(path).map_err(reading)?.map_while(Result::ok) {
                 match block {
                     Block::VorbisComment(comment) => {
                         file_tags = tags::from_comments(&comment.fields);
+                        extras.chapters = chapters::from_comments(&file_tags);
                         flac_blocks.push(Block::VorbisComment(comment));
                     }
-                    Block::Application(_) | Block::Picture(_) | Block::Cuesheet(_) => flac_blocks.push(block),
+                    Block::Picture(picture) => {
+                        extras.add_flac(&picture);
+                        flac_blocks.push(Block::Picture(picture));
+                    }
+                    Block::Application(_) | Block::Cuesheet(_) => flac_blocks.push(block),
                     _ => {}
                 }
             }
@@ -132,6 +146,7 @@ impl Packets {
             chunks: None,
             flac_blocks,
             tags: file_tags,
+            extras,
             warning: None,
         };
         let mut packets = Self {

@@ -1,0 +1,180 @@
+//! Where nobody speaks, nothing plays and nothing happens for long: found in frames of probabilities.
+
+/// What was heard in a hop.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Heard {
+    /// Probability of speech, 0 to 1.
+    pub speech: f32,
+    /// Probability of music, 0 to 1.
+    pub music: f32,
+    /// Probability of noise, 0 to 1.
+    pub noise: f32,
+    /// Level before the chain in dBFS.
+    pub before_db: f32,
+    /// Level behind the chain in dBFS.
+    pub after_db: f32,
+}
+
+/// Time of a hop in seconds.
+pub const HOP: f64 = 0.01;
+/// A hop with more than this of speech or music is no silence: far under the even chance, for a word that is
+/// lost is worse than a pause that is kept.
+const DOUBT: f32 = 0.25;
+/// A hop with more than this of speech tells how loud speech is.
+const SURE: f32 = 0.8;
+/// Silence is so much quieter than speech, dB: laughter, a door or a cough stay, and so does all that the
+/// model overheard.
+const UNDER: f32 = 20.0;
+/// Silence before the chain is so much quieter than speech there, dB: less, because of noise.
+const UNDER_BEFORE: f32 = 6.0;
+/// Time behind the last and before the next sound that is never counted as silence, seconds: a breath, the
+/// end of a word in a room, the soft beginning of the next.
+const BEHIND: f64 = 0.25;
+const AHEAD: f64 = 0.20;
+
+/// What silences become.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wish {
+    /// Longer ones are cut, seconds.
+    pub longest: f64,
+    /// To this, seconds.
+    pub to: f64,
+}
+
+/// A stretch in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// Begin.
+    pub start: f64,
+    /// End.
+    pub end: f64,
+}
+
+/// Middle of a list; none of an empty one.
+fn median(mut values: Vec<f32>) -> Option<f32> {
+    let middle = values.len() / 2;
+    (!values.is_empty()).then(|| *values.select_nth_unstable_by(middle, f32::total_cmp).1)
+}
+
+/// Silences longer than is wished, in order, in the time of the frames; and what of each goes: all but `to`, which
+/// stays half at its beginning and half at its end. Where nobody speaks at all nothing is found.
+pub fn find(frames: &[Heard], wish: &Wish) -> Vec<(Span, Span)> {
+    let level = |of: fn(&Heard) -> f32| median(frames.iter().filter(|frame| frame.speech > SURE).map(of).collect());
+    let (Some(before), Some(after)) = (level(|frame| frame.before_db), level(|frame| frame.after_db)) else { return Vec::new() };
+    let silent = |frame: &Heard| {
+        frame.speech < DOUBT && frame.music < DOUBT && frame.after_db < after - UNDER && frame.before_db < before - UNDER_BEFORE
+    };
+    let mut found = Vec::new();
+    let mut begin = None;
+    for (index, frame) in frames.iter().map(Some).chain([None]).enumerate() {
+        let quiet = frame.is_some_and(silent);
+        match (begin, quiet) {
+            (None, true) => begin = Some(index),
+            (Some(from), false) => {
+                begin = None;
+                let (first, last) = (from == 0, index == frames.len());
+                let start = from as f64 * HOP + if first { 0.0 } else { BEHIND };
+                let end = index as f64 * HOP - if last { 0.0 } else { AHEAD };
+                let span = Span { start, end };
+                // The pause that one hears has the margins in it.
+                let (heard_start, heard_end) = (from as f64 * HOP, index as f64 * HOP);
+                let surplus = heard_end - heard_start - wish.to;
+                if heard_end - heard_start > wish.longest && surplus > 0.0 && span.end - span.start > 0.0 {
+                    // What goes lies in the middle, and inside the margins.
+                    let surplus = surplus.min(span.end - span.start);
+                    let from = (heard_start + wish.to / 2.0).clamp(span.start, span.end - surplus);
+                    found.push((Span { start: heard_start, end: heard_end }, Span { start: from, end: from + surplus }));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPEECH: Heard = Heard { speech: 0.98, music: 0.01, noise: 0.1, before_db: -22.0, after_db: -18.0 };
+    const PAUSE: Heard = Heard { speech: 0.02, music: 0.02, noise: 0.9, before_db: -55.0, after_db: -70.0 };
+
+    fn frames(parts: &[(Heard, f64)]) -> Vec<Heard> {
+        parts.iter().flat_map(|&(frame, seconds)| std::iter::repeat_n(frame, (seconds / HOP).round() as usize)).collect()
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-6
+    }
+
+    #[test]
+    fn a_long_pause_becomes_as_long_as_asked_and_a_short_one_stays() {
+        let all = frames(&[(SPEECH, 2.0), (PAUSE, 3.0), (SPEECH, 1.0), (PAUSE, 0.9), (SPEECH, 1.0)]);
+        let found = find(&all, &Wish { longest: 1.0, to: 0.6 });
+        assert_eq!(found.len(), 1);
+        let (span, gone) = found[0];
+        assert!(close(span.start, 2.0) && close(span.end, 5.0));
+        assert!(close(gone.end - gone.start, 2.4) && close(gone.start, 2.3), "{gone:?}");
+    }
+
+    #[test]
+    fn sounds_that_are_not_words_stay() {
+        let laughter = Heard { after_db: -24.0, ..PAUSE };
+        let music = Heard { music: 0.9, after_db: -70.0, ..PAUSE };
+        let doubt = Heard { speech: 0.3, ..PAUSE };
+        for sound in [laughter, music, doubt] {
+            let all = frames(&[(SPEECH, 2.0), (PAUSE, 0.9), (sound, 0.3), (PAUSE, 0.9), (SPEECH, 2.0)]);
+            assert_eq!(find(&all, &Wish { longest: 1.0, to: 0.6 }), Vec::new(), "{sound:?}");
+        }
+    }
+
+    #[test]
+    fn the_margins_of_sounds_are_kept_whatever_is_asked() {
+        let all = frames(&[(SPEECH, 2.0), (PAUSE, 2.0), (SPEECH, 2.0)]);
+        let (_, gone) = find(&all, &Wish { longest: 0.5, to: 0.1 })[0];
+        assert!(gone.start >= 2.0 + BEHIND - 1e-9 && gone.end <= 4.0 - AHEAD + 1e-9, "{gone:?}");
+        // At the ends of a file there is nobody to be cut into.
+        let all = frames(&[(PAUSE, 2.0), (SPEECH, 2.0), (PAUSE, 2.0)]);
+        let found = find(&all, &Wish { longest: 0.5, to: 0.4 });
+        assert_eq!(found.len(), 2);
+        assert!(found[0].1.start >= 0.0 && found[1].1.end <= 6.0 + 1e-9);
+    }
+
+    #[test]
+    fn without_speech_nothing_is_cut() {
+        assert_eq!(find(&frames(&[(PAUSE, 20.0)]), &Wish { longest: 1.0, to: 0.5 }), Vec::new());
+        assert_eq!(find(&[], &Wish { longest: 1.0, to: 0.5 }), Vec::new());
+    }
+
+    /// Whatever the frames are: what goes lies in silence, in order, and leaves what was asked for.
+    #[test]
+    fn random_frames_lose_nothing_but_silence() {
+        let seed = 7_u64;
+        println!("seed {seed}");
+        let mut state = seed;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as f64 / f64::from(1_u32 << 31)
+        };
+        for _ in 0..200 {
+            let parts: Vec<(Heard, f64)> = (0..20)
+                .map(|_| {
+                    let frame =
+                        Heard { speech: random() as f32, music: (random() * 0.3) as f32, ..if random() < 0.5 { SPEECH } else { PAUSE } };
+                    (frame, 0.05 + 2.0 * random() * random())
+                })
+                .collect();
+            let all = frames(&parts);
+            let wish = Wish { longest: 0.3 + random(), to: 0.3 };
+            let mut last = 0.0;
+            for (span, gone) in find(&all, &wish) {
+                assert!(gone.start >= last && gone.end > gone.start && span.end - span.start > wish.longest);
+                assert!(span.end - span.start - (gone.end - gone.start) >= wish.to - 1e-9);
+                for frame in &all[(gone.start / HOP).round() as usize..(gone.end / HOP).round() as usize] {
+                    assert!(frame.speech < DOUBT && frame.music < DOUBT);
+                }
+                last = gone.end;
+            }
+        }
+    }
+}
