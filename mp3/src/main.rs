@@ -4,7 +4,7 @@
 //! output must be a file: when all is encoded, the first frame, which tells length, delay and padding, is
 //! written anew. What stands in the file before (an ID3 tag) stays.
 
-use mp3lame_encoder::{Bitrate, Builder, Encoder, FlushNoGap, InterleavedPcm, Mode, MonoPcm, Quality, VbrMode, max_required_buffer_size};
+use mp3lame_encoder::{Bitrate, Builder, Encoder, FlushGap, InterleavedPcm, Mode, MonoPcm, Quality, VbrMode, max_required_buffer_size};
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::process::ExitCode;
@@ -36,6 +36,17 @@ const RATES: [(u32, Bitrate); 16] = [
     (256, Bitrate::Kbps256),
     (320, Bitrate::Kbps320),
 ];
+/// Factor by which LAME turns a constant rate's level down, against clipping (presets.c, `abr_switch_map`); taken back
+/// here, since whoever writes a file has its level in hand.
+fn turned_down(kbps: u32) -> f32 {
+    match kbps {
+        ..=160 => 0.95,
+        ..=192 => 0.97,
+        ..=224 => 0.98,
+        _ => 1.0,
+    }
+}
+
 /// Qualities of a variable rate, from V0 (best) to V9.
 const QUALITIES: [Quality; 10] = [
     Quality::Best,
@@ -60,8 +71,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The encoder that the command line asks for, and its channels.
-fn encoder(words: &[String]) -> Result<(Encoder, usize), String> {
+/// The encoder that the command line asks for, its channels, and the factor by which it turns the level down.
+fn encoder(words: &[String]) -> Result<(Encoder, usize, f32), String> {
     let [rate, channels, mode, value] = words else { return Err("usage: plainsong-mp3 RATE CHANNELS cbr KBPS | vbr QUALITY".into()) };
     let number = |text: &String| text.parse::<u32>().map_err(|_| format!("\"{text}\" is no number"));
     let (rate, channels, value) = (number(rate)?, number(channels)?, number(value)?);
@@ -84,7 +95,8 @@ fn encoder(words: &[String]) -> Result<(Encoder, usize), String> {
         builder.set_vbr_mode(VbrMode::Off).map_err(refuse)?;
         builder.set_brate(*rate).map_err(refuse)?;
     }
-    Ok((builder.build().map_err(refuse)?, usize::from(channels)))
+    let factor = if mode == "vbr" { 1.0 } else { turned_down(value) };
+    Ok((builder.build().map_err(refuse)?, usize::from(channels), factor))
 }
 
 /// Standard output as a file.
@@ -98,7 +110,7 @@ fn output() -> Result<File, String> {
 }
 
 fn run(words: &[String]) -> Result<(), String> {
-    let (mut encoder, channels) = encoder(words)?;
+    let (mut encoder, channels, factor) = encoder(words)?;
     let broken = |error: std::io::Error| format!("cannot be written ({error})");
     let mut file = output()?;
     let begin = file.stream_position().map_err(|_| "standard output must be a file".to_owned())?;
@@ -118,7 +130,7 @@ fn run(words: &[String]) -> Result<(), String> {
             }
         }
         samples.clear();
-        samples.extend(bytes[..filled].as_chunks::<4>().0.iter().map(|sample| f32::from_le_bytes(*sample)));
+        samples.extend(bytes[..filled].as_chunks::<4>().0.iter().map(|sample| f32::from_le_bytes(*sample) / factor));
         if samples.is_empty() {
             break;
         }
@@ -131,7 +143,7 @@ fn run(words: &[String]) -> Result<(), String> {
         file.write_all(&encoded).map_err(broken)?;
     }
     encoded.clear();
-    encoder.flush_to_vec::<FlushNoGap>(&mut encoded).map_err(|error| format!("LAME failed: {error}"))?;
+    encoder.flush_to_vec::<FlushGap>(&mut encoded).map_err(|error| format!("LAME failed: {error}"))?;
     file.write_all(&encoded).map_err(broken)?;
     encoded.clear();
     encoded.reserve(encoder.lame_tag_size());

@@ -60,6 +60,9 @@ fn lossy_files_hold_the_same_sound_in_its_place() {
             for (before, after) in audio.iter().zip(&sound) {
                 let error = error_db(before, after);
                 assert!(error < most, "{ending} {words:?}: error of {error} dB");
+                let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+                let gain = 20.0 * (dot(before, after) / dot(before, before)).log10();
+                assert!(gain.abs() < 0.15, "{ending} {words:?}: turned by {gain} dB");
             }
         }
         assert!(fs::metadata(&output).unwrap().len() < 120_000);

@@ -76,7 +76,9 @@ fn pauses_are_cut_and_words_are_not() {
     let folder = Folder::new("podcast-cuts");
     let (talk, pauses) = talk(&[2.5, 3.0, 0.6, 2.0, 0.4]);
     let list = folder.at("cuts.json");
-    let words = ["--cut-silences", "1.2", "--to", "0.6", "--cut-list", list.to_str().unwrap(), "--bits", "32f"];
+    let page = folder.at("page.html");
+    let words =
+        ["--cut-silences", "1.2", "--to", "0.6", "--cut-list", list.to_str().unwrap(), "--page", page.to_str().unwrap(), "--bits", "32f"];
     let (output, report) = episode(&folder, "cut.wav", &words, &[talk.clone()]);
     let cuts = folder.json("cuts.json");
     assert_eq!(cuts, report["podcast"]["cuts"]);
@@ -87,6 +89,7 @@ fn pauses_are_cut_and_words_are_not() {
         .map(|cut| (cut["from_seconds"].as_f64().unwrap(), cut["to_seconds"].as_f64().unwrap()))
         .collect();
     assert!(found.len() >= 3, "{found:?}");
+    assert!(fs::read_to_string(&page).unwrap().contains(&format!("{} silences", found.len())));
     for &(from, to) in &found {
         assert!(pauses.iter().any(|&(start, end)| from >= start && to <= end), "{from} to {to} s is no pause: {pauses:?}");
     }
@@ -124,9 +127,7 @@ fn the_page_is_whole() {
     let words = ["--page", page.to_str().unwrap(), "--cut-silences", "1"];
     let (_, report) = episode(&folder, "a.opus", &words, &[bad.clone(), bad]);
     let html = fs::read_to_string(&page).unwrap();
-    for part in
-        ["Loudness over time", "Spectrograms", "Gain by stage", "Cuts", "What was heard", "SHA-256", "is clipped", "mains hum of 50 Hz"]
-    {
+    for part in ["Loudness over time", "Spectrograms", "Gain by stage", "What was heard", "SHA-256", "is clipped", "mains hum of 50 Hz"] {
         assert!(html.contains(part), "{part}");
     }
     assert_eq!(html.matches("<audio").count(), 2);
