@@ -41,8 +41,14 @@ impl Side {
 }
 
 /// A system of sound by its name on the command line.
-const SYSTEMS: &[(&str, &str)] =
-    &[("pipewire", "PipeWire"), ("pulse", "PulseAudio"), ("jack", "JACK"), ("alsa", "ALSA"), ("wasapi", "WASAPI"), ("coreaudio", "CoreAudio")];
+const SYSTEMS: &[(&str, &str)] = &[
+    ("pipewire", "PipeWire"),
+    ("pulse", "PulseAudio"),
+    ("jack", "JACK"),
+    ("alsa", "ALSA"),
+    ("wasapi", "WASAPI"),
+    ("coreaudio", "CoreAudio"),
+];
 
 /// The systems in this build.
 pub fn systems() -> Vec<&'static str> {
@@ -83,7 +89,10 @@ impl System {
         let ids: Vec<HostId> = match wanted {
             None => cpal::ALL_HOSTS.iter().copied().filter(|id| key(*id) != Some("jack") || jack_runs()).collect(),
             Some(name) => {
-                vec![*known(name).ok_or_else(|| format!("there is no system \"{name}\" in this build; there are: {}", systems().join(", ")))?]
+                vec![
+                    *known(name)
+                        .ok_or_else(|| format!("there is no system \"{name}\" in this build; there are: {}", systems().join(", ")))?,
+                ]
             }
         };
         let mut reasons = Vec::new();
@@ -369,11 +378,7 @@ fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
-fn build_input<T: SizedSample + Sample>(
-    device: &Device,
-    opener: &InputOpener,
-    mut capture: Capture,
-) -> Result<cpal::Stream, cpal::Error>
+fn build_input<T: SizedSample + Sample>(device: &Device, opener: &InputOpener, mut capture: Capture) -> Result<cpal::Stream, cpal::Error>
 where
     f32: FromSample<T>,
 {

@@ -56,6 +56,11 @@ impl<E: Engine> Driver for With<E> {
 /// A factory preset: its name and the values that differ from the defaults, by id.
 type Preset = (&'static str, &'static [(&'static str, f32)]);
 
+/// Reads the name and values from a preset's text.
+type ReadPreset = fn(&str) -> Result<(String, Vec<f32>), Error>;
+/// Makes an engine with values.
+type Make = fn(Format, &[f32]) -> Result<Box<dyn Driver>, Error>;
+
 /// An engine's entry.
 pub struct Entry {
     /// The name, as on the command line.
@@ -71,9 +76,9 @@ pub struct Entry {
     /// Values of a factory preset, by name.
     pub factory: fn(&str) -> Option<Vec<f32>>,
     /// Name and values of a preset's text.
-    pub preset: fn(&str) -> Result<(String, Vec<f32>), Error>,
+    pub preset: ReadPreset,
     /// Makes one, with values.
-    pub make: fn(Format, &[f32]) -> Result<Box<dyn Driver>, Error>,
+    pub make: Make,
 }
 
 fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Error> {

@@ -27,6 +27,8 @@ const STALL: f64 = 0.4;
 const REALIGN: f64 = 0.003;
 /// Time that the delay must have been so far off before anything is done, in seconds.
 const REALIGN_AFTER: f64 = 0.5;
+/// The same where the delay is too short, and sound is missing again and again until it is set right.
+const STARVING: f64 = 0.05;
 /// Frames over which sound fades in after a splice.
 const SPLICE: usize = 128;
 /// Time from the start in which the clocks' lines are still rough: a large error is then set right at once, in
@@ -290,7 +292,8 @@ impl Line {
     }
 
     fn links(&mut self, now: f64) {
-        let runs = [(self.input.is_some(), &self.from, &self.status.input_link), (self.output.is_some(), &self.to, &self.status.output_link)];
+        let runs =
+            [(self.input.is_some(), &self.from, &self.status.input_link), (self.output.is_some(), &self.to, &self.status.output_link)];
         let mut both = true;
         for (there, side, link) in runs {
             let running = there && side.runs(now);
@@ -506,7 +509,10 @@ impl Line {
         let limit = if plugged.converter.is_some() { limit } else { 0.5 / self.plan.rate };
         if error.abs() <= limit {
             flow.wrong_since = None;
-        } else if now - *flow.wrong_since.get_or_insert(now) >= REALIGN_AFTER {
+        } else if now - *flow.wrong_since.get_or_insert(now) < if error > 0.0 { REALIGN_AFTER } else { STARVING } {
+            // What is far off says nothing of the clocks' difference.
+            return;
+        } else {
             flow.wrong_since = None;
             let frames = (error * plugged.output.rate).round();
             self.status.realigned.fetch_add(1, Ordering::Relaxed);

@@ -17,7 +17,12 @@ static ALLOCATOR: PoolAllocator = PoolAllocator::system();
 
 /// What is read from the command line.
 #[derive(Parser)]
-#[command(name = "cargo xtask live", version, about = "An engine between a microphone and another device, while you speak", max_term_width = 110)]
+#[command(
+    name = "cargo xtask live",
+    version,
+    about = "An engine between a microphone and another device, while you speak",
+    max_term_width = 110
+)]
 pub struct Args {
     /// The engine: podcast if none is named; --list shows them
     engine: Option<String>,

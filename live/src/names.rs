@@ -42,7 +42,8 @@ pub fn choose(side: &'static str, names: &[(String, String)], wanted: &str) -> R
     let position = |found: &(String, String)| names.iter().position(|name| std::ptr::eq(name, found)).unwrap_or(0);
     let fits: Vec<&(String, String)> = names.iter().filter(exact).collect();
     let fits = if fits.is_empty() { names.iter().filter(part).collect() } else { fits };
-    let list = |of: &[&(String, String)]| of.iter().map(|found| format!("[{}] {}", position(found) + 1, found.0)).collect::<Vec<_>>().join(", ");
+    let list =
+        |of: &[&(String, String)]| of.iter().map(|found| format!("[{}] {}", position(found) + 1, found.0)).collect::<Vec<_>>().join(", ");
     match fits.as_slice() {
         [one] => Ok(position(one)),
         [] => {

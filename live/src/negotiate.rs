@@ -137,7 +137,10 @@ mod tests {
     #[test]
     fn a_device_that_cannot_says_what_it_can() {
         let phone = [offer((16_000, 16_000), 1, (160, 160), 2, 0)];
-        assert_eq!(choose("phone", &phone, None, Some(48_000), 256, 1), Ok(Choice { rate: 16_000, channels: 1, block: Some(160), index: 0 }));
+        assert_eq!(
+            choose("phone", &phone, None, Some(48_000), 256, 1),
+            Ok(Choice { rate: 16_000, channels: 1, block: Some(160), index: 0 })
+        );
         let error = choose("phone", &phone, Some(48_000), None, 256, 1).unwrap_err().to_string();
         assert!(error.contains("phone cannot run at 48000 Hz; it offers 16000 Hz"), "{error}");
         let error = choose("phone", &phone, None, None, 256, 2).unwrap_err().to_string();

@@ -76,7 +76,14 @@ pub struct Input {
 }
 
 /// Both sides of an input with so many engine channels. `wake` is the engine's thread.
-pub fn input(rate: f64, channels: usize, counters: Arc<Counters>, meter: Arc<Meter>, wake: Option<Thread>, generation: u64) -> (Capture, Input) {
+pub fn input(
+    rate: f64,
+    channels: usize,
+    counters: Arc<Counters>,
+    meter: Arc<Meter>,
+    wake: Option<Thread>,
+    generation: u64,
+) -> (Capture, Input) {
     let (frames, from) = RingBuffer::new(capacity(rate) * channels);
     let (stamps, stamps_from) = RingBuffer::new(STAMPS);
     let capture = Capture { frames, stamps, channels, device: 0, ring: 0, counters, meter, wake };

@@ -243,7 +243,9 @@ impl Screen {
             Act::Listen => self.toggle("listen"),
             Act::Preset(forward) => self.next_preset(forward),
             Act::Select(_) if controls == 0 => {}
-            Act::Select(down) => self.selected = if down { (self.selected + 1) % controls } else { (self.selected + controls - 1) % controls },
+            Act::Select(down) => {
+                self.selected = if down { (self.selected + 1) % controls } else { (self.selected + controls - 1) % controls }
+            }
             Act::Change(up) => {
                 if let Some(param) = self.entry.params.get(self.selected) {
                     let value = changed(param, self.values.get(self.selected), up);
@@ -374,7 +376,11 @@ impl Screen {
             } else {
                 Color::Green
             };
-            Line::from(vec![Span::from(format!("{what:<7}")), Span::from(bar(share, width)).fg(color), Span::from(format!(" {} dB", level(db)))])
+            Line::from(vec![
+                Span::from(format!("{what:<7}")),
+                Span::from(bar(share, width)).fg(color),
+                Span::from(format!(" {} dB", level(db))),
+            ])
         };
         let lines = vec![row("input", self.input.db), row("output", self.output.db)];
         frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" Level ")), area);
@@ -386,7 +392,11 @@ impl Screen {
             let up = *gain > 0.0;
             let share = if up { gain / -DEEPEST } else { gain / DEEPEST };
             let color = if up { Color::Magenta } else { Color::Cyan };
-            Line::from(vec![Span::from(format!("{name:<14}")), Span::from(bar(share, width)).fg(color), Span::from(format!(" {gain:6.1} dB"))])
+            Line::from(vec![
+                Span::from(format!("{name:<14}")),
+                Span::from(bar(share, width)).fg(color),
+                Span::from(format!(" {gain:6.1} dB")),
+            ])
         };
         let lines: Vec<Line<'_>> = self.entry.stages.iter().zip(&self.stages).map(row).collect();
         frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" Gain by stage ")), area);
@@ -471,8 +481,22 @@ mod tests {
         screen.act(Act::Bypass, &status);
         let text = drawn(&screen, &status, 110, 36);
         for part in [
-            "denoise", "Mic", "Speaker", "missing", "running", "-6.0 dB", "-12.0 dB", "-12.5 dB", "31.0 ms (1488 samples)", "engine 20.0",
-            "drop-outs 2", "late frames 3", "BYPASS", "REC", "quit", "Bypass",
+            "denoise",
+            "Mic",
+            "Speaker",
+            "missing",
+            "running",
+            "-6.0 dB",
+            "-12.0 dB",
+            "-12.5 dB",
+            "31.0 ms (1488 samples)",
+            "engine 20.0",
+            "drop-outs 2",
+            "late frames 3",
+            "BYPASS",
+            "REC",
+            "quit",
+            "Bypass",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }

@@ -64,7 +64,9 @@ def render(sound: np.ndarray, out: Path, sets: list[str]) -> np.ndarray:
     """The chain's output, aligned with the input."""
     before, after = out / "in.wav", out / "out.wav"
     soundfile.write(before, sound, RATE, subtype="FLOAT")
-    command = [os.environ.get("PLAINSONG_XTASK", str(ROOT / "target/release/xtask")), "render", "podcast", str(before), "-o", str(after), "--bits", "32f", "--overwrite", "--quiet"]
+    # The level is kept: what is told is the chain's own.
+    command = [os.environ.get("PLAINSONG_XTASK", str(ROOT / "target/release/xtask")), "render", "podcast", str(before), "-o", str(after), "--loudness", "keep"]
+    command += ["--bits", "32f", "--overwrite", "--quiet"]
     subprocess.run(command + [part for text in sets for part in ("--set", text)], check=True, stdout=subprocess.DEVNULL)
     return soundfile.read(after, dtype="float32", always_2d=True)[0]
 

@@ -78,6 +78,9 @@ const MASTERED: &[&str] = &[
     "limiter-drive=9",
 ];
 
+/// Where the pointer shows no tooltip in windows whose pictures are larger.
+const AWAY: &str = "sleep 1 mousemove --window {w} 4 300";
+
 /// A master beside a part of another sound.
 const REFERRED: &[&str] =
     &["--note", r#"references={"files":[{"path":"samples/noisy.wav","from":2.0}],"weights":{"tone":2.0,"loudness":0.25}}"#];
@@ -103,8 +106,8 @@ const SHOTS: &[Shot] = &[
     Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
     shot("limiter", "limiter", &["drive=12"], 11),
     shot("meter", "meter", &[], 24),
-    Shot { actions: &["mousemove --window {w} 490 372 click 1"], ..shot("podcast", "podcast", &[], 24) },
-    Shot { actions: &["mousemove --window {w} 780 372 click 1"], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
+    Shot { actions: &["mousemove --window {w} 490 372 click 1", AWAY], ..shot("podcast", "podcast", &[], 24) },
+    Shot { actions: &["mousemove --window {w} 780 372 click 1", AWAY], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
     Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40"], ..shot("master", "master", MASTERED, 3) },
     Shot { actions: &["mousemove --window {w} 250 73 click 1"], ..shot("master", "master-equaliser", MASTERED, 8) },
     Shot { actions: &["mousemove --window {w} 410 73 click 1"], ..shot("master", "master-dynamics", MASTERED, 8) },

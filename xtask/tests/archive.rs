@@ -94,7 +94,8 @@ fn shares_do_all_of_it_once() {
     let folder = Folder::new("archive-shards");
     archive(&folder, 14, 1.5);
     let (input, output, state) = (folder.at("in"), folder.at("out"), folder.at("run.jsonl"));
-    let share = |share: &str| command("limiter", &[&input, &"-o", &output, &"--state", &state, &"--shard", &share, &"--jobs", &"1", &"--quiet"]);
+    let share =
+        |share: &str| command("limiter", &[&input, &"-o", &output, &"--state", &state, &"--shard", &share, &"--jobs", &"1", &"--quiet"]);
     let quiet = |mut command: std::process::Command| command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let (first, mut second) = (quiet(share("1/2")), quiet(share("2/2")));
     wait_for("the second worker", || done_in(&folder.at("run.2-of-2.jsonl")) >= 1 || second.try_wait().unwrap().is_some());
@@ -112,7 +113,8 @@ fn shares_do_all_of_it_once() {
     assert!(lines("run.1-of-2.jsonl") >= 2 && lines("run.2-of-2.jsonl") >= 2);
     // One command behind them makes the tables of all, and does nothing else.
     let (csv, html, report) = (folder.at("summary.csv"), folder.at("summary.html"), folder.at("report.json"));
-    let collect = || render("limiter", &[&input, &"-o", &output, &"--state", &state, &"--summary", &csv, &"--summary", &html, &"--report", &report]);
+    let collect =
+        || render("limiter", &[&input, &"-o", &output, &"--state", &state, &"--summary", &csv, &"--summary", &html, &"--report", &report]);
     done(&collect());
     assert!(outputs(&folder) == all, "nothing is done again");
     let table = fs::read_to_string(&csv).unwrap();
@@ -134,7 +136,10 @@ fn xargs_runs_the_recipe() {
     );
     let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(&folder.0).output().unwrap();
     done(&output);
-    assert_eq!(folder.files("out"), ["show 0/00.flac", "show 0/03.flac", "show 1/01.flac", "show 1/04.flac", "show 2/02.flac", "show 2/05.flac"]);
+    assert_eq!(
+        folder.files("out"),
+        ["show 0/00.flac", "show 0/03.flac", "show 1/01.flac", "show 1/04.flac", "show 2/02.flac", "show 2/05.flac"]
+    );
 }
 
 #[test]

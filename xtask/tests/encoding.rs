@@ -71,7 +71,12 @@ fn tagged() -> Tag {
     tag.set_title("Folge 7: Über Öl");
     tag.set_artist("Anna & Bo");
     tag.add_frame(Frame::link("WOAF", "place"));
-    tag.add_frame(Picture { mime_type: "image/png".into(), picture_type: PictureType::CoverFront, description: "c".into(), data: vec![7; 5_000] });
+    tag.add_frame(Picture {
+        mime_type: "image/png".into(),
+        picture_type: PictureType::CoverFront,
+        description: "c".into(),
+        data: vec![7; 5_000],
+    });
     for (index, start) in [0_u32, 1_000, 2_250].into_iter().enumerate() {
         tag.add_frame(Chapter {
             element_id: format!("x{index}"),

@@ -34,7 +34,7 @@ fn the_chain_is_its_stages() {
         gain(&mut audio, moves.limiter_drive);
         audio.iter_mut().for_each(|channel| dsp_core::sample::usable_all(channel));
         let mut slices: Vec<&mut [f32]> = audio.iter_mut().map(Vec::as_mut_slice).collect();
-        TruePeakLimiter::new(crate::support::format(rate, 2)).process(&mut slices, &moves.limit);
+        TruePeakLimiter::new(format(rate, 2)).process(&mut slices, &moves.limit);
         same_bits(&audio, &out).unwrap_or_else(|e| panic!("{phase:?}, {split:?}: {e}"));
     }
 }

@@ -33,7 +33,8 @@ fn quiet(entry: &'static Entry, channels: usize, one_clock: bool) {
     let sound = audio::speech(rate, 3.0, 5);
     let mut calls = 0;
     for round in 0..2 {
-        let (mut capture, input) = port::input(rate, channels, status.captured.clone(), status.input.clone(), Some(std::thread::current()), round);
+        let (mut capture, input) =
+            port::input(rate, channels, status.captured.clone(), status.input.clone(), Some(std::thread::current()), round);
         let (mut playback, output) = port::output(rate, channels, status.played.clone(), round);
         let converter = (!one_clock).then(|| Converter::new(rate, rate, channels).expect("a converter"));
         assert!(hatch.inputs.push(Box::new(input)).is_ok() && hatch.outputs.push(Box::new(Plugged { output, converter })).is_ok());
@@ -41,9 +42,11 @@ fn quiet(entry: &'static Entry, channels: usize, one_clock: bool) {
             let time = round as f64 * 10.0 + block as f64 * 256.0 / rate;
             calls += count(|| capture.block(256, time, |frame, _| sound[frame]));
             calls += count(|| line.poll(&|| time + 1e-4));
-            calls += count(|| playback.block(256, time + 2e-4, |frame, samples| {
-                black_box((frame, samples[0]));
-            }));
+            calls += count(|| {
+                playback.block(256, time + 2e-4, |frame, samples| {
+                    black_box((frame, samples[0]));
+                })
+            });
             if block % 40 == 7 && !entry.params.is_empty() {
                 let index = block % entry.params.len();
                 let (low, high) = entry.params[index].range();

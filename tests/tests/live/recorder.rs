@@ -58,8 +58,10 @@ fn quantised(samples: &[f32]) -> Vec<f32> {
 fn both_files_lie_side_by_side_and_a_render_is_the_same() {
     let folder = folder("recorder");
     let path = folder.join("talk.flac");
-    let entry = engines::find("denoise").expect("an engine");
-    let values = params::defaults(entry.params);
+    // An engine without a model: on a busy machine a model may be late, and then a frame passes as it is.
+    let entry = engines::find("limiter").expect("an engine");
+    let mut values = params::defaults(entry.params);
+    values[params::index_of(entry.params, "drive").expect("a drive")] = 12.0;
     let format = Format::new(Hz(f64::from(RATE)), 1).expect("a format");
     let driver = (entry.make)(format, &values).expect("an engine");
     let latency = driver.latency();

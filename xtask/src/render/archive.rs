@@ -250,10 +250,10 @@ mod tests {
         {
             let archive = Archive::open(&state, None, "settings").unwrap();
             for (index, task) in tasks.iter().enumerate() {
+                assert!(!is_done(&archive, task));
                 let (draft, mut file) = Draft::new(&task.output).unwrap();
                 file.write_all(b"better sound").unwrap();
                 drop(file);
-                assert!(!is_done(&archive, task));
                 archive.ready(task, &draft, &outcome()).unwrap();
                 if index == 2 {
                     // Killed between the line and the move: the draft stays.

@@ -107,7 +107,8 @@ impl Drawing {
         let mut path = String::new();
         let mut last = f64::NEG_INFINITY;
         for (x, y) in points {
-            let _ = write!(path, "{}{:.1} {:.1}", if x - last > gap { 'M' } else { 'L' }, self.x(x), self.y(y));
+            let command = if path.is_empty() || x - last > gap { 'M' } else { 'L' };
+            let _ = write!(path, "{command}{:.1} {:.1}", self.x(x), self.y(y));
             last = x;
         }
         let _ = write!(self.svg, r#"<path class="{class}" fill="none" d="{path}"/>"#);
@@ -145,5 +146,23 @@ impl Drawing {
     /// The markup.
     pub fn finish(self) -> String {
         self.svg + "</svg>"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_begin_where_they_begin_and_break_where_nothing_is() {
+        let mut drawing = Drawing::new("x", Axis::time(10.0), Axis::even(0.0, 1.0, 1.0), 100.0);
+        drawing.line("a", [(0.0, 0.0), (10.0, 1.0)].into_iter(), f64::INFINITY);
+        drawing.line("b", [(0.0, 0.0), (1.0, 0.0), (9.0, 0.0)].into_iter(), 2.0);
+        let svg = drawing.finish();
+        let path =
+            |class: &str| svg.split(&format!("class=\"{class}\" fill=\"none\" d=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
+        assert_eq!((path("a").matches('M').count(), path("a").matches('L').count()), (1, 1));
+        assert_eq!((path("b").matches('M').count(), path("b").matches('L').count()), (2, 1));
+        assert!(path("a").starts_with('M'));
     }
 }

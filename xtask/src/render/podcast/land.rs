@@ -217,8 +217,9 @@ impl Pass<'_> {
         let mut limiter = TruePeakLimiter::new(self.format);
         let latency = if self.gain.is_some() { limiter.latency() } else { 0 };
         let mut skip = latency;
-        let mut curve = Curve::new(self.format)?;
         let lossy = self.writing.format.is_lossy();
+        // A lossy file is measured when it is decoded: before it only a page wants to know.
+        let mut curve = (!lossy || self.excerpt.is_some()).then(|| Curve::new(self.format)).transpose()?;
         let mut levels = Levels::new(self.info.rate, self.format.channels, false);
         let rate = self.format.rate.0;
         // In the time of the result.
@@ -237,7 +238,9 @@ impl Pass<'_> {
             skip -= first;
             let ready: Vec<&[f32]> = block.iter().map(|samples| &samples[first..]).collect();
             let frames = ready.first().map_or(0, |samples| samples.len());
-            curve.hear(&ready, (at as f64 - latency as f64) / rate);
+            if let Some(curve) = &mut curve {
+                curve.hear(&ready, (at as f64 - latency as f64) / rate);
+            }
             sink.write(&ready).map_err(about)?;
             levels.add(&ready);
             let within = |at: u64| (at.clamp(written, written + frames as u64) - written) as usize;
@@ -257,7 +260,10 @@ impl Pass<'_> {
             step(&mut rest, total_frames + latency as u64)?;
         }
         let clipped = sink.finish().map_err(about)?;
-        let reading = if lossy { decoded(draft.path(), self.info.channels)? } else { curve.reading() };
+        let reading = match &curve {
+            Some(curve) if !lossy => curve.reading(),
+            _ => decoded(draft.path(), self.info.channels)?,
+        };
         Ok(Landed {
             draft,
             reading,
@@ -267,7 +273,7 @@ impl Pass<'_> {
             tries: Vec::new(),
             clipped,
             short: false,
-            curve: curve.points,
+            curve: curve.map(|curve| curve.points).unwrap_or_default(),
             excerpt,
             levels: levels.reading(),
             length: written,

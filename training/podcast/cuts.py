@@ -1,0 +1,112 @@
+"""Cuts of `render podcast` on held-out recordings: none may lie in labelled speech.
+
+    python -m training.podcast.cuts --xtask target/release/xtask [--talkers 12] [--seconds 300]
+
+Utterances of the talkers of `test` stand one after another with gaps of 0.15 to 5 s between them; half of the programmes are clean,
+half lie over held-out noise at 5 to 20 dB. Speech is labelled on the clean utterances: frames of 10 ms within 35 dB of the
+utterance's loud frames, with pauses of up to 0.2 s between them counted as speech. Printed: hours, cuts, seconds taken out, share of
+the silence that could go, cuts that touch labelled speech.
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+RATE = 48_000
+HOP = RATE // 100
+CACHE = Path("training/cache")
+LONGEST, TO = 1.0, 0.5
+"""Silences over the first are cut to the second, seconds."""
+UNDER_DB = 35.0
+"""Frames of an utterance that are quieter than its loud ones by more are not labelled."""
+JOIN = 20
+"""Frames of a pause within an utterance that still counts as speech."""
+
+
+def labelled(utterance: np.ndarray) -> np.ndarray:
+    """Which frames of 10 ms are speech, `[T]`."""
+    frames = utterance[: len(utterance) // HOP * HOP].reshape(-1, HOP)
+    level = 10 * np.log10((frames**2).mean(1) + 1e-12)
+    speech = level > np.percentile(level, 95) - UNDER_DB
+    gap = 0
+    for t in range(len(speech)):
+        if speech[t]:
+            if 0 < gap <= JOIN and gap < t:
+                speech[t - gap : t] = True
+            gap = 0
+        else:
+            gap += 1
+    return speech
+
+
+def programme(talker: dict, audio: np.ndarray, noise: np.ndarray | None, seconds: float, random: np.random.Generator):
+    """Sound `[N]` and labels `[T]`."""
+    parts, labels = [], []
+    frames = 0
+    for index in random.permutation(len(talker["files"])):
+        start, length, _ = talker["files"][index]
+        length = min(length, 30 * RATE) // HOP * HOP
+        gap = int(random.choice([random.uniform(0.15, 0.9), random.uniform(1.0, 5.0)]) * 100)
+        utterance = audio[start : start + length].astype(np.float32) / 32_768
+        if length < HOP * 20 or not utterance.any():
+            continue
+        parts += [np.zeros(gap * HOP, np.float32), utterance]
+        labels += [np.zeros(gap, bool), labelled(utterance)]
+        frames += gap + length // HOP
+        if frames > seconds * 100:
+            break
+    sound, speech = np.concatenate(parts), np.concatenate(labels)
+    level = np.sqrt((sound[np.repeat(speech, HOP)] ** 2).mean())
+    if noise is None:
+        sound = sound + 10 ** (-60 / 20) * level / 0.1 * random.standard_normal(len(sound)).astype(np.float32) * 0.1
+    else:
+        bed = np.resize(noise.astype(np.float32) / 32_768, len(sound))
+        sound = sound + bed * level / np.sqrt((bed**2).mean() + 1e-12) * 10 ** (-random.uniform(5, 20) / 20)
+    return sound * 0.7 / max(0.7, np.abs(sound).max()), speech
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    args.add_argument("--xtask", default="target/release/xtask")
+    args.add_argument("--talkers", type=int, default=12)
+    args.add_argument("--seconds", type=float, default=300.0)
+    args.add_argument("--seed", type=int, default=1)
+    args = args.parse_args()
+    random = np.random.default_rng(args.seed)
+    talkers = json.loads((CACHE / "speech-test.json").read_text())
+    noises = json.loads((CACHE / "noise-test.json").read_text())
+    speech, noise = (np.memmap(CACHE / f"{name}-test.i16", np.int16, "r") for name in ("speech", "noise"))
+    hours = removed = could = 0.0
+    cuts = wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        for number, index in enumerate(random.permutation(len(talkers))[: args.talkers]):
+            talker = talkers[index]
+            bed = noises[random.integers(len(noises))]
+            bed = None if number % 2 == 0 else noise[bed["start"] : bed["start"] + bed["length"]]
+            sound, truth = programme(talker, speech, bed, args.seconds, random)
+            soundfile.write(folder / "in.wav", sound, RATE, "PCM_16")
+            words = [args.xtask, "render", "podcast", folder / "in.wav", "-o", folder / "out.wav", "--mark-only", "--overwrite", "--quiet"]
+            words += ["--cut-silences", str(LONGEST), "--to", str(TO), "--cut-list", folder / "cuts.json"]
+            subprocess.run([str(word) for word in words], check=True)
+            found = json.loads((folder / "cuts.json").read_text())["cuts"]
+            touched = [cut for cut in found if truth[int(cut["from_seconds"] * 100) : int(cut["to_seconds"] * 100) + 1].any()]
+            edges = np.flatnonzero(np.diff(np.concatenate([[True], truth, [True]]).astype(int)))
+            gaps = (edges[1::2] - edges[::2]) / 100
+            here = sum(gap - TO for gap in gaps if gap > LONGEST)
+            taken = sum(cut["seconds"] for cut in found)
+            print(f"{talker['key'][:40]:40} {'clean' if bed is None else 'noise'} {len(found):4} cuts {taken:6.1f} of {here:6.1f} s, in speech {len(touched)}")
+            for cut in touched:
+                print("    ", cut["from_seconds"], cut["to_seconds"])
+            hours, cuts, wrong = hours + len(sound) / RATE / 3_600, cuts + len(found), wrong + len(touched)
+            removed, could = removed + taken, could + here
+    print(f"{hours:.2f} hours, {cuts} cuts, {removed:.0f} of {could:.0f} s of silence taken out, {wrong} cuts in labelled speech")
+
+
+if __name__ == "__main__":
+    main()
