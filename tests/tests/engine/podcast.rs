@@ -116,12 +116,12 @@ fn the_order_is_the_promised_one_and_a_swap_is_heard() {
     let (out, said) = run_said(&input, &settings);
     let heard: Vec<events::Frame> = said.iter().map(|frame| frame.heard).collect();
     let expected = by_hand(&input, &ORDER, &settings, &heard);
-    same_bits(&[expected.clone()], &[out.clone()]).unwrap_or_else(|e| panic!("the chain is not its parts: {e}"));
+    same_bits(std::slice::from_ref(&expected), std::slice::from_ref(&out)).unwrap_or_else(|e| panic!("the chain is not its parts: {e}"));
     for first in 0..COUNT - 1 {
         let mut swapped = ORDER;
         swapped.swap(first, first + 1);
         let other = by_hand(&input, &swapped, &settings, &heard);
-        let difference = null_db(&[other], &[out.clone()], 0);
+        let difference = null_db(&[other], std::slice::from_ref(&out), 0);
         println!("{} before {}: {difference:.1} dBFS apart", swapped[first], swapped[first + 1]);
         assert!(difference > -70.0, "{} and {} could change places unheard: {difference:.1} dBFS", ORDER[first], ORDER[first + 1]);
     }
