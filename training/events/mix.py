@@ -42,8 +42,8 @@ class Recipe:
     """Shares of what is in a programme, and levels in dB against loud speech."""
 
     kinds: tuple = (
-        (0.24, ("speech",)), (0.14, ("music",)), (0.06, ("noise",)), (0.20, ("speech", "music")),
-        (0.16, ("speech", "noise")), (0.05, ("music", "noise")), (0.15, ("speech", "music", "noise")),
+        (0.18, ("speech",)), (0.15, ("music",)), (0.14, ("noise",)), (0.17, ("speech", "music")),
+        (0.16, ("speech", "noise")), (0.08, ("music", "noise")), (0.12, ("speech", "music", "noise")),
     )
     """Each with its share."""
     turns: float = 0.4
@@ -53,6 +53,9 @@ class Recipe:
     floor_db: tuple = (-75.0, -45.0)
     room: float = 0.35
     speed: tuple = (0.85, 1.18)
+    music_speed: tuple = (0.7, 1.4)
+    colour_db: float = 4.5
+    """Of music and noise, whose recordings are few: else their spectra are learned by heart."""
     second_talker: float = 0.15
     microphone: float = 0.7
 
@@ -161,13 +164,13 @@ class Programmes(Mixer):
 
     def music_layer(self) -> Layer:
         piece = self.songs[self.rng.integers(len(self.songs))]
-        x = self.faster("music", piece, self.need, *self.programme.speed)
+        x = self.faster("music", piece, self.need, *self.programme.music_speed)
         gate = self.stretches((2.0, 12.0), (1.0, 8.0), 0.55).astype(np.float32)
         fade = max(1, int(self.rng.choice([0.003, 0.05, 0.8]) * RATE))
         x = x * uniform_filter1d(gate, fade)
         spectra = self.spectra(x).astype(np.complex64)
-        if self.chance(0.6):
-            spectra *= self.curve(2.5)
+        if self.chance(0.7):
+            spectra *= self.curve(self.programme.colour_db)
         return Layer(spectra, self.spans(spectra))
 
     def noise_layer(self) -> Layer:
@@ -175,15 +178,15 @@ class Programmes(Mixer):
             spectra = self.stationary()
         else:
             x = self.recording()
-            if self.chance(0.2):
-                x = x + self.recording()
+            if self.chance(0.4):
+                x = x + self.recording() * np.float32(10 ** (self.rng.uniform(-12, 12) / 20))
             if self.chance(0.3):
                 x = x * self.stretches((1.0, 8.0), (1.0, 6.0), 0.0)
             spectra = self.spectra(x)
         small = self.small_noises()
         if small is not None:
             spectra = spectra + self.spectra(small)
-        spectra = (spectra * self.curve(3)).astype(np.complex64)
+        spectra = (spectra * self.curve(self.programme.colour_db)).astype(np.complex64)
         loud = np.square(np.abs(spectra)).mean(1)
         spectra *= np.float32(LEVEL / np.sqrt(np.percentile(loud, 90) * BINS + 1e-12))
         return Layer(spectra, self.spans(spectra))
