@@ -8,6 +8,7 @@ use crate::source::{Depth, Info, Source};
 use crate::tags::{self, Tags};
 use flac_codec::metadata::Block;
 use opus_decoder::OpusMultistreamDecoder;
+use ropus::DecodeMode;
 use std::fs::File;
 use std::path::Path;
 use symphonia::core::audio::{Channels, sample::SampleFormat};
@@ -26,10 +27,26 @@ const OPUS_MOST: usize = 5_760;
 /// So many damaged packets in a row end the attempt.
 const MAX_DAMAGED: u32 = 200;
 
+/// Decoders of Opus: of one stream, and of several, which is slower by far.
+enum OpusDecoder {
+    One(Box<ropus::Decoder>),
+    Many(Box<OpusMultistreamDecoder>),
+}
+
+impl OpusDecoder {
+    /// Decodes a packet into interleaved samples; returns their number by channel.
+    fn decode(&mut self, packet: &[u8], buffer: &mut [f32]) -> Result<usize, String> {
+        match self {
+            Self::One(decoder) => decoder.decode_float(packet, buffer, DecodeMode::Normal).map_err(|error| error.to_string()),
+            Self::Many(decoder) => decoder.decode_float(packet, buffer, false).map_err(|error| error.to_string()),
+        }
+    }
+}
+
 /// What decodes the packets.
 enum Decoder {
     Known(Box<dyn AudioDecoder>),
-    Opus { decoder: Box<OpusMultistreamDecoder>, gain: f32, buffer: Vec<f32>, skip: usize },
+    Opus { decoder: OpusDecoder, gain: f32, buffer: Vec<f32>, skip: usize },
 }
 
 /// A file in packets.
@@ -227,7 +244,7 @@ impl Packets {
                 }
                 Err(error) => Err(error.to_string()),
             },
-            Decoder::Opus { decoder, gain, buffer, skip } => match decoder.decode_float(&packet.data, buffer, false) {
+            Decoder::Opus { decoder, gain, buffer, skip } => match decoder.decode(&packet.data, buffer) {
                 Ok(frames) => {
                     self.pending.resize_with(channels, Vec::new);
                     let from = (*skip).min(frames);
@@ -239,7 +256,7 @@ impl Packets {
                     }
                     Ok(())
                 }
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(error),
             },
         };
         match decoded {
@@ -282,9 +299,15 @@ fn opus_decoder(head: &[u8], delay: u32) -> Result<Decoder, Failure> {
         let coupled = usize::from(*head.get(20).ok_or_else(damaged)?);
         (streams, coupled, head.get(21..21 + channels).ok_or_else(damaged)?.to_vec())
     };
-    let decoder = OpusMultistreamDecoder::new(48_000, channels, streams, coupled, &mapping).map_err(|_| damaged())?;
+    let decoder = if family == 0 {
+        let layout = if channels == 2 { ropus::Channels::Stereo } else { ropus::Channels::Mono };
+        OpusDecoder::One(Box::new(ropus::Decoder::new(48_000, layout).map_err(|_| damaged())?))
+    } else {
+        let many = OpusMultistreamDecoder::new(48_000, channels, streams, coupled, &mapping).map_err(|_| damaged())?;
+        OpusDecoder::Many(Box::new(many))
+    };
     Ok(Decoder::Opus {
-        decoder: Box::new(decoder),
+        decoder,
         // Gain in dB as Q7.8.
         gain: dsp_core::units::Db(f32::from(gain) / 256.0).to_linear(),
         buffer: vec![0.0; OPUS_MOST * channels],
