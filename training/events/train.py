@@ -14,7 +14,7 @@ from ..common.place import RUNS
 from ..common.trainer import Plan, Trainer, arguments, last_of, prepare_process
 from .export import load_onnx
 from .mix import KINDS, Programmes, Sources
-from .net import LATER, Net, features
+from .net import BANDS, LATER, Net, features
 
 AVERAGE, GRADIENT_NORM = 0.998, 1.0
 REUSE = 4.0
@@ -22,6 +22,8 @@ REUSE = 4.0
 FRESH, KEPT = 0.25, 250
 """Share of a step's segments that are new; the others come from so many that are kept. Making one costs as much as
 learning from it, and there are too many ways to mix for one to be learned by heart."""
+COLOUR, KNOTS = 1.6, 8
+"""Deviation of the equalisers' points (natural logarithm of power: 7 dB), and their number."""
 WEIGHTS = {"speech": 1.0, "music": 1.0, "noise": 0.4}
 """Of the kinds' losses; what noise is lies in the eye of who mixed it."""
 RUN_IN = 50
@@ -61,7 +63,17 @@ class Kept:
             else:
                 self.rows[self.rng.integers(KEPT)] = row
         x, t = zip(*new, *old)
-        return torch.from_numpy(np.stack(x)), torch.from_numpy(np.stack(t)).to(torch.int64)
+        return torch.from_numpy(self.coloured(np.stack(x))), torch.from_numpy(np.stack(t)).to(torch.int64)
+
+
+    def coloured(self, x: np.ndarray) -> np.ndarray:
+        """The same through another equaliser each: of the features only the bands' levels see one that stands still. Else
+        the songs are known by their spectra."""
+        knots = self.rng.normal(0, COLOUR, (len(x), KNOTS))
+        at = np.linspace(0, KNOTS - 1, BANDS)
+        curves = np.stack([np.interp(at, np.arange(KNOTS), k) for k in knots]).astype(np.float32)
+        x[:, :, :BANDS] = np.maximum(x[:, :, :BANDS] + curves[:, None], 0)
+        return x
 
 
 class Fixed:
