@@ -40,9 +40,9 @@ const RATES: [(u32, Bitrate); 16] = [
 /// here, since whoever writes a file has its level in hand.
 fn turned_down(kbps: u32) -> f32 {
     match kbps {
-        ..=160 => 0.95,
-        ..=192 => 0.97,
-        ..=224 => 0.98,
+        0..=160 => 0.95,
+        161..=192 => 0.97,
+        193..=224 => 0.98,
         _ => 1.0,
     }
 }
