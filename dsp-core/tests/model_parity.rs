@@ -1,6 +1,6 @@
 //! The models in the runtime give what they gave in training: against vectors that the exporter wrote.
 
-use dsp_core::model::{Manifest, Plan, Runner, Tensor, embedded};
+use dsp_core::model::{Manifest, Part, Plan, Runner, Tensor, embedded};
 use std::path::PathBuf;
 
 /// All models.
@@ -35,7 +35,7 @@ fn frames(id: &str, tensor: &Tensor, count: usize) -> Vec<Vec<f32>> {
 }
 
 /// Room for a step's outputs, `[output][value]`.
-fn room(manifest: &Manifest) -> Vec<Vec<f32>> {
+fn room(manifest: &Part) -> Vec<Vec<f32>> {
     manifest.outputs.iter().map(|tensor| vec![f32::NAN; tensor.size().unwrap()]).collect()
 }
 
@@ -50,7 +50,7 @@ fn outputs_equal_those_of_training() {
         let text = std::fs::read_to_string(folder(id).join("manifest.toml")).unwrap();
         let WithParity { parity } = toml::from_str(&text).unwrap();
         let plan = embedded(id).unwrap().plan().unwrap();
-        let manifest = plan.manifest();
+        let manifest = plan.part();
         let read = |tensors: &[Tensor]| tensors.iter().map(|tensor| frames(id, tensor, parity.frames)).collect::<Vec<_>>();
         let (inputs, wanted) = (read(&manifest.inputs), read(&manifest.outputs));
         let mut runner = Runner::new(&plan).unwrap();
@@ -94,9 +94,9 @@ fn a_reset_forgets_everything() {
             let mut all = Vec::new();
             for _ in 0..150 {
                 let inputs: Vec<Vec<f32>> =
-                    plan.manifest().inputs.iter().map(|tensor| (0..tensor.size().unwrap()).map(|_| next()).collect()).collect();
+                    plan.part().inputs.iter().map(|tensor| (0..tensor.size().unwrap()).map(|_| next()).collect()).collect();
                 let given: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-                let mut outputs = room(plan.manifest());
+                let mut outputs = room(plan.part());
                 assert!(step(&mut runner, &given, &mut outputs), "{id}");
                 all.push(outputs);
             }
@@ -117,7 +117,7 @@ fn our_runtime_gives_what_the_general_one_gives() {
         assert!(own.is_own(), "{id} has an operator that our runtime lacks");
         let onnx = std::fs::read(folder(id).join("model.onnx")).unwrap();
         let general = std::sync::Arc::new(Plan::load_general(own.manifest().clone(), &onnx).unwrap());
-        let manifest = own.manifest();
+        let manifest = own.part();
         let (mut first, mut second) = (Runner::new(&own).unwrap(), Runner::new(&general).unwrap());
         let (mut ours, mut theirs) = (room(manifest), room(manifest));
         let mut seed = 7_u32;

@@ -225,6 +225,48 @@ pub fn drums(rate: f64, seconds: f32, seed: u64) -> Vec<f32> {
         .collect()
 }
 
+/// Something like a song: plucked chords with twelve partials, a bass and a beat, 120 beats a minute, about
+/// -20 dBFS.
+pub fn music(rate: f64, seconds: f32, seed: u64) -> Vec<f32> {
+    /// Chords as semitones over A2, the bass first.
+    const CHORDS: [[i32; 4]; 4] = [[-12, 0, 4, 7], [-15, -3, 0, 4], [-10, 2, 5, 9], [-5, -1, 2, 7]];
+    const BEAT: f32 = 0.5;
+    let length = (f64::from(seconds) * rate) as usize;
+    let rate = rate as f32;
+    let mut random = Random::new(seed);
+    let mut out = vec![0.0; length];
+    let mut pluck = |start: f32, hz: f32, level: f32, decay: f32, partials: usize| {
+        let from = (start * rate) as usize;
+        for (index, slot) in out.iter_mut().skip(from).take((4.0 * decay * rate) as usize).enumerate() {
+            let t = index as f32 / rate;
+            let attack = (t / 0.004).min(1.0);
+            let tone: f32 = (1..=partials)
+                .filter(|k| hz * (*k as f32) < 0.45 * rate)
+                .map(|k| (-t * (1.0 + 0.4 * k as f32) / decay).exp() * (TAU * hz * k as f32 * t).sin() / k as f32)
+                .sum();
+            *slot += level * attack * tone;
+        }
+    };
+    let note = |semitones: i32| 110.0 * 2_f32.powf(semitones as f32 / 12.0);
+    for beat in 0..(seconds / BEAT) as usize {
+        let start = beat as f32 * BEAT;
+        let chord = CHORDS[beat / 4 % CHORDS.len()];
+        pluck(start, note(chord[0]), 0.5, 0.35, 6);
+        for half in 0..2 {
+            let tone = chord[1 + random.below(3)] + 12 * (random.below(2) as i32);
+            pluck(start + half as f32 * BEAT / 2.0, note(tone + 12), 0.3, 0.5, 12);
+        }
+        if beat % 4 == 0 {
+            chord[1..].iter().for_each(|&tone| pluck(start, note(tone + 12), 0.2, 1.2, 12));
+        }
+    }
+    let beat = drums(f64::from(rate), seconds, seed);
+    let level = |samples: &[f32]| (samples.iter().map(|x| x * x).sum::<f32>() / samples.len().max(1) as f32).sqrt().max(1e-9);
+    let (song, drums) = (level(&out), level(&beat));
+    out.iter_mut().zip(&beat).for_each(|(sample, drum)| *sample = 0.09 * *sample / song + 0.04 * drum / drums);
+    out
+}
+
 /// One sample of 1 at `at`, else silence.
 pub fn impulse(length: usize, at: usize) -> Vec<f32> {
     let mut out = vec![0.0; length];

@@ -7,6 +7,7 @@ pub mod allocations;
 pub mod audio;
 pub mod clap;
 pub mod engine;
+pub mod foreign;
 pub mod long;
 pub mod measure;
 pub mod pace;

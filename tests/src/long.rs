@@ -117,7 +117,7 @@ pub fn run<S: Subject>(hours: f64, seed: u64) -> Report {
     let probe = vec![white((0.2 * RATE) as usize, 0.1, seed)];
     while done < total {
         if done >= change {
-            current = random_settings::<S>(&mut random, S::STANDS);
+            current = random_settings::<S>(&mut random, S::MODES[0].1);
             change += (CHANGE * RATE) as u64;
         }
         let length = 1 + random.below(block.len());

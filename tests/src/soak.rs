@@ -12,14 +12,33 @@ use std::time::{Duration, Instant};
 
 /// Sample rate of a soak in hertz.
 pub const RATE: f64 = 48_000.0;
-/// Samples of a block: 2.67 ms, small for a plugin of this cost.
+/// Samples of a block where none are asked for: 2.67 ms, small for a plugin of this cost.
 pub const BLOCK: usize = 128;
 /// Channels of a soak.
 const CHANNELS: usize = 2;
-/// Blocks between two changes of parameters: about 50 ms.
-const CHANGE_EVERY: usize = 19;
-/// Blocks at the start whose allocations are not counted: 1.1 s, in which models take their scratch.
-const WARM_UP: usize = 400;
+/// Samples between two changes of parameters: 50 ms.
+const CHANGE_EVERY: usize = 2_400;
+/// Changes of parameters in one of the subject's modes: 2 s, so that what a mode does once it plays is seen
+/// too. The first of them leaves the mode to chance.
+const CHANGES_IN_MODE: usize = 40;
+/// Samples at the start whose allocations are not counted: 1.1 s, in which models take their scratch.
+const WARM_UP: usize = 51_200;
+
+/// How a soak runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Seconds of each subject.
+    pub seconds: f64,
+    /// Seed of the settings.
+    pub seed: u64,
+    /// Samples of a block.
+    pub block: usize,
+}
+
+/// Which of the modes holds at a change.
+fn mode_at(change: usize, modes: usize) -> Option<usize> {
+    (!change.is_multiple_of(CHANGES_IN_MODE)).then(|| change / CHANGES_IN_MODE % modes)
+}
 
 /// What a soak saw.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +49,8 @@ pub struct Report {
     pub realtime: bool,
     /// Busy threads beside it.
     pub load: usize,
+    /// Samples of a block.
+    pub block: usize,
     /// Blocks processed.
     pub blocks: usize,
     /// Output samples that were not finite.
@@ -84,13 +105,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let period = BLOCK as f64 / RATE * 1e6;
+        let period = self.block as f64 / RATE * 1e6;
         let [median, p99, p999, longest] = self.micros;
         writeln!(
             f,
-            "{}: {:.0} s in blocks of {BLOCK} at {RATE} Hz, {CHANNELS} channels",
+            "{}: {:.0} s in blocks of {} at {RATE} Hz, {CHANNELS} channels",
             self.subject,
-            self.blocks as f64 * BLOCK as f64 / RATE
+            self.blocks as f64 * self.block as f64 / RATE,
+            self.block
         )?;
         let priority = if self.realtime { "real-time priority" } else { "no real-time priority (not permitted)" };
         writeln!(f, "  {priority}, {} busy threads beside it", self.load)?;
@@ -106,36 +128,40 @@ impl fmt::Display for Report {
     }
 }
 
-/// The loop both subjects share. `step` gets the block and whether its parameters shall change, and
-/// returns what it allocated.
-fn paced<S: Subject>(subject: &str, seconds: f64, mut step: impl FnMut(&mut [&mut [f32]], bool) -> u64) -> (Report, u64) {
-    let blocks = (seconds * RATE / BLOCK as f64) as usize;
+/// The loop both subjects share. `step` gets the block and the number of the change of parameters that is
+/// due, and returns what it allocated.
+fn paced<S: Subject>(subject: &str, plan: Plan, mut step: impl FnMut(&mut [&mut [f32]], Option<usize>) -> u64) -> (Report, u64) {
+    let block = plan.block;
+    let blocks = (plan.seconds * RATE / block as f64) as usize;
+    let mut changes = 0;
     let source = S::sound(RATE, 20.0, CHANNELS, 11);
-    let mut buffer = vec![vec![0.0_f32; BLOCK]; CHANNELS];
+    let mut buffer = vec![vec![0.0_f32; block]; CHANNELS];
     let mut micros = Vec::with_capacity(blocks);
     let load = Load::on_other_cores();
-    let mut report = Report { subject: format!("{} {subject}", S::PRODUCT), load: load.threads(), ..Report::default() };
+    let mut report = Report { subject: format!("{} {subject}", S::PRODUCT), load: load.threads(), block, ..Report::default() };
     report.realtime = request_realtime();
     let mut allocated = 0;
-    let period = Duration::from_secs_f64(BLOCK as f64 / RATE);
+    let period = Duration::from_secs_f64(block as f64 / RATE);
     let mut pacer = Pacer::new(period);
     for index in 0..blocks {
-        let at = index * BLOCK % (source[0].len() - BLOCK);
+        let at = index * block % (source[0].len() - block);
         for (channel, from) in buffer.iter_mut().zip(&source) {
-            channel.copy_from_slice(&from[at..at + BLOCK]);
+            channel.copy_from_slice(&from[at..at + block]);
         }
         let deadline = pacer.wait();
-        let mut block: [&mut [f32]; CHANNELS] = {
+        let mut audio: [&mut [f32]; CHANNELS] = {
             let [left, right] = buffer.as_mut_slice() else { unreachable!("two channels") };
             [left.as_mut_slice(), right.as_mut_slice()]
         };
         let (start, worked) = (Instant::now(), thread_time());
-        let calls = step(&mut block, index % CHANGE_EVERY == 0);
+        let change = (index * block >= changes * CHANGE_EVERY).then_some(changes);
+        changes += usize::from(change.is_some());
+        let calls = step(&mut audio, change);
         let (end, worked) = (Instant::now(), thread_time() - worked);
         report.overrun += usize::from(worked > period);
         report.held_up += usize::from((end - start).saturating_sub(worked) > period / 2 || start > deadline - period / 2);
         report.longest_work = report.longest_work.max(worked.as_secs_f64() * 1e6);
-        if index >= WARM_UP {
+        if index * block >= WARM_UP {
             allocated += calls;
         }
         micros.push((end - start).as_secs_f64() * 1e6);
@@ -148,14 +174,14 @@ fn paced<S: Subject>(subject: &str, seconds: f64, mut step: impl FnMut(&mut [&mu
 }
 
 /// Soaks the engine itself. Allocations are seen where [`allocations::Counting`] is installed.
-pub fn engine<S: Subject>(seconds: f64, seed: u64) -> Report {
-    let mut random = Random::new(seed);
+pub fn engine<S: Subject>(plan: Plan) -> Report {
+    let mut random = Random::new(plan.seed);
     let mut engine: S = engine::loaded(RATE, CHANNELS);
     engine.set_realtime(true);
     let mut settings = S::Settings::default();
-    let (report, allocated) = paced::<S>("engine", seconds, |block, change| {
-        if change {
-            settings = random_settings::<S>(&mut random, S::STANDS);
+    let (report, allocated) = paced::<S>("engine", plan, |block, change| {
+        if let Some(change) = change {
+            settings = random_settings::<S>(&mut random, mode_at(change, S::MODES.len()).map_or(&[], |mode| S::MODES[mode].1));
         }
         allocations::count(|| engine.process(block, &settings, &mut ()))
     });
@@ -163,24 +189,31 @@ pub fn engine<S: Subject>(seconds: f64, seed: u64) -> Report {
 }
 
 /// Soaks the bundled CLAP plugin, driven as a host does.
-pub fn plugin<S: Subject>(seconds: f64, seed: u64) -> Report {
-    let mut random = Random::new(seed);
+pub fn plugin<S: Subject>(plan: Plan) -> Report {
+    let mut random = Random::new(plan.seed);
     let bundle = Bundle::of::<S>();
     let mut plugin = Plugin::new(&bundle);
     plugin.set_offline(false);
-    plugin.activate(RATE, BLOCK as u32);
+    plugin.activate(RATE, plan.block as u32);
     plugin.wait_until_ready::<S>(CHANNELS);
-    let stands = named::<S>(S::STANDS);
-    let mut params = plugin.params();
-    params.retain(|param| !stands.iter().any(|(name, _)| *name == param.name));
+    let params = plugin.params();
+    let mut value = |(name, text): &(&str, &str)| {
+        let param = plugin.param(name);
+        plugin.read_text(param.id, text).map(|value| (param.id, value))
+    };
+    let modes: Vec<Vec<_>> = S::MODES.iter().map(|(_, mode)| named::<S>(mode).iter().filter_map(&mut value).collect()).collect();
     let mut values: Vec<(ClapId, f64)> = Vec::with_capacity(params.len());
-    paced::<S>("CLAP", seconds, |block, change| {
+    paced::<S>("CLAP", plan, |block, change| {
         values.clear();
-        if change {
+        if let Some(change) = change {
             values.extend(params.iter().map(|p| {
                 let value = p.min + (p.max - p.min) * f64::from(random.unit());
                 (p.id, if p.stepped { value.round() } else { value })
             }));
+            // The last value of a parameter counts.
+            if let Some(mode) = mode_at(change, modes.len()) {
+                values.extend(&modes[mode]);
+            }
         }
         plugin.process(block, &values);
         plugin.idle();

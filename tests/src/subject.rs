@@ -37,8 +37,6 @@ pub trait Subject: Engine + Processor<Settings: FromValues> {
     const UNMOVED: Set = &[];
     /// What makes the engine do as much as it can with [`Subject::sound`].
     const BUSY: Set;
-    /// What nobody moves while sound plays in real time, as it stands then.
-    const STANDS: Set = &[];
     /// Seconds for which an input sample can be heard, beside the latency.
     const TAIL: f64;
 
@@ -126,8 +124,6 @@ impl Subject for Master {
         ("mb-high-ratio", "2"),
         ("limiter-ceiling", "-12"),
     ];
-    /// Linear phase is for a bounce: another curve of it is designed within one block.
-    const STANDS: Set = &[("eq-phase", "minimum"), ("mb-split", "shelves")];
     /// Until filters of the lows have come to rest at nothing.
     const TAIL: f64 = 0.6;
 

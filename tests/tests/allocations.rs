@@ -88,6 +88,11 @@ fn installing_models_does_not_allocate<S: Subject>() {
     assert_eq!(old.is_some(), has_models, "the models that were in use come back to be dropped elsewhere");
 }
 
+plainsong_tests::for_foreign!(
+    process_reset_and_latency_do_not_allocate,
+    another_thread_does_not_allocate_either,
+    installing_models_does_not_allocate
+);
 plainsong_tests::for_engines!(
     process_reset_and_latency_do_not_allocate,
     another_thread_does_not_allocate_either,

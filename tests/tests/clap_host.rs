@@ -7,6 +7,7 @@ use plainsong_tests::engine::{Blocks, loaded, run_fresh};
 use plainsong_tests::measure::{level_db, null_db, peak, peak_at};
 use plainsong_tests::pace::process_time;
 use plainsong_tests::random::Random;
+use plainsong_tests::soak::{self, Plan};
 use plainsong_tests::subject::{Set, Subject, settings, table};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -389,7 +390,7 @@ fn instances_come_and_go<S: Subject>() {
 /// A short soak; the long one is `cargo xtask soak --seconds 600`.
 fn three_seconds_in_real_time_with_moving_parameters<S: Subject>() {
     let _alone = alone();
-    let report = std::thread::spawn(|| plainsong_tests::soak::plugin::<S>(3.0, 5)).join().expect("no panic");
+    let report = std::thread::spawn(|| soak::plugin::<S>(Plan { seconds: 3.0, seed: 5, block: soak::BLOCK })).join().expect("no panic");
     println!("{report}");
     report.verdict(0.05).unwrap_or_else(|e| panic!("{e}"));
 }

@@ -18,7 +18,7 @@ import torch
 from onnx import TensorProto
 
 from ..common.graph import Graph, Steps, initialisers
-from .frames import BINS, MODES, Mode
+from .frames import BINS, MODES, RATE, Mode
 from .net import (BANDS, CHANNELS, ENERGY_EPS, HIGH_STEPS, LEVEL_FLOOR, LOW_BINS, LOW_STEPS,
                   STEP_BANDS, STEP_BINS, STEPS, Net, full_mask, level_keep)
 
@@ -159,19 +159,24 @@ def write(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> fl
 def write_manifest(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> None:
     """Writes `manifest.toml` for the `model.onnx` in `folder`."""
     digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+    kind = mode.kind.removesuffix("-sqrt-hann")
+    samples = lambda ms: RATE * ms // 1000  # noqa: E731
     name = "Denoise" if mode.name == "standard" else "Denoise, low latency"
     lines = [
         f'id = "{mode.model_id}"', f'name = "{name}"', f'version = "{VERSION}"', 'task = "denoise"',
         'authors = "Plainsong contributors"', f'license = "{LICENSE}"',
-        f"window_ms = {mode.window_ms}", f"hop_ms = {mode.hop_ms}",
-        f"synthesis_ms = {mode.synthesis_ms}", f'window = "{mode.kind}"',
-        f"bins = {BINS}", "bin_hz = 50",
+        f"rate = {RATE}",
         'file = "model.onnx"', f'sha256 = "{digest}"', "",
+        "[frame]", f"window = {samples(mode.window_ms)}", f"hop = {samples(mode.hop_ms)}",
+        f'analysis = "{kind}"', f'synthesis = "{kind}"',
+        *([f"synthesis_window = {samples(mode.synthesis_ms)}"] if mode.synthesis_ms != mode.window_ms else []),
+        'scale = "amplitude"', "",
     ]
     tensors = [("inputs", "spectrum", [1, BINS, 2]), ("outputs", "mask", [1, BINS, 2])]
     tensors += [("states", k, s) for k, s in net.state_shapes().items()]
-    for kind, k, s in tensors:
-        lines += [f"[[{kind}]]", f'name = "{k}"', f"shape = {s}", ""]
+    for group, k, s in tensors:
+        holds = [f'holds = "{k}"'] if group != "states" else []
+        lines += [f"[[{group}]]", f'name = "{k}"', f"shape = {s}", *holds, ""]
     lines += ["# parity/: one file a tensor, little-endian f32 [frames, ...];",
               "# all states are set to zero before frame 0 and before frame `reset`.",
               "[parity]", f"frames = {PARITY_FRAMES}", f"reset = {PARITY_RESET}", "tolerance = 1e-4", ""]

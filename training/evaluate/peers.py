@@ -40,9 +40,9 @@ class Ours:
 class Engine:
     """The suite's own renderer: `PATH render denoise in.wav -o out.wav --overwrite`."""
 
-    def __init__(self, path: Path, mode: Mode):
+    def __init__(self, path: Path, mode: Mode | None = None, extra: list[str] | None = None):
         self.command = [str(path), "render", "denoise"]
-        self.extra = [] if mode.name == "standard" else ["--set", "low-latency=1"]
+        self.extra = extra or ([] if mode is None or mode.name == "standard" else ["--set", "low-latency=1"])
 
     def __call__(self, x):
         with tempfile.TemporaryDirectory() as folder:

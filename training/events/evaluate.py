@@ -4,7 +4,8 @@
 
 Programmes are those of `mix.py` from the talkers, albums and noises of `test`: 60 s each, fresh layers. The model runs as the ONNX
 file, one frame a step. A half second counts for a kind when at least half of its frames are told by the truth; it holds the
-kind when half of those do. The verdict is that of the output `late`, at a half, taken `late_ms` afterwards.
+kind when half of those do. A quarter of a second around each beginning and end is not counted, as in the scoring of speech activity
+by NIST (Rich Transcription 2009: a collar of 0.25 s). The verdict is that of the output `late`, at a half, taken `late_ms` afterwards.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from ..common.graph import Steps
 from .card import write_card
@@ -21,8 +23,15 @@ from .net import HOP_S, LATER
 
 BLOCK = round(0.5 / HOP_S)
 SECONDS = 60.0
+COLLAR = round(0.25 / HOP_S)
 FORGET = 2 * BLOCK
 """Frames at the start that do not count."""
+
+
+def collared(truth: np.ndarray) -> np.ndarray:
+    """Truth `[T, 3]` with what lies near a beginning or an end not told."""
+    changes = np.diff(truth, axis=0, prepend=truth[:1]) != 0
+    return np.where(maximum_filter1d(changes.astype(np.uint8), 2 * COLLAR + 1, axis=0) > 0, -1, truth)
 
 
 def blocks(said: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,9 +76,9 @@ def score(model: Path, count: int, part: str = "test", seed: int = 4) -> dict:
     for _ in range(count):
         segment = mixer.programme_segment()
         step.reset()
-        got = step({"power": segment.power})
-        for head, said, truth in (("late", got["late"][LATER:], segment.truth[:-LATER]), ("now", got["now"], segment.truth)):
-            p, t = blocks(said[FORGET:], truth[FORGET:])
+        got, truth = step({"power": segment.power}), collared(segment.truth)
+        for head, said, true in (("late", got["late"][LATER:], truth[:-LATER]), ("now", got["now"], truth)):
+            p, t = blocks(said[FORGET:], true[FORGET:])
             for i, kind in enumerate(KINDS):
                 counts[kind, head, "all"].add(p[:, i], t[:, i])
                 if head == "late" and segment.lang:

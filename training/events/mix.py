@@ -20,13 +20,18 @@ from ..denoise.prepare import FFT, LEVEL
 
 KINDS = ("speech", "music", "noise")
 HOP_S = STANDARD.hop_ms / 1000
-SOUNDS_DB = -30.0
-"""A talker's frame sounds when it is not farther than this under the loud ones."""
-GAP_S = 0.5
+SOUNDS_DB = (-34.0, -13.0)
+"""Limits of the level, against loud speech, from which a talker's frame sounds. Within them it lies where it parts the
+recording's quiet frames from its loud ones best: some recordings have a room behind the voice."""
+VOICE_BINS = slice(4, 80)
+"""200 Hz to 4 kHz, where that level is taken."""
+EMPTY_DB = -60.0
+"""Frames under this are gaps between recordings."""
+GAP_S = 0.4
 """Shorter pauses belong to the speech around them."""
 NEAR_S = 0.5
 """Time over which levels of the layers are compared."""
-HEARD_DB = {"speech": (-8.0, -25.0), "music": (-20.0, -38.0), "noise": (-25.0, -40.0)}
+HEARD_DB = {"speech": (-4.0, -25.0), "music": (-20.0, -38.0), "noise": (-25.0, -40.0)}
 """A layer so far under the rest counts as heard, or as not there; between, it cannot be told."""
 QUIET_DB = -45.0
 """Under LEVEL by more than this is not there."""
@@ -37,17 +42,20 @@ class Recipe:
     """Shares of what is in a programme, and levels in dB against loud speech."""
 
     kinds: tuple = (
-        (0.24, ("speech",)), (0.14, ("music",)), (0.06, ("noise",)), (0.20, ("speech", "music")),
-        (0.16, ("speech", "noise")), (0.05, ("music", "noise")), (0.15, ("speech", "music", "noise")),
+        (0.18, ("speech",)), (0.15, ("music",)), (0.14, ("noise",)), (0.17, ("speech", "music")),
+        (0.16, ("speech", "noise")), (0.08, ("music", "noise")), (0.12, ("speech", "music", "noise")),
     )
     """Each with its share."""
     turns: float = 0.4
     """Of programmes with speech and music, those in which one begins where the other stops."""
-    music_db: tuple = (-20.0, 8.0)
+    music_db: tuple = (-22.0, 4.0)
     noise_db: tuple = (-35.0, -2.0)
     floor_db: tuple = (-75.0, -45.0)
     room: float = 0.35
     speed: tuple = (0.85, 1.18)
+    music_speed: tuple = (0.7, 1.4)
+    colour_db: float = 4.5
+    """Of music and noise, whose recordings are few: else their spectra are learned by heart."""
     second_talker: float = 0.15
     microphone: float = 0.7
 
@@ -82,6 +90,17 @@ class Segment:
 
 def decibels(power: np.ndarray) -> np.ndarray:
     return 10 * np.log10(power + 1e-12)
+
+
+def parting(level: np.ndarray) -> float:
+    """The level that parts values into two groups with the least spread within them (Otsu, IEEE Trans. SMC 1979)."""
+    if len(level) < 2:
+        return 0.0
+    x = np.sort(level)
+    n, sums = np.arange(1, len(x)), np.cumsum(x)[:-1]
+    between = np.square(sums / n - (x.sum() - sums) / (len(x) - n)) * n * (len(x) - n)
+    at = int(between.argmax())
+    return float(0.5 * (x[at] + x[at + 1]))
 
 
 class Programmes(Mixer):
@@ -135,9 +154,8 @@ class Programmes(Mixer):
             if other.get("lang") == piece.get("lang"):
                 voice = self.faster("speech", other, self.need, *self.programme.speed)
                 x[~gate] = voice[~gate] * np.float32(10 ** (self.rng.uniform(-6, 3) / 20))
-        frames = np.lib.stride_tricks.sliding_window_view(x, len(self.window))[:: self.hop]
-        level = decibels(np.square(frames).mean(1)) - 20 * np.log10(LEVEL)
-        sounds = binary_opening(level > SOUNDS_DB, np.ones(3))
+        level = decibels(np.square(np.abs(self.spectra(x)[:, VOICE_BINS])).sum(1)) - 20 * np.log10(LEVEL)
+        sounds = binary_opening(level > np.clip(parting(level[level > EMPTY_DB]), *SOUNDS_DB), np.ones(3))
         pad = int(GAP_S / HOP_S)
         sounds = binary_closing(np.pad(sounds, pad), np.ones(pad))[pad:-pad]
         if self.chance(self.programme.room):
@@ -146,13 +164,13 @@ class Programmes(Mixer):
 
     def music_layer(self) -> Layer:
         piece = self.songs[self.rng.integers(len(self.songs))]
-        x = self.faster("music", piece, self.need, *self.programme.speed)
+        x = self.faster("music", piece, self.need, *self.programme.music_speed)
         gate = self.stretches((2.0, 12.0), (1.0, 8.0), 0.55).astype(np.float32)
         fade = max(1, int(self.rng.choice([0.003, 0.05, 0.8]) * RATE))
         x = x * uniform_filter1d(gate, fade)
         spectra = self.spectra(x).astype(np.complex64)
-        if self.chance(0.6):
-            spectra *= self.curve(2.5)
+        if self.chance(0.7):
+            spectra *= self.curve(self.programme.colour_db)
         return Layer(spectra, self.spans(spectra))
 
     def noise_layer(self) -> Layer:
@@ -160,15 +178,15 @@ class Programmes(Mixer):
             spectra = self.stationary()
         else:
             x = self.recording()
-            if self.chance(0.2):
-                x = x + self.recording()
+            if self.chance(0.4):
+                x = x + self.recording() * np.float32(10 ** (self.rng.uniform(-12, 12) / 20))
             if self.chance(0.3):
                 x = x * self.stretches((1.0, 8.0), (1.0, 6.0), 0.0)
             spectra = self.spectra(x)
         small = self.small_noises()
         if small is not None:
             spectra = spectra + self.spectra(small)
-        spectra = (spectra * self.curve(3)).astype(np.complex64)
+        spectra = (spectra * self.curve(self.programme.colour_db)).astype(np.complex64)
         loud = np.square(np.abs(spectra)).mean(1)
         spectra *= np.float32(LEVEL / np.sqrt(np.percentile(loud, 90) * BINS + 1e-12))
         return Layer(spectra, self.spans(spectra))
@@ -228,7 +246,7 @@ class Programmes(Mixer):
     def truth(self, layers: dict, gate: dict, powers: dict) -> np.ndarray:
         """Truth `[T, 3]` from which layer sounds and how far it lies under the others."""
         near = 1 + int(NEAR_S / HOP_S)
-        smooth = {name: uniform_filter1d(p, near) + 1e-12 for name, p in powers.items()}
+        smooth = {name: np.maximum(uniform_filter1d(p, near), 0) + 1e-12 for name, p in powers.items()}
         out = np.zeros((self.frames, len(KINDS)), np.int8)
         for i, name in enumerate(KINDS):
             if name not in layers:

@@ -33,7 +33,7 @@ POWER_EPS = 1e-6
 QUICK_S, SLOW_S, USUAL_S = 0.05, 0.25, 1.0
 FEATURES = 3 * BANDS + 3 * WIDE
 FIRST, HIDDEN, SETTLING = 48, 64, 24
-DROPOUT = 0.25
+DROPOUT = 0.35
 """Share of values left out in training, else the songs' spectra are learned by heart."""
 LATER_S = 0.5
 """The late answer is about the frame that was so long ago."""

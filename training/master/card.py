@@ -46,7 +46,10 @@ licence, the sources are named, and none of their audio is in the model's files.
   Trained on {saved.get('songs', 'the')} songs; a whole album is train, valid or test.
 - **Tone can only be told in part without a reference.** Songs differ from each other by 4 to 10 dB in a third, more than most
   damage does. The answer is the mean of what is likely, so it is far smaller than the damage; a reference says more.
-- **Dynamics are not learned.** No way back was found that errs less than doing nothing; their `evidence` is set so high that they are never believed.
+  The engine leaves out moves of less than .5 dB in their mean and makes larger ones smaller by that, so that finished music is left alone:
+  on moved valid features the error of 2.17 dB becomes 2.04 with it and 1.98 without.
+- **Dynamics are not learned.** No way back was found that errs less than doing nothing, with traces of limiters as features neither; their `evidence` is
+  set so high that they are never believed.
 - Loudness and ceiling are not its business: they are solved on the chain.
 - Thirds over a source's own limit (a codec's) and hardly heard ones were not learned. Over 16 kHz few sources are left.
 - The music is of free games: electronic, orchestral, folk, rock and metal, mostly without singing. Pop with vocals, hip hop, jazz and
@@ -56,7 +59,7 @@ licence, the sources are named, and none of their audio is in the model's files.
 ## Figures
 
 Valid songs, features moved as in training (`python -m training.master.train`): mean error in dB of what remains to be done, with the
-engine's confidence; *untouched*: moves on songs that need none; *evidence*: mean squared move in units of its deviation at
+engine's confidence, before its dead zone; *untouched*: moves on songs that need none; *evidence*: mean squared move in units of its deviation at
 which the confidence is one half.
 
 | group | nothing done | error | untouched | evidence |

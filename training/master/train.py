@@ -29,6 +29,8 @@ MIXED = 0.6
 """Share of the examples that are mixtures of two songs."""
 STILL_DB = {"tone": 0.25, "width": 0.5, "dynamics": 0.25}
 """Untouched songs may be moved by so much on average, by group."""
+DEAD_DB = {"tone": 0.5, "width": 0.0, "dynamics": 0.0}
+"""Moves of so much in their mean are none, and larger ones are smaller by it (`STILL_DB` of the engine's proposal)."""
 EVIDENCE_GRID = np.geomspace(0.1, 5.0, 24)
 GROUPS = {"tone": TONES, "width": WIDES, "dynamics": DYNAMICS}
 VALID_ROWS = 2000
@@ -146,11 +148,14 @@ def alone(net: Net, original, known) -> dict:
             for name, at in GROUPS.items()}
 
 
-def confidence(moves, spread, at: slice, half: float):
+def confidence(moves, spread, name: str, half: float):
     """How far a group of moves is believed, `[rows, 1]`: one half where the mean of the squared moves, in units of
-    their deviations, is `half`. The engine does the same with the manifest's `evidence`."""
+    their deviations, is `half`, less the dead zone. The engine does the same with the manifest's `evidence`."""
+    at, dead = GROUPS[name], DEAD_DB[name]
     e = np.mean(np.square(moves / spread)[:, at], 1, keepdims=True)
-    return e * e / (half * half + e * e)
+    believed = e * e / (half * half + e * e)
+    size = believed * np.abs(moves[:, at]).mean(1, keepdims=True)
+    return believed * np.maximum(0, 1 - dead / np.maximum(size, max(dead, 1e-9)))
 
 
 def choose_evidence(net: Net, features, moves, known, original) -> dict:
@@ -163,8 +168,8 @@ def choose_evidence(net: Net, features, moves, known, original) -> dict:
     for name, at in GROUPS.items():
         rows = []
         for half in EVIDENCE_GRID:
-            error = np.abs(confidence(got, spread, at, half) * got[:, at] - moves[:, at])[known[:, at]].mean()
-            moved = np.abs(confidence(still, still_spread, at, half) * still[:, at])[known[:, at]].mean()
+            error = np.abs(confidence(got, spread, name, half) * got[:, at] - moves[:, at])[known[:, at]].mean()
+            moved = np.abs(confidence(still, still_spread, name, half) * still[:, at])[known[:, at]].mean()
             rows.append((half, float(error), float(moved)))
         fit = [r for r in rows if r[2] <= STILL_DB[name]] or rows[-1:]
         best = min(fit, key=lambda r: r[1])

@@ -10,6 +10,7 @@ renderer has aligned.
 
 import argparse
 import csv
+import os
 import subprocess
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def render(sound: np.ndarray, out: Path, sets: list[str]) -> np.ndarray:
     before, after = out / "in.wav", out / "out.wav"
     soundfile.write(before, sound, RATE, subtype="FLOAT")
     # The level is kept: what is told is the chain's own.
-    command = [str(ROOT / "target/release/xtask"), "render", "podcast", str(before), "-o", str(after), "--loudness", "keep"]
+    command = [os.environ.get("PLAINSONG_XTASK", str(ROOT / "target/release/xtask")), "render", "podcast", str(before), "-o", str(after), "--loudness", "keep"]
     command += ["--bits", "32f", "--overwrite", "--quiet"]
     subprocess.run(command + [part for text in sets for part in ("--set", text)], check=True, stdout=subprocess.DEVNULL)
     return soundfile.read(after, dtype="float32", always_2d=True)[0]

@@ -197,6 +197,9 @@ def test_loss_finds_mean_and_deviation():
 
 def test_confidence_is_one_half_at_the_evidence():
     moves, spread = np.full((1, len(ft.MOVES)), 2.0), np.full((1, len(ft.MOVES)), 2.0)
-    assert confidence(moves, spread, ft.TONES, 1.0)[0, 0] == pytest.approx(0.5)
-    assert confidence(10 * moves, spread, ft.TONES, 1.0)[0, 0] > 0.99
-    assert confidence(0 * moves, spread, ft.TONES, 1.0)[0, 0] == 0
+    assert confidence(moves, spread, "width", 1.0)[0, 0] == pytest.approx(0.5)
+    assert confidence(10 * moves, spread, "width", 1.0)[0, 0] > 0.99
+    assert confidence(0 * moves, spread, "width", 1.0)[0, 0] == 0
+    # Tone: a decibel is left of the half that is believed, and half a decibel of it is none.
+    assert confidence(moves, spread, "tone", 1.0)[0, 0] == pytest.approx(0.25)
+    assert confidence(0.2 * moves, 0.01 * spread, "tone", 1.0)[0, 0] == 0

@@ -1,17 +1,22 @@
 //! What an engine costs: in a tight loop, and paced as a host paces it.
 
+mod models;
+
 use crate::render::engine::{self, Driver, ENGINES};
 use crate::render::source;
+use crate::test::command::Run;
 use clap::Parser;
+use dsp_core::model::Package;
 use dsp_core::params::{self, ParamError};
 use dsp_core::processor::{Error, Format, Frame, Observer};
+use dsp_core::realtime::processor_seconds;
 use dsp_core::units::Hz;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Measure an engine's cost on one thread. Prints one line of JSON.
-#[derive(Parser)]
+#[derive(Clone, Parser)]
 pub struct Args {
     /// The engine, as in `render`.
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(ENGINES.iter().map(|entry| entry.name)))]
@@ -31,14 +36,45 @@ pub struct Args {
     /// A sound file to play, its first channel, over and over [default: generated voice and hiss]
     #[arg(long, value_name = "FILE")]
     sound: Option<PathBuf>,
+    /// Compare models in quality and cost, ours and installed ones: "all", or ids with commas between. Needs the training's Python
+    #[arg(long, value_name = "all|ID,...", conflicts_with_all = ["sound", "set"])]
+    models: Option<String>,
+    /// Where the comparison is written: models.md, models.png, models.json
+    #[arg(long, value_name = "FOLDER", default_value = "out/models", requires = "models")]
+    to: PathBuf,
+    /// Held-out mixtures to compare with [default: all 80]
+    #[arg(long, value_name = "N", requires = "models")]
+    mixtures: Option<usize>,
     /// Set a parameter; may be given many times.
     #[arg(long, value_name = "ID=VALUE")]
     set: Vec<String>,
+    /// Master alone: the plugin's whole work, every stage of the chain with matched loudness and Learn beside it,
+    /// in stereo; the other options but --seconds do not count
+    #[arg(long)]
+    learn: bool,
 }
 
 /// Measures and prints.
 pub fn run(args: Args) -> ExitCode {
-    match measure(&args) {
+    if let Some(which) = &args.models {
+        return match models::run(&args, which) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                eprintln!("error: {e}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if args.learn {
+        if args.engine != "master" {
+            eprintln!("error: {} does not learn; --learn is for master", args.engine);
+            return ExitCode::from(2);
+        }
+        // Learning is the plugin's, which this program does without.
+        let build = ["run", "--quiet", "--release", "-p", "master", "--example", "master-cost", "--", &args.seconds.to_string()];
+        return if Run::cargo(&build).succeeds() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    match measure(&args, None).map(|report| report.to_string()) {
         Ok(line) => {
             println!("{line}");
             ExitCode::SUCCESS
@@ -118,11 +154,11 @@ fn values(args: &Args, entry: &engine::Entry) -> Result<Vec<f32>, ParamError> {
     Ok(values)
 }
 
-fn measure(args: &Args) -> Result<String, String> {
+fn measure(args: &Args, package: Option<&Package>) -> Result<serde_json::Value, String> {
     let told = |error: Error| error.to_string();
     let entry = engine::find(&args.engine).ok_or_else(|| format!("there is no engine \"{}\"", args.engine))?;
     let values = values(args, entry).map_err(|error| error.to_string())?;
-    let mut engine = Format::new(Hz(args.rate), args.channels).and_then(|format| (entry.make)(format, &values)).map_err(told)?;
+    let mut engine = Format::new(Hz(args.rate), args.channels).and_then(|format| (entry.make)(format, &values, package)).map_err(told)?;
     let samples = (args.seconds.max(args.paced).max(1.0) * args.rate) as usize;
     let input = args.sound.as_ref().map_or_else(|| Ok(signal(samples, args.rate)), |path| played(path, samples, args.rate))?;
     let run = |engine: &mut dyn Driver, block: usize, seconds: f64, frames: &mut Frames, before: &mut dyn FnMut(usize)| -> Vec<Duration> {
@@ -146,11 +182,14 @@ fn measure(args: &Args) -> Result<String, String> {
     engine.reset();
     frames = Frames::default();
     let sum = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64();
+    let processor = processor_seconds();
     let times = run(engine.as_mut(), hop, args.seconds, &mut frames, &mut |_| {});
+    let processor = processor_seconds() - processor;
     let mut report = serde_json::json!({
         "engine": entry.name, "channels": args.channels, "rate_hz": args.rate, "set": args.set,
         "hop_ms": hop_seconds * 1e3,
-        "loop_seconds": args.seconds, "loop_rtf": sum(&times) / args.seconds,
+        "latency_ms": engine.latency() as f64 / args.rate * 1e3,
+        "loop_seconds": args.seconds, "loop_rtf": sum(&times) / args.seconds, "loop_processor_rtf": processor / args.seconds,
         "frames_reduced": frames.reduced as f64 / frames.count.max(1) as f64,
     });
     if args.paced > 0.0 {
@@ -168,5 +207,5 @@ fn measure(args: &Args) -> Result<String, String> {
         report["paced_p99_us"] = (at(0.99) * 1e6).into();
         report["p99_share_of_hop"] = (at(0.99) / hop_seconds).into();
     }
-    Ok(report.to_string())
+    Ok(report)
 }

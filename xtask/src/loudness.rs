@@ -152,6 +152,7 @@ fn master(input: &Path, output: &Path, target: f64, args: &Args) -> Result<Found
     let options = Options {
         entry,
         values: params::defaults(entry.params),
+        package: None,
         models: Vec::new(),
         producer: None,
         archive: None,

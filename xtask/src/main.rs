@@ -11,7 +11,9 @@ mod analyse;
 mod bench;
 mod bundle;
 mod install;
+mod live;
 mod loudness;
+mod models;
 mod programmes;
 mod render;
 mod screenshots;
@@ -41,12 +43,16 @@ enum Command {
     Loudness(loudness::Args),
     /// Measure what an engine costs
     Bench(bench::Args),
+    /// Models of other people: list, fetch, add, check, remove
+    Models(models::Args),
     /// Run everything that proves the suite; ends with `N passed, N failed`
     Test(test::Args),
     /// Build plugins and pack them as CLAP and VST3 into target/bundled
     Bundle(bundle::Args),
     /// Copy the bundles to where hosts look
     Install(install::Args),
+    /// An engine between a microphone and another device, while you speak
+    Live(live::Args),
     /// Take the guide's pictures of the editors
     Screenshots(screenshots::Args),
     /// Put the bundles in front of validators and in our own hosts
@@ -63,6 +69,8 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Bundle(args) => bundle::run(args),
         Command::Install(args) => install::run(args),
+        Command::Live(args) => live::run(args),
+        Command::Models(args) => models::run(args),
         Command::Screenshots(args) => screenshots::run(args),
         Command::Test(args) => test::run(args),
         Command::Validate(args) => validate::run(args),

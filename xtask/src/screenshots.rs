@@ -11,8 +11,10 @@ use std::time::Duration;
 
 /// Programs that must be there.
 const PROGRAMS: [&str; 4] = ["Xvfb", "xdotool", "import", "openbox"];
-/// Where the pointer shows no tooltip, in points of the window: between the pictures and the controls.
+/// Where the pointer shows no tooltip, in points of the window: between the pictures and the controls, which
+/// stand lower in the larger window of the Master.
 const ASIDE: [&str; 2] = ["500", "421"];
+const ASIDE_OF_MASTER: [&str; 2] = ["500", "541"];
 /// The virtual screen.
 const DISPLAY: &str = ":97";
 
@@ -76,6 +78,13 @@ const MASTERED: &[&str] = &[
     "limiter-drive=9",
 ];
 
+/// Where the pointer shows no tooltip in windows whose pictures are larger.
+const AWAY: &str = "sleep 1 mousemove --window {w} 4 300";
+
+/// A master beside a part of another sound.
+const REFERRED: &[&str] =
+    &["--note", r#"references={"files":[{"path":"samples/noisy.wav","from":2.0}],"weights":{"tone":2.0,"loudness":0.25}}"#];
+
 const SHOTS: &[Shot] = &[
     shot("denoise", "denoise", &["limit=24", "release=30"], 11),
     Shot {
@@ -97,13 +106,17 @@ const SHOTS: &[Shot] = &[
     Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
     shot("limiter", "limiter", &["drive=12"], 11),
     shot("meter", "meter", &[], 24),
-    Shot { actions: &["mousemove --window {w} 490 372 click 1"], ..shot("podcast", "podcast", &[], 24) },
-    Shot { actions: &["mousemove --window {w} 780 372 click 1"], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
+    Shot { actions: &["mousemove --window {w} 490 372 click 1", AWAY], ..shot("podcast", "podcast", &[], 24) },
+    Shot { actions: &["mousemove --window {w} 780 372 click 1", AWAY], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
     Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40"], ..shot("master", "master", MASTERED, 3) },
-    Shot { actions: &["mousemove --window {w} 290 73 click 1"], ..shot("master", "master-equaliser", MASTERED, 8) },
-    Shot { actions: &["mousemove --window {w} 480 73 click 1"], ..shot("master", "master-dynamics", MASTERED, 8) },
-    Shot { actions: &["mousemove --window {w} 670 73 click 1"], ..shot("master", "master-stereo", MASTERED, 8) },
-    Shot { actions: &["mousemove --window {w} 860 73 click 1"], ..shot("master", "master-limiter", MASTERED, 11) },
+    Shot { actions: &["mousemove --window {w} 250 73 click 1"], ..shot("master", "master-equaliser", MASTERED, 8) },
+    Shot { actions: &["mousemove --window {w} 410 73 click 1"], ..shot("master", "master-dynamics", MASTERED, 8) },
+    Shot { actions: &["mousemove --window {w} 570 73 click 1"], ..shot("master", "master-stereo", MASTERED, 8) },
+    Shot { actions: &["mousemove --window {w} 730 73 click 1"], ..shot("master", "master-limiter", MASTERED, 11) },
+    Shot {
+        actions: &["mousemove --window {w} 120 610 click 1", "sleep 12", "mousemove --window {w} 890 73 click 1", "sleep 2"],
+        ..shot("master", "master-reference", REFERRED, 3)
+    },
 ];
 
 /// The sound without its noise, rendered below target/.
@@ -200,8 +213,8 @@ fn take(args: &Args) -> Result<(), String> {
         let window = read("timeout", &[&["30", "xdotool"], &search[..]].concat()).ok_or("the editor did not open")?;
         let window = window.lines().last().unwrap_or_default().to_owned();
         let _ = read("xdotool", &["windowactivate", "--sync", &window]);
-        // Where the pointer shows no tooltip.
-        let _ = read("xdotool", &["mousemove", "--window", &window, ASIDE[0], ASIDE[1]]);
+        let aside = if shot.package == "master" { ASIDE_OF_MASTER } else { ASIDE };
+        let _ = read("xdotool", &["mousemove", "--window", &window, aside[0], aside[1]]);
         pause(shot.seconds * 1000);
         for action in shot.actions {
             let action = action.replace("{w}", &window);
@@ -209,7 +222,7 @@ fn take(args: &Args) -> Result<(), String> {
             let _ = read("xdotool", &words);
             pause(900);
             if action.starts_with("mousemove") && !action.contains("click 3") {
-                let _ = read("xdotool", &["mousemove", "--window", &window, ASIDE[0], ASIDE[1]]);
+                let _ = read("xdotool", &["mousemove", "--window", &window, aside[0], aside[1]]);
                 pause(600);
             }
         }

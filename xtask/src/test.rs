@@ -38,13 +38,16 @@ pub struct SoakArgs {
     /// stay as they were
     #[arg(long, conflicts_with = "seconds")]
     hours: Option<f64>,
+    /// Samples of a block
+    #[arg(long, default_value_t = 128)]
+    block: u32,
     /// Percent of blocks that may miss their deadline
     #[arg(long, default_value_t = 0.0)]
     allow_missed: f64,
     /// Only this subject: engine or plugin
     #[arg(long)]
     only: Option<String>,
-    /// Only this product, by its engine's name: denoise, deess, podcast
+    /// Only this product, by its engine's name: denoise, deess, limiter, master, meter, podcast
     #[arg(long)]
     product: Option<String>,
     /// Seed of the parameter changes
@@ -114,6 +117,7 @@ pub fn run(args: Args) -> ExitCode {
     table.step("one set of features", features::check);
     table.step("licences and sources", deny);
     table.step("tests", || Run::cargo(&["test", "--release", "--workspace", "--no-fail-fast"]).tests());
+    table.step("live under JACK", live);
     table.step("documentation", || Run::cargo(&["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").one());
     table.step("bundle", bundle);
     table.step("CLAP host", clap_host);
@@ -133,7 +137,7 @@ pub fn soak(args: SoakArgs) -> ExitCode {
     }
     let mut run = Run::new(&binary("soak"));
     run = run.args(&["--seconds", &args.seconds.to_string(), "--seed", &args.seed.to_string()]);
-    run = run.args(&["--allow-missed", &args.allow_missed.to_string()]);
+    run = run.args(&["--allow-missed", &args.allow_missed.to_string(), "--block", &args.block.to_string()]);
     if let Some(hours) = args.hours {
         run = run.args(&["--hours", &hours.to_string()]);
     }
@@ -180,6 +184,21 @@ fn bundle() -> Counts {
 pub fn clap_host() -> Counts {
     // Of the whole workspace, so that the dependencies keep the features they were built with.
     Run::cargo(&["test", "--release", "--workspace", "--test", "clap_host"]).tests()
+}
+
+/// The live program with its devices: lints, its screen, and the program itself under a JACK server without a
+/// sound card.
+fn live() -> Counts {
+    if let Err(error) = crate::live::ready() {
+        return Counts::failed(error);
+    }
+    if command::on_path("jackd").is_none() {
+        return Counts::missing("jackd", "`cargo xtask test --setup`, or install the package jackd2");
+    }
+    let package = ["--release", "-p", "plainsong-live", "--features", "devices"];
+    let mut counts = Run::cargo(&["clippy"]).args(&package).args(&["--all-targets", "--", "-D", "warnings"]).one();
+    counts += Run::cargo(&["test"]).args(&package).args(&["--", "--test-threads", "1"]).tests();
+    counts
 }
 
 /// The editor on a virtual display.

@@ -171,6 +171,30 @@ fn references_pull_towards_them() {
     assert!((loudness(&report) - heard["features"]["loudness.integrated"].as_f64().unwrap()).abs() <= 0.1);
 }
 
+/// Without a word on the loudness a master comes near to that of its reference, as far as its own peaks bear.
+#[test]
+fn the_loudness_of_a_reference_is_followed_as_far_as_the_song_bears() {
+    let folder = Folder::new();
+    let song = folder.write("song.wav", &music(6.0, 2, 0.3, 1.0));
+    let soft = folder.write("soft.wav", &music(6.0, 2, 0.05, 1.0));
+    let dense: Vec<Vec<f32>> = music(6.0, 2, 4.0, 1.0).into_iter().map(|channel| channel.into_iter().map(|x| x.tanh()).collect()).collect();
+    let dense = folder.write("dense.wav", &dense);
+    let own = {
+        let (_, report) = folder.master(&song, &["--loudness", "keep"]);
+        let told = &report["master"]["loudness"];
+        told["before_lufs"].as_f64().unwrap() - 1.0 - told["true_peak_before_dbtp"].as_f64().unwrap()
+    };
+    for (reference, least, most) in [(&soft, own - 12.1, own - 2.0), (&dense, own + 0.5, own + 3.1)] {
+        let (_, report) = folder.master(&song, &["--reference", reference.to_str().unwrap()]);
+        let asked = report["master"]["loudness"]["asked_lufs"].as_f64().unwrap();
+        assert!((least..most).contains(&asked) && (loudness(&report) - asked).abs() <= 0.1, "{asked} for {own}");
+        assert_eq!(report["master"]["asked"]["reference_weights"]["loudness"], Value::Null);
+        // A platform that is named, or a weight, goes before.
+        let (_, named) = folder.master(&song, &["--reference", reference.to_str().unwrap(), "--platform", "apple-music"]);
+        assert_eq!(named["master"]["loudness"]["asked_lufs"], -16.0);
+    }
+}
+
 #[test]
 fn an_album_keeps_its_distances() {
     let folder = Folder::new();
@@ -219,16 +243,31 @@ fn odd_inputs_do_no_harm() {
         ("clipped", with(&|x| (8.0 * x).clamp(-1.0, 1.0)), "clipped"),
         ("far over full scale", with(&|x| 30.0 * x), ""),
         ("very quiet", with(&|x| 0.01 * x), ""),
+        ("direct current alone", vec![vec![0.3; 3 * RATE]; 2], "direct current"),
+        ("one sample", vec![vec![0.5]; 2], "nothing to be heard"),
+        (
+            "eight channels, one of them heard",
+            (0..8).map(|n| if n == 2 { song[0].clone() } else { vec![0.0; song[0].len()] }).collect(),
+            "",
+        ),
     ];
-    for (name, audio, line) in cases {
-        let input = folder.write("in.wav", &audio);
-        let (output, report) = folder.master(&input, &["--style", "open"]);
+    let other = folder.write("other.wav", &music(4.0, 2, 0.2, 2.0));
+    let words = [["--style", "open"], ["--reference", other.to_str().unwrap()]];
+    for ((name, audio, line), words) in cases.iter().flat_map(|case| words.iter().map(move |words| (case, words))) {
+        let (name, line) = (format!("{name} {}", words[0]), *line);
+        let input = folder.write("in.wav", audio);
+        let (output, report) = folder.master(&input, words);
         let lines = told(&output);
         assert!(line.is_empty() || lines.contains(line), "{name}: {lines}");
         assert!(fs::metadata(folder.at("master.wav")).unwrap().len() > 44, "{name}");
         let master = &report["master"]["loudness"];
         if line != "nothing to be heard" {
-            assert!((loudness(&report) + 14.0).abs() <= 0.1, "{name}: {}", loudness(&report));
+            let asked = master["asked_lufs"].as_f64().unwrap();
+            assert!(words[0] == "--reference" || asked == -14.0, "{name}: {asked}");
+            // What is next to nothing but direct current has no loudness to be given, and a line says so.
+            let told = name.starts_with("direct current alone") && lines.contains("cannot reach");
+            let reached = (loudness(&report) - asked).abs() <= 0.1;
+            assert!((-40.0..-5.0).contains(&asked) && (reached || told), "{name}: {} for {asked}: {lines}", loudness(&report));
             assert!(master["true_peak_after_dbtp"].as_f64().unwrap() <= -1.0, "{name}: {master}");
         } else {
             assert!(report["master"]["moves"].as_array().unwrap().is_empty(), "{name}");

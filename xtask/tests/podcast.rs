@@ -45,7 +45,7 @@ fn loudness_and_peaks_of_the_finished_file_are_right() {
         ("b.mp3", "mono-speakers", -19.0, -1.0),
     ];
     for (output, target, loudness, ceiling) in cases {
-        let (output, report) = episode(&folder, output, &["--target", target], &[quiet.clone()]);
+        let (output, report) = episode(&folder, output, &["--target", target], std::slice::from_ref(&quiet));
         let (rate, audio) = decoded(&folder, &output);
         let (found, peak) = measured(&audio, rate);
         assert!((found - loudness).abs() <= 0.1, "{target}: {found} LUFS");
@@ -62,7 +62,7 @@ fn loudness_and_peaks_of_the_finished_file_are_right() {
 fn a_kept_level_leaves_the_chain_as_it_is() {
     let folder = Folder::new("podcast-keep");
     let (talk, _) = talk(&[0.2, 0.2]);
-    let (first, report) = episode(&folder, "a.wav", &["--loudness", "keep", "--bits", "32f"], &[talk.clone()]);
+    let (first, report) = episode(&folder, "a.wav", &["--loudness", "keep", "--bits", "32f"], std::slice::from_ref(&talk));
     assert_eq!(report["podcast"]["loudness"]["gain_db"], 0.0);
     assert_eq!(report["settings"]["limiter-on"], "on");
     assert_eq!(report["podcast"]["loudness"]["asked_lufs"], Value::Null);
@@ -79,7 +79,7 @@ fn pauses_are_cut_and_words_are_not() {
     let page = folder.at("page.html");
     let words =
         ["--cut-silences", "1.2", "--to", "0.6", "--cut-list", list.to_str().unwrap(), "--page", page.to_str().unwrap(), "--bits", "32f"];
-    let (output, report) = episode(&folder, "cut.wav", &words, &[talk.clone()]);
+    let (output, report) = episode(&folder, "cut.wav", &words, std::slice::from_ref(&talk));
     let cuts = folder.json("cuts.json");
     assert_eq!(cuts, report["podcast"]["cuts"]);
     let found: Vec<(f64, f64)> = cuts["cuts"]
@@ -102,7 +102,7 @@ fn pauses_are_cut_and_words_are_not() {
     // Only marked: nothing goes, and the list is the same.
     let marked = folder.at("marked.edl");
     let words = ["--cut-silences", "1.2", "--to", "0.6", "--mark-only", "--cut-list", marked.to_str().unwrap()];
-    let (output, report) = episode(&folder, "marked.wav", &words, &[talk.clone()]);
+    let (output, report) = episode(&folder, "marked.wav", &words, std::slice::from_ref(&talk));
     assert_eq!((report["podcast"]["cuts"]["made"].as_bool(), &report["podcast"]["cuts"]["cuts"]), (Some(false), &cuts["cuts"]));
     assert_eq!(decoded(&folder, &output).1[0].len(), talk.len());
     let edl = fs::read_to_string(&marked).unwrap();

@@ -34,8 +34,9 @@ const FLOOR: f64 = -70.0;
 const HOP_FLOOR: f64 = -90.0;
 /// Time in which the gain goes most of the way to where it belongs, in seconds.
 const APPROACH: f32 = 0.5;
-/// A gain that is off by less than this rests, dB: talkers do not keep their loudness more exactly.
-const REST: f32 = 0.5;
+/// A gain that is off by less than the first rests, dB, since talkers do not keep their loudness more exactly;
+/// once it moves it goes on until it is off by less than the second.
+const REST: (f32, f32) = (0.7, 0.1);
 /// Slope of a rising gain at the slowest and the fastest speed, dB a second.
 const RISE: (f32, f32) = (2.0, 12.0);
 /// A gain falls so much faster than it rises: too loud is worse than too soft.
@@ -127,6 +128,7 @@ pub struct Leveller {
     hops: Ring,
     blocks: Ring,
     speaks: bool,
+    moves: bool,
     /// Hops of speech so far.
     spoken: u32,
     /// Gain in dB at the end of the present hop, and as factors at its start and end.
@@ -147,6 +149,7 @@ impl Leveller {
             hops: Ring::new(BLOCK),
             blocks: Ring::new(RECENT),
             speaks: false,
+            moves: false,
             spoken: 0,
             gain: 0.0,
             from: 1.0,
@@ -157,7 +160,8 @@ impl Leveller {
     /// Forgets all history.
     pub fn reset(&mut self) {
         self.channels.iter_mut().for_each(|(_, states)| *states = Default::default());
-        (self.power, self.done, self.speaks, self.spoken) = (0.0, 0, false, 0);
+        (self.power, self.done, self.spoken) = (0.0, 0, 0);
+        (self.speaks, self.moves) = (false, false);
         self.hops.clear();
         self.blocks.clear();
         (self.gain, self.from, self.to) = (0.0, 1.0, 1.0);
@@ -206,7 +210,8 @@ impl Leveller {
     /// Goes on towards a gain for one hop.
     fn approach(&mut self, wanted: f32, settings: &Settings) {
         let off = wanted - self.gain;
-        if off.abs() < REST {
+        self.moves = off.abs() > if self.moves { REST.1 } else { REST.0 };
+        if !self.moves {
             return;
         }
         let (mut rise, mut fall) = settings.slopes();
@@ -296,13 +301,13 @@ mod tests {
         let input = syllables(8.0, -30.0);
         let whole = run(&input, &SETTINGS, |_| 1.0).1[799];
         let half = run(&input, &Settings { amount: 0.5, ..SETTINGS }, |_| 1.0).1[799];
-        assert!((half - whole / 2.0).abs() < 2.0 * REST, "{half} of {whole}");
+        assert!((half - whole / 2.0).abs() < 2.0 * REST.0, "{half} of {whole}");
         assert_eq!(run(&input, &Settings { amount: 0.0, ..SETTINGS }, |_| 1.0).1[799], 0.0);
         let little = run(&input, &Settings { most: Db(3.0), ..SETTINGS }, |_| 1.0).1;
-        assert!(little.iter().all(|&gain| gain <= 3.0) && little[799] > 3.0 - 2.0 * REST);
+        assert!(little.iter().all(|&gain| gain <= 3.0) && little[799] > 3.0 - 2.0 * REST.0);
         let loud = syllables(8.0, -4.0);
         let cut = run(&loud, &Settings { range: Db(2.0), ..SETTINGS }, |_| 1.0).1;
-        assert!(cut.iter().all(|&gain| gain >= -2.0) && cut[799] < -2.0 + 2.0 * REST);
+        assert!(cut.iter().all(|&gain| gain >= -2.0) && cut[799] < -2.0 + 2.0 * REST.0);
     }
 
     /// Nothing but speech moves the gain, to the bit: not noise, not a pause, not a breath.

@@ -8,6 +8,7 @@ pub mod master;
 pub mod meter;
 pub mod podcast;
 
+use crate::model::Package;
 use crate::params::FromValues;
 use crate::processor::{Error, Format, MAX_CHANNELS, Processor};
 use std::ops::Range;
@@ -19,6 +20,9 @@ pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send
     /// The models of one instance.
     type Models: Send + 'static;
 
+    /// Task of the models of the user's that it can play; none where the built-in ones are all.
+    const TASK: Option<&'static str> = None;
+
     /// Loads (or takes from the process-wide cache) the built-in models for a format, reserves their
     /// memory and warms them up. Takes up to 0.5 s the first time in a process; never call it on the
     /// audio thread.
@@ -27,10 +31,26 @@ pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send
     /// [`Error::Model`] when a model does not load.
     fn load(format: Format) -> Result<Box<Self::Models>, Error>;
 
+    /// As [`Engine::load`], with a model of the user's. Never call it on the audio thread.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when it does not load or is for something else.
+    fn load_model(_: Format, package: &Package) -> Result<Box<Self::Models>, Error> {
+        let reason = format!("is for \"{}\", and here no model can be chosen", package.manifest.task);
+        Err(Error::Model { id: package.manifest.id.clone(), reason })
+    }
+
     /// Installs models made for this engine's format, on the audio thread (no allocation, nothing is
-    /// dropped), and gives the old ones back, to be dropped elsewhere. Models for fewer channels are
-    /// given straight back.
+    /// dropped), and gives old ones back, to be dropped elsewhere. Models for fewer channels, or for
+    /// another rate where that matters, are given straight back. Models that are still needed, because
+    /// others fade in over them, come later, by [`Engine::retired`]. The latency may be another one now.
     fn install(&mut self, models: Box<Self::Models>) -> Option<Box<Self::Models>>;
+
+    /// Models that others have taken over from, to be dropped elsewhere. On the audio thread, after
+    /// `process`.
+    fn retired(&mut self) -> Option<Box<Self::Models>> {
+        None
+    }
 
     /// True when models are installed. Until then the delayed input passes.
     fn is_ready(&self) -> bool;

@@ -93,18 +93,21 @@ impl Convolver {
         self.partition - self.filled
     }
 
-    /// Sets one of the filters to come. All of a set are to be given before the next partition is due;
-    /// they fade in over it.
-    pub fn set(&mut self, filter: usize, taps: &[f32]) {
-        self.pending = true;
+    /// Sets one part of one of the filters to come; it may be done one by one. All parts of all filters
+    /// in use are to be set before [`Convolver::commit`].
+    pub fn set_part(&mut self, filter: usize, part: usize, taps: &[f32]) {
         let scale = 1.0 / (2 * self.partition) as f32;
-        for (part, spectrum) in self.sets[1 - self.playing][filter].iter_mut().enumerate() {
-            self.time.fill(0.0);
-            let own = taps.iter().skip(part * self.partition).take(self.partition);
-            self.time.iter_mut().zip(own).for_each(|(slot, tap)| *slot = tap * scale);
-            // Lengths are those of the plan, so it cannot fail.
-            let _ = self.forward.process_with_scratch(&mut self.time, spectrum, &mut self.scratch);
-        }
+        self.time.fill(0.0);
+        let own = taps.iter().skip(part * self.partition).take(self.partition);
+        self.time.iter_mut().zip(own).for_each(|(slot, tap)| *slot = tap * scale);
+        let spectrum = &mut self.sets[1 - self.playing][filter][part];
+        // Lengths are those of the plan, so it cannot fail.
+        let _ = self.forward.process_with_scratch(&mut self.time, spectrum, &mut self.scratch);
+    }
+
+    /// The filters to come are set: they fade in over the next partition.
+    pub fn commit(&mut self) {
+        self.pending = true;
     }
 
     /// The filters to come play at once, without a fade.
@@ -194,8 +197,11 @@ mod tests {
         let taps: Vec<f32> = (0..150).map(|n| (n as f32 * 1.3).sin() / (1.0 + n as f32)).collect();
         let input: Vec<f32> = (0..1000).map(|n| ((n * 7919) % 211) as f32 / 105.0 - 1.0).collect();
         let mut convolver = Convolver::new(1, 2, 150, 32);
-        convolver.set(0, &[1.0]);
-        convolver.set(1, &taps);
+        for part in 0..convolver.parts {
+            convolver.set_part(0, part, &[1.0]);
+            convolver.set_part(1, part, &taps);
+        }
+        convolver.commit();
         convolver.reset();
         let mut out = [Vec::new(), Vec::new()];
         let mut at = 0;

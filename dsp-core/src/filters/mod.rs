@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! analogue (definition) ─▶ matched (digital, no cramping) ─▶ section (state variables, f64)
-//!                     └──▶ linear_phase (FIR by partitioned convolution)
+//!                     └──▶ linear_phase ─▶ symmetric (FIR, designed while it plays) ─▶ convolver
 //! ```
 
 pub mod analogue;
@@ -14,6 +14,7 @@ pub mod linear_phase;
 pub mod matched;
 pub mod section;
 pub mod settings;
+pub mod symmetric;
 
 pub use equaliser::Equaliser;
 pub use linear_phase::LinearEqualiser;

@@ -10,7 +10,7 @@ pub struct Analyser {
     forward: Arc<dyn RealToComplex<f32>>,
     time: Vec<f32>,
     scratch: Vec<Complex32>,
-    /// Brings a spectrum to amplitude: a full-scale sine reads 1 in its bin.
+    /// What samples are multiplied with beside the window.
     scale: f32,
 }
 
@@ -21,16 +21,16 @@ impl std::fmt::Debug for Analyser {
 }
 
 impl Analyser {
-    /// For a window, `[sample]`.
+    /// For a window, `[sample]`; a full-scale sine reads 1 in its bin.
     pub fn new(window: Vec<f32>) -> Self {
+        let scale = 2.0 / window.iter().sum::<f32>();
+        Self::scaled(window, scale)
+    }
+
+    /// For a window, `[sample]`, with samples multiplied by `scale` beside it.
+    pub fn scaled(window: Vec<f32>, scale: f32) -> Self {
         let forward = RealFftPlanner::new().plan_fft_forward(window.len());
-        Self {
-            time: vec![0.0; window.len()],
-            scratch: vec![Complex32::default(); forward.get_scratch_len()],
-            scale: 2.0 / window.iter().sum::<f32>(),
-            window,
-            forward,
-        }
+        Self { time: vec![0.0; window.len()], scratch: vec![Complex32::default(); forward.get_scratch_len()], scale, window, forward }
     }
 
     /// Number of bins of a spectrum.
@@ -43,8 +43,7 @@ impl Analyser {
         self.scale
     }
 
-    /// Spectrum of the window's length of samples, `[sample]`, into `spectrum`, `[bin]`; a full-scale
-    /// sine reads 1 in its bin.
+    /// Spectrum of the window's length of samples, `[sample]`, into `spectrum`, `[bin]`.
     pub fn analyse(&mut self, samples: &[f32], spectrum: &mut [Complex32]) {
         for ((out, &sample), &weight) in self.time.iter_mut().zip(samples).zip(&self.window) {
             *out = sample * weight * self.scale;

@@ -10,19 +10,26 @@ use std::sync::Arc;
 struct Channel {
     /// Sum of overlapping frames, `[synthesis]`.
     overlap: Vec<f32>,
-    /// Spectrum of the last frame, `[bin]`.
-    spectrum: Vec<Complex32>,
+    /// Spectra of the last frames, `[frame][bin]`, as a ring.
+    spectra: Vec<Vec<Complex32>>,
 }
 
 /// Cuts channels into frames, gives their spectra, and puts frames together again.
 ///
 /// The output is the input delayed by exactly [`Stft::latency`], whatever the lengths of the blocks.
+/// Masks may come some frames after their spectra, and spectra some samples after the input.
 pub struct Stft {
     windows: Windows,
     framer: Framer,
     analyser: Analyser,
     inverse: Arc<dyn ComplexToReal<f32>>,
     channels: Vec<Channel>,
+    /// Frames from a spectrum to its mask.
+    look_ahead: usize,
+    /// Samples from the input to the end of a frame.
+    lag: usize,
+    /// Place of the last frame in the rings.
+    newest: usize,
     time: Vec<f32>,
     frequency: Vec<Complex32>,
     scratch: Vec<Complex32>,
@@ -35,15 +42,20 @@ impl std::fmt::Debug for Stft {
 }
 
 impl Stft {
-    /// For a number of channels.
-    pub fn new(windows: Windows, channels: usize) -> Self {
+    /// For a number of channels. A mask belongs to the spectrum `look_ahead` frames before the last, and
+    /// a frame ends `lag` samples before the newest sample.
+    pub fn new(windows: Windows, channels: usize, look_ahead: usize, lag: usize) -> Self {
         let length = windows.analysis.len();
         let inverse = RealFftPlanner::new().plan_fft_inverse(length);
         let bins = length / 2 + 1;
-        let channel = || Channel { overlap: vec![0.0; windows.synthesis.len()], spectrum: vec![Complex32::default(); bins] };
+        let spectra = || vec![vec![Complex32::default(); bins]; look_ahead + 1];
+        let channel = || Channel { overlap: vec![0.0; windows.synthesis.len()], spectra: spectra() };
         Self {
-            framer: Framer::new(windows.hop, length, channels),
-            analyser: Analyser::new(windows.analysis.clone()),
+            framer: Framer::new(windows.hop, length + look_ahead * windows.hop + lag, channels),
+            analyser: Analyser::scaled(windows.analysis.clone(), windows.scale),
+            look_ahead,
+            lag,
+            newest: 0,
             channels: (0..channels).map(|_| channel()).collect(),
             time: vec![0.0; length],
             frequency: vec![Complex32::default(); bins],
@@ -65,7 +77,12 @@ impl Stft {
 
     /// Delay from input to output in samples.
     pub fn latency(&self) -> usize {
-        self.windows.latency()
+        self.windows.latency() + self.look_ahead * self.windows.hop + self.lag
+    }
+
+    /// Samples from the middle of what a mask stands for to the newest sample.
+    pub fn age(&self) -> f32 {
+        0.5 * self.windows.latency() as f32 + (self.look_ahead * self.windows.hop + self.lag) as f32
     }
 
     /// Zeroes all history.
@@ -73,6 +90,7 @@ impl Stft {
         self.framer.reset();
         for channel in &mut self.channels {
             channel.overlap.fill(0.0);
+            channel.spectra.iter_mut().for_each(|spectrum| spectrum.fill(Complex32::default()));
         }
     }
 
@@ -90,23 +108,39 @@ impl Stft {
     /// Moves every channel's history on by one hop and computes its spectrum.
     pub fn analyse(&mut self) {
         self.framer.advance();
+        self.newest = (self.newest + 1) % (self.look_ahead + 1);
+        let length = self.time.len();
         for (index, channel) in self.channels.iter_mut().enumerate() {
-            self.analyser.analyse(self.framer.history(index), &mut channel.spectrum);
+            let history = self.framer.history(index);
+            let end = history.len() - self.lag;
+            self.analyser.analyse(&history[end - length..end], &mut channel.spectra[self.newest]);
         }
     }
 
-    /// Spectrum of a channel's last frame, `[bin]`, amplitude: a full-scale sine reads 1.
-    pub fn spectrum(&self, channel: usize) -> &[Complex32] {
-        &self.channels[channel].spectrum
+    /// The newest samples of a channel, `[hop]`.
+    pub fn fresh(&self, channel: usize) -> &[f32] {
+        let history = self.framer.history(channel);
+        &history[history.len() - self.windows.hop..]
     }
 
-    /// Multiplies a channel's spectrum by a mask, `[bin]`, adds the frame to the output, and gives
+    /// Spectrum of a channel's last frame, `[bin]`.
+    pub fn spectrum(&self, channel: usize) -> &[Complex32] {
+        &self.channels[channel].spectra[self.newest]
+    }
+
+    /// The spectrum of a channel that the next mask belongs to, `[bin]`.
+    pub fn due(&self, channel: usize) -> &[Complex32] {
+        &self.channels[channel].spectra[(self.newest + 1) % (self.look_ahead + 1)]
+    }
+
+    /// Multiplies a channel's spectrum that is due by a mask, `[bin]`, adds the frame to the output, and gives
     /// the finished hop for what comes after.
     pub fn synthesise(&mut self, channel: usize, mask: &[Complex32]) -> (&mut [f32], &[f32]) {
         let hop = self.windows.hop;
+        let due = (self.newest + 1) % (self.look_ahead + 1);
         let (outgoing, history) = self.framer.outgoing(channel);
         let channel = &mut self.channels[channel];
-        for ((out, &bin), &gain) in self.frequency.iter_mut().zip(&channel.spectrum).zip(mask) {
+        for ((out, &bin), &gain) in self.frequency.iter_mut().zip(&channel.spectra[due]).zip(mask) {
             *out = bin * gain;
         }
         // The lowest and highest bin of a real signal's spectrum are real.
@@ -125,7 +159,7 @@ impl Stft {
         channel.overlap.copy_within(hop.., 0);
         let kept = channel.overlap.len() - hop;
         channel.overlap[kept..].fill(0.0);
-        let start = history.len() - self.windows.synthesis.len();
+        let start = history.len() - self.windows.synthesis.len() - self.look_ahead * hop - self.lag;
         (outgoing, &history[start..start + hop])
     }
 }
@@ -133,7 +167,7 @@ impl Stft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::Shape;
+    use crate::framing::frames::{FRAMES, STANDARD};
     use crate::units::Hz;
 
     fn noise(length: usize) -> Vec<f32> {
@@ -147,11 +181,11 @@ mod tests {
 
     #[test]
     fn a_mask_of_ones_gives_the_input_back_late() {
-        for shape in [Shape::SqrtHann, Shape::Asymmetric] {
+        for (frame, look_ahead, lag) in FRAMES.into_iter().zip([0, 0, 2, 1, 0]).zip([0, 0, 0, 7, 301]).map(|((a, b), c)| (a, b, c)) {
             for rate in [16_000.0, 22_050.0, 44_100.0, 48_000.0] {
-                let mut stft = Stft::new(Windows::new(shape, Hz(rate)), 1);
+                let mut stft = Stft::new(Windows::new(&frame, Hz(rate)), 1, look_ahead, lag);
                 let mask = vec![Complex32::new(1.0, 0.0); stft.bins()];
-                let input = noise(5_000);
+                let input = noise(8_000);
                 let mut output = input.clone();
                 let mut at = 0;
                 while at < output.len() {
@@ -174,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_full_scale_sine_reads_one() {
-        let mut stft = Stft::new(Windows::new(Shape::SqrtHann, Hz(48_000.0)), 1);
+        let mut stft = Stft::new(Windows::new(&STANDARD, Hz(48_000.0)), 1, 0, 0);
         let mut sine: Vec<f32> = (0..960).map(|n| (std::f32::consts::TAU * 1000.0 * n as f32 / 48_000.0).sin()).collect();
         for at in [0, 480] {
             assert!(stft.exchange([&mut sine[..]].into_iter(), at..at + 480, false));

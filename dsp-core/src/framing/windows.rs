@@ -1,18 +1,8 @@
-//! Analysis and synthesis windows, fixed in time so that bins are 50 Hz apart at every rate.
+//! Analysis and synthesis windows, fixed in time so that bins are as far apart at every rate.
 
+use super::frame::{Frame, NamedScale, Scale, Window};
 use crate::units::Hz;
 use std::f64::consts::PI;
-
-/// Which pair of windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Shape {
-    /// 20 ms of square-root Hann for analysis and synthesis, 10 ms hop: 20 ms of delay.
-    SqrtHann,
-    /// 20 ms for analysis with a short tail, 10 ms for synthesis, 5 ms hop: 10 ms of delay
-    /// (D. Mauler and R. Martin, "A low delay, variable resolution, perfect reconstruction spectral
-    /// analysis-synthesis system for speech enhancement", EUSIPCO 2007).
-    Asymmetric,
-}
 
 /// A pair of windows at a rate. `analysis` times `synthesis`, added up every `hop`, is one.
 #[derive(Clone, Debug)]
@@ -24,16 +14,34 @@ pub struct Windows {
     pub synthesis: Vec<f32>,
     /// Samples from one frame to the next.
     pub hop: usize,
+    /// What samples are multiplied with beside the analysis window.
+    pub scale: f32,
+    /// Brings a spectrum's values to amplitude: a full-scale sine then reads 1 in its bin.
+    pub amplitude: f32,
 }
 
-/// Hop in milliseconds of [`Shape::SqrtHann`]; the window is two hops.
-const STANDARD_HOP_MS: f64 = 10.0;
-/// Hop in milliseconds of [`Shape::Asymmetric`]; the window is four hops.
-const SHORT_HOP_MS: f64 = 5.0;
+/// Overlapping products whose sum is nearer to one than this are left as they are.
+const SUMS_TO_ONE: f64 = 1e-9;
+/// Overlapping products that add up to less than this cannot be made whole again.
+const LEAST_SUM: f64 = 1e-6;
 
 /// Square root of a periodic Hann window of `length`, at `index`.
 fn sqrt_hann(index: usize, length: usize) -> f64 {
     (PI * index as f64 / length as f64).sin()
+}
+
+/// A window's value at `index` of `length`, where half a synthesis window is `half`.
+fn value(window: Window, index: usize, length: usize, half: usize) -> f64 {
+    match window {
+        Window::SqrtHann => sqrt_hann(index, length),
+        Window::Hann => sqrt_hann(index, length).powi(2),
+        Window::Vorbis => (0.5 * PI * (PI * (index as f64 + 0.5) / length as f64).sin().powi(2)).sin(),
+        Window::Rectangular | Window::Sum => 1.0,
+        Window::Asymmetric => {
+            let rise = length - half;
+            if index < rise { sqrt_hann(index, 2 * rise) } else { sqrt_hann(index - rise + half, 2 * half) }
+        }
+    }
 }
 
 /// A window for analysis alone, `[sample]`, that favours what is new: half a Hann that rises over
@@ -45,29 +53,33 @@ pub fn recent(rise: usize, fall: usize) -> Vec<f32> {
 }
 
 impl Windows {
-    /// The windows of a shape at a rate. The hop is a whole number of samples, rounded down so that
+    /// The windows of a frame at a rate. The hop is a whole number of samples, rounded down so that
     /// the delay is never longer than stated.
-    pub fn new(shape: Shape, rate: Hz) -> Self {
-        let samples = |ms: f64| ((rate.0 * ms / 1000.0).floor() as usize).max(1);
-        match shape {
-            Shape::SqrtHann => {
-                let hop = samples(STANDARD_HOP_MS);
-                let window: Vec<f32> = (0..2 * hop).map(|n| sqrt_hann(n, 2 * hop) as f32).collect();
-                Self { analysis: window.clone(), synthesis: window, hop }
-            }
-            Shape::Asymmetric => {
-                let hop = samples(SHORT_HOP_MS);
-                let length = 4 * hop;
-                let rise = length - hop;
-                let analysis: Vec<f64> =
-                    (0..length).map(|n| if n < rise { sqrt_hann(n, 2 * rise) } else { sqrt_hann(n - rise + hop, 2 * hop) }).collect();
-                let synthesis = (0..2 * hop).map(|n| {
-                    let whole = sqrt_hann(n, 2 * hop).powi(2);
-                    (whole / analysis[length - 2 * hop + n]) as f32
-                });
-                Self { synthesis: synthesis.collect(), analysis: analysis.iter().map(|&w| w as f32).collect(), hop }
+    pub fn new(frame: &Frame, rate: Hz) -> Self {
+        let hop = ((rate.0 * frame.hop_ms() / 1000.0).floor() as usize).max(1);
+        let (length, short) = (hop * (frame.window / frame.hop), hop * (frame.synthesis_window / frame.hop));
+        let half = short / 2;
+        let analysis: Vec<f64> = (0..length).map(|n| value(frame.analysis, n, length, half)).collect();
+        let mut synthesis: Vec<f64> = (0..short)
+            .map(|n| match frame.synthesis {
+                Window::Asymmetric => sqrt_hann(n, short).powi(2) / analysis[length - short + n],
+                other => value(other, n, short, half),
+            })
+            .collect();
+        for phase in (0..hop).filter(|_| frame.synthesis != Window::Sum) {
+            let places = (phase..short).step_by(hop);
+            let sum: f64 = places.clone().map(|n| synthesis[n] * analysis[length - short + n]).sum();
+            if (sum - 1.0).abs() > SUMS_TO_ONE && sum > LEAST_SUM {
+                places.for_each(|n| synthesis[n] /= sum);
             }
         }
+        let analysis: Vec<f32> = analysis.iter().map(|&w| w as f32).collect();
+        let to_amplitude = 2.0 / analysis.iter().sum::<f32>();
+        let scale = match frame.scale {
+            Scale::Named(NamedScale::Amplitude) => to_amplitude,
+            Scale::Factor(factor) => factor * frame.window as f32 / length as f32,
+        };
+        Self { synthesis: synthesis.iter().map(|&w| w as f32).collect(), analysis, hop, scale, amplitude: to_amplitude / scale }
     }
 
     /// Delay from input to output in samples.
@@ -77,19 +89,49 @@ impl Windows {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// 20 ms, 10 ms from frame to frame.
+    pub const STANDARD: Frame = Frame {
+        rate: 48_000,
+        window: 960,
+        hop: 480,
+        analysis: Window::SqrtHann,
+        synthesis: Window::SqrtHann,
+        synthesis_window: 960,
+        scale: Scale::Named(NamedScale::Amplitude),
+    };
+    /// As long, with a short end.
+    pub const SHORT: Frame =
+        Frame { hop: 240, analysis: Window::Asymmetric, synthesis: Window::Asymmetric, synthesis_window: 480, ..STANDARD };
+    /// One of each kind.
+    pub const FRAMES: [Frame; 5] = [
+        STANDARD,
+        SHORT,
+        Frame { analysis: Window::Vorbis, synthesis: Window::Vorbis, ..STANDARD },
+        Frame { rate: 16_000, window: 512, hop: 256, synthesis_window: 512, analysis: Window::Hann, synthesis: Window::Hann, ..STANDARD },
+        Frame {
+            rate: 16_000,
+            window: 512,
+            hop: 128,
+            synthesis_window: 512,
+            analysis: Window::Rectangular,
+            synthesis: Window::Hann,
+            ..STANDARD
+        },
+    ];
 
     #[test]
     fn overlapped_products_add_up_to_one() {
-        for shape in [Shape::SqrtHann, Shape::Asymmetric] {
+        for frame in FRAMES {
             for rate in [1_234.5, 8_000.0, 16_000.0, 22_050.0, 44_100.0, 48_000.0, 96_000.0, 192_000.0, 1_234_567.8] {
-                let windows = Windows::new(shape, Hz(rate));
+                let windows = Windows::new(&frame, Hz(rate));
                 let offset = windows.analysis.len() - windows.synthesis.len();
                 let product: Vec<f32> = windows.synthesis.iter().zip(&windows.analysis[offset..]).map(|(s, a)| s * a).collect();
                 for phase in 0..windows.hop {
                     let sum: f32 = product.iter().skip(phase).step_by(windows.hop).sum();
-                    assert!((sum - 1.0).abs() < 1e-6, "{shape:?} at {rate}: {sum}");
+                    assert!((sum - 1.0).abs() < 1e-6, "{frame:?} at {rate}: {sum}");
                 }
             }
         }
@@ -107,9 +149,9 @@ mod tests {
     #[test]
     fn delay_is_never_longer_than_stated() {
         for rate in [8_000.0, 11_025.0, 16_000.0, 22_050.0, 44_100.0, 48_000.0, 88_200.0, 176_400.0] {
-            for (shape, ms) in [(Shape::SqrtHann, 20.0), (Shape::Asymmetric, 10.0)] {
-                let seconds = Windows::new(shape, Hz(rate)).latency() as f64 / rate;
-                assert!(seconds * 1000.0 <= ms && seconds * 1000.0 > ms - 0.4, "{shape:?} at {rate}: {seconds}");
+            for (frame, ms) in [(STANDARD, 20.0), (SHORT, 10.0)] {
+                let seconds = Windows::new(&frame, Hz(rate)).latency() as f64 / rate;
+                assert!(seconds * 1000.0 <= ms && seconds * 1000.0 > ms - 0.4, "{frame:?} at {rate}: {seconds}");
             }
         }
     }

@@ -15,6 +15,10 @@ const EDGE_OCTAVES: f32 = 0.5;
 /// A magnitude under which a gain's phase means nothing.
 const NO_PHASE: f32 = 1e-4;
 
+/// Gains over this are neither bent by the strength nor held by the release. They stand where a model that
+/// gives spectra finds sound in a bin that holds next to none; such a gain is for its own frame alone.
+const MOST_BENT: f32 = 4.0;
+
 /// What to do to a mask. See the denoiser's settings for the meanings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ShapingSettings {
@@ -91,9 +95,10 @@ impl Shaping {
         let one = Complex32::new(1.0, 0.0);
         for ((gain, &amount), held) in mask.iter_mut().zip(&self.amounts).zip(&mut self.held) {
             let magnitude = super::magnitude(*gain);
-            let mut wanted = if strength == 1.0 { magnitude } else { magnitude.powf(strength) };
+            let bounded = magnitude.min(MOST_BENT);
+            let mut wanted = if strength == 1.0 { magnitude } else { bounded.powf(strength) * (magnitude / MOST_BENT).max(1.0) };
             wanted = wanted.max(*held * self.decay);
-            *held = wanted;
+            *held = wanted.min(MOST_BENT);
             let wet = if magnitude > NO_PHASE { *gain * (wanted / magnitude) } else { Complex32::new(wanted, 0.0) };
             // The limit mixes in the input, so that what is left of the noise sounds like the noise.
             let depth = amount * (1.0 - self.floor);
@@ -155,6 +160,13 @@ mod tests {
         let frames = [Complex32::new(1.0, 0.0), Complex32::new(0.0, 0.0)];
         let mask = shaped(ShapingSettings { release: Ms(100.0), ..PLAIN }, &frames);
         assert!((mask[40].norm() - (-0.1_f32).exp()).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_gain_for_an_empty_bin_is_for_its_frame_alone() {
+        let frames = [Complex32::new(1e5, 0.0), Complex32::new(0.1, 0.0)];
+        let mask = shaped(ShapingSettings { release: Ms(100.0), strength: 2.0, ..PLAIN }, &frames);
+        assert!(mask.iter().all(|g| g.norm() <= MOST_BENT), "{}", mask[3]);
     }
 
     #[test]

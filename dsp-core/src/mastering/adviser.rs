@@ -134,7 +134,7 @@ impl Adviser {
             *slot = slot.or(known.evidence.filter(|evidence| *evidence > 0.0));
             described.push((subject, known.album.filter(|album| *album > 0.0)));
         }
-        Ok(Self { runner: Runner::new(plan)?, described, evidence, id: usual.id.clone(), sha256: usual.sha256.clone() })
+        Ok(Self { runner: Runner::new(plan)?, described, evidence, id: usual.id.clone(), sha256: plan.part().sha256.clone() })
     }
 
     /// Id and hash of the model, for reports.

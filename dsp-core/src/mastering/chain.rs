@@ -55,11 +55,11 @@ const CUT_HZ: f64 = 15.0;
 /// What the controls are set for, in decibels: the shifts of a proposal and, once the chain's work was
 /// measured, what it takes beyond them to get there. Dynamics move the tone, colour fills valleys, shelves
 /// reach over their corners.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aims {
-    tone: [f64; BANDS],
-    width: [f64; 3],
-    dynamics: [f64; 4],
+    pub(super) tone: [f64; BANDS],
+    pub(super) width: [f64; 3],
+    pub(super) dynamics: [f64; 4],
 }
 
 impl Aims {
@@ -69,6 +69,30 @@ impl Aims {
             tone: proposal.tone.map(|wish| wish.shift),
             width: proposal.width.map(|wish| wish.shift),
             dynamics: proposal.dynamics.map(|wish| wish.shift),
+        }
+    }
+
+    /// What they are beyond the shifts of a proposal.
+    pub(super) fn beyond(&self, proposal: &Proposal) -> Self {
+        self.each(proposal, |aim, wish, _| aim - wish.shift)
+    }
+
+    /// These with what another goes beyond a proposal, where the proposal asks for something.
+    pub(super) fn with(&self, beyond: &Self, proposal: &Proposal) -> Self {
+        let more = beyond.each(proposal, |more, wish, asks| if wish.shift != 0.0 || !asks { more } else { 0.0 });
+        Self {
+            tone: std::array::from_fn(|third| self.tone[third] + more.tone[third]),
+            width: std::array::from_fn(|region| self.width[region] + more.width[region]),
+            dynamics: std::array::from_fn(|band| self.dynamics[band] + more.dynamics[band]),
+        }
+    }
+
+    /// Changes each by its wish; the last argument tells whether it must be asked for to be moved at all.
+    fn each(&self, proposal: &Proposal, change: impl Fn(f64, &Wish, bool) -> f64) -> Self {
+        Self {
+            tone: std::array::from_fn(|third| change(self.tone[third], &proposal.tone[third], false)),
+            width: std::array::from_fn(|region| change(self.width[region], &proposal.width[region], false)),
+            dynamics: std::array::from_fn(|band| change(self.dynamics[band], &proposal.dynamics[band], true)),
         }
     }
 

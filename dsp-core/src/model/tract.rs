@@ -1,6 +1,6 @@
 //! The general runtime, for graphs whose operators ours does not have: tract, with its state outside.
 
-use super::manifest::{Manifest, Tensor};
+use super::manifest::Part;
 use std::sync::Arc;
 use tract_onnx::prelude::Tensor as Values;
 use tract_onnx::prelude::*;
@@ -21,23 +21,23 @@ pub(super) struct Session {
 
 impl General {
     /// Reads, checks and optimises `onnx`.
-    pub(super) fn load(manifest: &Manifest, onnx: &[u8]) -> Result<Self, String> {
-        build(manifest, onnx).map(Self).map_err(|e| format!("{e:#}"))
+    pub(super) fn load(part: &Part, onnx: &[u8]) -> Result<Self, String> {
+        build(part, onnx).map(Self).map_err(|e| format!("{e:#}"))
     }
 
     /// A stream with its states at zero.
-    pub(super) fn session(&self, manifest: &Manifest) -> Result<Session, String> {
+    pub(super) fn session(&self, part: &Part) -> Result<Session, String> {
         let state = self.0.spawn().map_err(|e| format!("{e:#}"))?;
         let mut session = Session { state, states: Vec::new() };
-        session.reset(manifest);
+        session.reset(part);
         Ok(session)
     }
 }
 
-fn build(manifest: &Manifest, onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel>> {
+fn build(part: &Part, onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel>> {
     let mut source = onnx;
     let mut reader = tract_onnx::onnx().model_for_read(&mut source)?;
-    for (index, Tensor { shape, .. }) in manifest.graph_inputs().iter().enumerate() {
+    for (index, (_, shape)) in part.graph_inputs().iter().enumerate() {
         reader.set_input_fact(index, f32::fact(shape.as_slice()).into())?;
     }
     let mut model = reader.into_typed()?;
@@ -49,15 +49,15 @@ fn build(manifest: &Manifest, onnx: &[u8]) -> TractResult<Arc<TypedRunnableModel
             gru.reset_every_turn = true;
         }
     }
-    check(&model, model.input_outlets()?, &manifest.graph_inputs(), "input")?;
-    check(&model, model.output_outlets()?, &manifest.graph_outputs(), "output")?;
+    check(&model, model.input_outlets()?, &part.graph_inputs(), "input")?;
+    check(&model, model.output_outlets()?, &part.graph_outputs(), "output")?;
     model.into_optimized()?.into_runnable()
 }
 
 /// Checks that the outlets have these names, in order, with these shapes, as `f32`.
-fn check(model: &TypedModel, outlets: &[OutletId], wanted: &[Tensor], kind: &str) -> TractResult<()> {
+fn check(model: &TypedModel, outlets: &[OutletId], wanted: &[(String, Vec<usize>)], kind: &str) -> TractResult<()> {
     ensure!(outlets.len() == wanted.len(), "the graph has {} {kind}s, its manifest {}", outlets.len(), wanted.len());
-    for (outlet, Tensor { name, shape }) in outlets.iter().zip(wanted) {
+    for (outlet, (name, shape)) in outlets.iter().zip(wanted) {
         let label = model.outlet_label(*outlet).unwrap_or(&model.node(outlet.node).name);
         if label != name {
             bail!("{kind} \"{label}\" stands where \"{name}\" is expected");
@@ -73,9 +73,9 @@ fn check(model: &TypedModel, outlets: &[OutletId], wanted: &[Tensor], kind: &str
 impl Session {
     /// Zeroes the states. Makes small tensors: on the audio thread call it inside a
     /// [`crate::realtime::Scope`].
-    pub(super) fn reset(&mut self, manifest: &Manifest) {
+    pub(super) fn reset(&mut self, part: &Part) {
         self.states.clear();
-        for state in &manifest.states {
+        for state in &part.states {
             // Fails for types without a zero only; `f32` has one.
             if let Ok(zero) = Values::zero::<f32>(&state.shape) {
                 self.states.push(zero.into_tvalue());
@@ -84,13 +84,13 @@ impl Session {
     }
 
     /// One step; false when the runtime reports an error.
-    pub(super) fn run(&mut self, manifest: &Manifest, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
-        self.try_run(manifest, inputs, outputs).is_ok()
+    pub(super) fn run(&mut self, part: &Part, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
+        self.try_run(part, inputs, outputs).is_ok()
     }
 
-    fn try_run(&mut self, manifest: &Manifest, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> TractResult<()> {
+    fn try_run(&mut self, part: &Part, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> TractResult<()> {
         let mut tensors: TVec<TValue> = tvec![];
-        for (described, values) in manifest.inputs.iter().zip(inputs) {
+        for (described, values) in part.inputs.iter().zip(inputs) {
             let mut tensor = Values::zero::<f32>(&described.shape)?;
             tensor.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.copy_from_slice(values);
             tensors.push(tensor.into_tvalue());

@@ -1,12 +1,13 @@
 //! The chain: the stages in their order, its delays, its changes, its cost.
 
 use crate::promises::busy_moves;
-use crate::support::{level, music, prepared, processor_seconds, run, same_bits, sine};
+use crate::support::{Audio, delayed, format, level, music, prepared, processor_seconds, run, same_bits, sine};
 use dsp_core::colour::Colour;
 use dsp_core::dynamics::limiter::TruePeakLimiter;
 use dsp_core::dynamics::multiband::{Multiband, Split};
 use dsp_core::engines::master::{Listen, Master, MasterMoves};
 use dsp_core::filters::{Equaliser, LinearEqualiser, Phase};
+use dsp_core::loudness::Meter;
 use dsp_core::processor::Processor;
 use dsp_core::stereo::Stereo;
 use dsp_core::units::{Db, Hz};
@@ -33,7 +34,7 @@ fn the_chain_is_its_stages() {
         gain(&mut audio, moves.limiter_drive);
         audio.iter_mut().for_each(|channel| dsp_core::sample::usable_all(channel));
         let mut slices: Vec<&mut [f32]> = audio.iter_mut().map(Vec::as_mut_slice).collect();
-        TruePeakLimiter::new(crate::support::format(rate, 2)).process(&mut slices, &moves.limit);
+        TruePeakLimiter::new(format(rate, 2)).process(&mut slices, &moves.limit);
         same_bits(&audio, &out).unwrap_or_else(|e| panic!("{phase:?}, {split:?}: {e}"));
     }
 }
@@ -88,6 +89,32 @@ fn a_change_of_structure_fades() {
     let latency = chain.latency(&second);
     for n in 90_000..96_000 {
         assert_eq!(out[n], dsp_core::sample::usable(tone[n - latency]), "sample {n}");
+    }
+}
+
+/// With *match* the master is as loud as what came in, so that bypass and A/B compare sound and not level; what
+/// is heard in bypass is the delayed input itself.
+#[test]
+fn a_matched_master_is_no_louder() {
+    let rate = 48_000.0;
+    let input = music(rate, 12.0, 2, 6);
+    let loudness = |audio: &Audio| {
+        let mut meter = Meter::new(format(rate, 2)).expect("a format in range");
+        let tail: Vec<&[f32]> = audio.iter().map(|channel| &channel[240_000..]).collect();
+        meter.process(&tail);
+        meter.reading().integrated.expect("sound")
+    };
+    for drive in [-6.0, 4.0, 12.0] {
+        let mut moves = busy_moves(Phase::Minimum, Split::Shelves);
+        moves.limiter_drive = Db(drive);
+        let louder = loudness(&run(&mut prepared::<Master>(rate, 2), &input, &moves, 512)) - loudness(&input);
+        let matched = MasterMoves { matched: true, ..moves };
+        let off = loudness(&run(&mut prepared::<Master>(rate, 2), &input, &matched, 512)) - loudness(&input);
+        println!("drive {drive} dB: {louder:+.2} LU, matched {off:+.2} LU");
+        assert!(off.abs() < 0.5 && louder.abs() > 2.0, "drive {drive}: {louder:+.2} LU, matched {off:+.2}");
+        let mut chain: Master = prepared(rate, 2);
+        let out = run(&mut chain, &input, &MasterMoves { bypass: true, ..matched }, 512);
+        same_bits(&out, &delayed(&input, chain.latency(&moves))).expect("bypass is the delayed input");
     }
 }
 

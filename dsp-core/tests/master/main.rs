@@ -6,6 +6,7 @@ mod chain;
 mod colour;
 mod dynamics;
 mod equaliser;
+mod linear;
 mod promises;
 mod stereo;
 mod support;

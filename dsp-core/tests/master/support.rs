@@ -9,6 +9,7 @@ use std::f64::consts::TAU;
 mod allocations;
 
 pub use allocations::{Counting, count as calls};
+pub use dsp_core::realtime::processor_seconds;
 
 #[test]
 fn the_counter_counts() {
@@ -170,13 +171,4 @@ pub fn response(samples: &[f32], hz: f64, rate: f64) -> f64 {
 pub fn sine_gain(output: &[f32], input: &[f32]) -> f64 {
     let from = output.len() / 2;
     level(&output[from..]) - level(&input[from..])
-}
-
-/// Processor time of this thread in seconds, so that other work on the machine does not count; wall time
-/// where the system does not tell.
-pub fn processor_seconds() -> f64 {
-    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = told.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
-    nanoseconds.map_or_else(|| START.get_or_init(std::time::Instant::now).elapsed().as_secs_f64(), |n| n * 1e-9)
 }

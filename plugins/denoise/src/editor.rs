@@ -39,7 +39,10 @@ pub fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
             ui.add_space(6.0);
             panel.segmented(ui, "link", width);
             ui.add_space(8.0);
-            panel.switch(ui, "low-latency", width);
+            let other = panel.other_model().map(|name| format!("{name} has one delay for all; the built-in model has a faster one."));
+            panel.switch_unless(ui, "low-latency", width, other.as_deref());
+            ui.add_space(8.0);
+            panel.models(ui, width);
         });
     });
 }

@@ -2,10 +2,14 @@
 
 mod editor;
 
+use dsp_core::engines::Engine as _;
 use dsp_core::engines::denoise::Denoise as Engine;
+use dsp_core::processor::Format;
 use dsp_core::realtime::PoolAllocator;
+use dsp_core::units::Hz;
 use plainsong_shell::nice_plug::prelude::*;
 use plainsong_shell::{Card, Panel, Product, Shell, egui};
+use std::sync::OnceLock;
 
 /// Model steps take their memory from a pool: the system's allocator may wait.
 #[global_allocator]
@@ -31,9 +35,32 @@ impl Product for DenoiseProduct {
         Card { name: "Low-latency model", text: include_str!("../../../models/denoise-low/CARD.md") },
     ];
 
+    const BUILT_IN: (&'static str, fn() -> String) = ("Plainsong", built_in);
+
     fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
         editor::controls(ui, panel);
     }
+}
+
+/// Steps over which the built-in model's cost is measured.
+const STEPS: usize = 50;
+/// The format in which it is measured.
+const MEASURED: Format = Format { rate: Hz(48_000.0), channels: 1 };
+
+/// Licence, delay and cost of the built-in models. The cost is measured once, in some hundredths of a second:
+/// what takes long of a load was done when the plugin was made.
+fn built_in() -> String {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(|| {
+        let license = dsp_core::model::embedded("denoise").and_then(|model| model.manifest()).map(|manifest| manifest.license);
+        let cost = Engine::load(MEASURED).map(|mut models| {
+            let hop = models.hop() as f64 / MEASURED.rate.0;
+            100.0 * models.step_cost(STEPS).as_secs_f64() / hop
+        });
+        let cost = cost.map(|percent| format!("   {percent:.1} % of a core, runs live")).unwrap_or_default();
+        format!("{}   20 ms, or 10 ms with low latency{cost}", license.unwrap_or_default())
+    });
+    text.clone()
 }
 
 /// The plugin.

@@ -4,8 +4,9 @@ use crate::pages::dynamics::Dynamics;
 use crate::pages::equaliser::Equaliser;
 use crate::pages::limiter::Limiting;
 use crate::pages::overview::Overview;
+use crate::pages::reference::Comparison;
 use crate::pages::stereo::Width;
-use crate::pages::{Side, dynamics, equaliser, limiter, overview, stereo};
+use crate::pages::{Side, dynamics, equaliser, limiter, overview, reference, stereo};
 use plainsong_shell::widgets::loudness::LoudnessHistory;
 use plainsong_shell::{Panel, Pictures, egui};
 
@@ -21,6 +22,7 @@ pub fn pictures() -> Pictures {
             Box::new(Dynamics::default()),
             Box::new(Width::default()),
             Box::new(Limiting::default()),
+            Box::new(Comparison::default()),
         ],
         strip: Box::new(LoudnessHistory::default()),
         strip_height: (0.25, 76.0, 150.0),
@@ -35,6 +37,7 @@ pub fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
         2 => dynamics::controls(ui, panel),
         3 => stereo::controls(ui, panel),
         4 => limiter::controls(ui, panel),
+        5 => reference::controls(ui, panel),
         _ => overview::controls(ui, panel),
     }
 }

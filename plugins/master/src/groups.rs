@@ -75,6 +75,11 @@ impl Group {
         MasterMoves::PARAMS.iter().map(|param| Self::of(param.id)).collect()
     }
 
+    /// True when it shapes tone, dynamics or image, and not only the level.
+    pub fn shapes(self) -> bool {
+        self.id() != "limiter"
+    }
+
     /// Its id.
     pub fn id(self) -> &'static str {
         GROUPS[self.0].0

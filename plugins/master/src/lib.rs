@@ -1,10 +1,12 @@
 //! Plainsong Master: the mastering chain, set by hand or by what is measured of the song.
 
+pub mod cost;
 mod editor;
 mod groups;
 mod learn;
 mod mind;
 mod pages;
+mod references;
 mod session;
 
 use dsp_core::engines::master::Master as Engine;

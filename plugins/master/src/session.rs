@@ -6,13 +6,14 @@ use dsp_core::dynamics::forecast::Probe;
 use dsp_core::engines::master::{Listen, Master, MasterMoves};
 use dsp_core::loudness::Meter;
 use dsp_core::mastering::{
-    Adviser, Aims, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Style, Weights, explain, moves, remarks,
+    Adviser, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Refiner, Style, Weights, explain, level, moves, remarks,
 };
 use dsp_core::params::FromValues;
 use dsp_core::processor::{Error, Format, Processor};
 use dsp_core::units::{Db, Hz};
 use plainsong_shell::ear::{PIECE, Piece};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Seconds of sound before anything is proposed.
 pub const LEAST_SECONDS: f64 = 6.0;
@@ -28,7 +29,7 @@ const APART_WIDTH: f32 = 0.04;
 const APART_RATIO: f32 = 0.05;
 
 /// What is asked for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Orders {
     /// Index into [`Style::all`].
     pub style: usize,
@@ -38,8 +39,20 @@ pub struct Orders {
     pub values: Vec<f32>,
     /// Moves that are left to the hand.
     pub hand: Vec<Group>,
+    /// What was heard of references.
+    pub references: Arc<[Profile]>,
+    /// How much they count.
+    pub weights: Weights,
     /// Grows when an answer is wanted although nothing new was heard.
     pub asked: u32,
+}
+
+impl Orders {
+    /// Loudness that the master is to have, LUFS: the place's, or towards that of the references.
+    pub fn loudness(&self) -> Option<f64> {
+        let place = Platform::all().get(self.place)?.loudness;
+        Some(place + (level::theirs(&self.references).unwrap_or(place) - place) * self.weights.loudness)
+    }
 }
 
 /// One move in words.
@@ -73,6 +86,9 @@ pub struct Learned {
     pub thirds: Vec<f64>,
     /// What is to be changed of it, dB.
     pub wanted: Vec<f64>,
+    /// Sides over middle by region, and loud over middle passages by band, dB; what is to be changed of them.
+    pub width: Vec<[f64; 2]>,
+    pub dynamics: Vec<[f64; 2]>,
     /// The moves, in the order of the chain.
     pub told: Vec<Told>,
     /// What a person should know of the song and of the master.
@@ -91,8 +107,14 @@ pub struct Session {
     open: MasterMoves,
     probe: Probe,
     span: Meter,
+    /// What that chain makes of the song, against what is wanted.
+    refiner: Refiner,
+    /// Nothing of it is by hand, so it can be judged.
+    judged: bool,
     probed: f64,
     running: bool,
+    /// What the last solved drive was over its estimate, dB: moves that change a little keep it.
+    over: f32,
 }
 
 impl Session {
@@ -112,8 +134,11 @@ impl Session {
             open: MasterMoves::default(),
             probe: Probe::new(format, KEPT_SECONDS)?,
             span: Meter::new(format)?.without_image(),
+            refiner: Refiner::new(format)?,
+            judged: false,
             probed: 0.0,
             running: false,
+            over: 0.0,
         })
     }
 
@@ -148,7 +173,12 @@ impl Session {
         let audio = &mut audio[..self.format.channels.min(2)];
         self.chain.process(audio, &self.open, &mut ());
         let out: [&[f32]; 2] = [audio[0], audio.get(1).map_or(&[][..], |right| right)];
-        self.probe.process(&out[..self.format.channels.min(2)]);
+        let out = &out[..audio.len()];
+        self.probe.process(out);
+        if self.judged {
+            let input = piece.samples.each_ref().map(|channel| &channel[..length]);
+            self.refiner.hear(&input[..out.len()], out);
+        }
         self.probed += length as f64 / self.format.rate.0;
     }
 
@@ -158,8 +188,17 @@ impl Session {
         let own = song.loudness.filter(|_| song.seconds >= LEAST_SECONDS)?;
         let (style, place) = (Style::all().get(orders.style)?, Platform::all().get(orders.place)?);
         let advice = self.adviser.as_mut().and_then(|adviser| adviser.ask(&song.features).ok());
-        let proposal = Proposal::new(&song, advice.as_ref(), &[], &Weights::default(), style);
-        let decided = moves(&song, &proposal, &Aims::of(&proposal), style, Some(place.loudness), place.ceiling).to_values();
+        let proposal = Proposal::new(&song, advice.as_ref(), &orders.references, &orders.weights, style);
+        let loudness = orders.loudness()?;
+        // What a hand has set is no fault of the moves: they must not work against it.
+        let judged = !orders.hand.iter().any(|group| group.shapes());
+        if std::mem::replace(&mut self.judged, judged) != judged {
+            self.refiner.listen_anew();
+        }
+        if judged {
+            self.refiner.judge(&proposal);
+        }
+        let decided = moves(&song, &proposal, &self.refiner.aims(&proposal), style, Some(loudness), place.ceiling).to_values();
         // What learning does not touch, and what a hand has taken over, stays.
         let learns = |group: &Option<Group>| group.is_some_and(|group| !orders.hand.contains(&group));
         let mut values: Vec<f32> = orders.values.clone();
@@ -174,7 +213,7 @@ impl Session {
         let mut told: Vec<Told> = explain(&proposal, &wanted, style).into_iter().map(Told::from).collect();
         told.retain(|one| Group::find(&one.id).is_some_and(|group| !orders.hand.contains(&group)));
         if learns(&Group::find("limiter")) {
-            told.push(self.solve(&mut wanted, own, place));
+            told.push(self.solve(&mut wanted, own, loudness, place));
         }
         if self.adviser.is_none() {
             lines.push("is judged by its style alone: this build has no model of finished music".to_owned());
@@ -185,6 +224,8 @@ impl Session {
             loudness: song.loudness,
             thirds: song.thirds.to_vec(),
             wanted: (0..BANDS).map(lift).collect(),
+            width: proposal.width.iter().map(|wish| [wish.measured, wish.shift]).collect(),
+            dynamics: proposal.dynamics.iter().map(|wish| [wish.measured, wish.shift]).collect(),
             told,
             remarks: lines,
             values: wanted.to_values(),
@@ -198,24 +239,30 @@ impl Session {
         if !self.running || apart(&self.open, &open) {
             self.probe.reset();
             self.span.reset();
+            self.refiner.listen_anew();
             self.probed = 0.0;
         }
         self.open = open;
         self.running = true;
     }
 
-    /// Finds the drive for the place's loudness, as far as it can be known, and says it.
-    fn solve(&self, wanted: &mut MasterMoves, own: f64, place: &Platform) -> Told {
+    /// Finds the drive for a loudness, as far as it can be known, and says it.
+    fn solve(&mut self, wanted: &mut MasterMoves, own: f64, loudness: f64, place: &Platform) -> Told {
         let span = self.span.reading().integrated.filter(|_| self.probed >= PROBED_SECONDS);
         // What was heard of the chain may be a loud or a soft part of the song: its master may be, too.
-        let solution = span.and_then(|span| self.probe.solve(&wanted.limit, place.loudness + span - own, DRIVE_DB));
-        if let Some(solution) = solution {
-            wanted.limiter_drive = solution.drive;
+        let solution = span.and_then(|span| self.probe.solve(&wanted.limit, loudness + span - own, DRIVE_DB));
+        match solution {
+            Some(solution) => {
+                self.over = solution.drive.0 - wanted.limiter_drive.0;
+                wanted.limiter_drive = solution.drive;
+            }
+            None => wanted.limiter_drive = Db((wanted.limiter_drive.0 + self.over).clamp(DRIVE_DB.0.0, DRIVE_DB.1.0)),
         }
         let ceiling = place.ceiling;
+        let whose = if (loudness - place.loudness).abs() < 0.05 { "" } else { " and as the references ask" };
         let mut sentence = format!(
-            "What was heard has {own:.1} LUFS and is to have {:.1} LUFS under {ceiling:.1} dBTP for {}.",
-            place.loudness, place.name
+            "What was heard has {own:.1} LUFS and is to have {loudness:.1} LUFS under {ceiling:.1} dBTP for {}{whose}.",
+            place.name
         );
         match solution {
             Some(solution) if !solution.reached => {
@@ -253,29 +300,16 @@ fn apart(a: &MasterMoves, b: &MasterMoves) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cost::sound;
 
     const RATE: f64 = 48_000.0;
 
-    /// Pulses over a chord in noise, `[channel][sample]`.
-    fn sound(seconds: f64, gain: f32) -> [Vec<f32>; 2] {
-        let mut seed = 5_u32;
-        let mut out = [Vec::new(), Vec::new()];
-        for index in 0..(seconds * RATE) as usize {
-            let t = index as f64 / RATE;
-            let beat = (t * 2.0).fract() / 2.0;
-            for (channel, samples) in out.iter_mut().enumerate() {
-                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let noise = f64::from(seed >> 8) / f64::from(1 << 23) - 1.0;
-                let kick = 0.5 * (-beat * 18.0).exp() * (beat * 340.0).sin();
-                let chord = 0.1 * ((t * 1_380.0).sin() + (t * 2_070.0 + channel as f64).sin());
-                samples.push(gain * (kick + chord + 0.02 * noise) as f32);
-            }
-        }
-        out
-    }
-
     fn song(session: &mut Session, seconds: f64, gain: f32) {
         let [left, right] = sound(seconds, gain);
+        play(session, &left, &right);
+    }
+
+    fn play(session: &mut Session, left: &[f32], right: &[f32]) {
         for (left, right) in left.chunks(PIECE).zip(right.chunks(PIECE)) {
             let mut piece = Piece { samples: [[0.0; PIECE]; 2], length: left.len(), channels: 2, rate: Hz(RATE) };
             piece.samples[0][..left.len()].copy_from_slice(left);
@@ -290,6 +324,8 @@ mod tests {
             place: Platform::all().iter().position(|known| known.id == place).unwrap(),
             values: MasterMoves::default().to_values(),
             hand: Vec::new(),
+            references: Arc::new([]),
+            weights: Weights::default(),
             asked: 0,
         }
     }
@@ -317,7 +353,13 @@ mod tests {
             song(&mut session, 5.0, gain);
             assert!(session.propose(&orders).is_some());
             song(&mut session, 8.0, gain);
+            // What the chain makes of the song was judged: where that brings other moves, their drive is an estimate.
+            let estimated = session.propose(&orders).unwrap();
+            song(&mut session, 6.0, gain);
             let learned = session.propose(&orders).unwrap();
+            let own = Platform::find(place).unwrap().loudness;
+            let rough = master(&estimated, 12.0, gain).0;
+            assert!((rough - own).abs() < 0.6, "{style}: {rough:.2} LUFS for {own:.1} at first");
             let (loudness, peak) = master(&learned, 12.0, gain);
             let place = Platform::find(place).unwrap();
             assert!((loudness - place.loudness).abs() < 0.3, "{style}: {loudness:.2} LUFS for {:.1}", place.loudness);
@@ -343,6 +385,87 @@ mod tests {
         assert_eq!((moves.limiter_drive, moves.equaliser.bands[2]), (Db(1.5), mine.equaliser.bands[2]));
         assert!(moves.equaliser.bands.iter().any(|band| !band.is_neutral() && band.gain.0 > 0.0), "warm adds lows elsewhere");
         assert!(learned.told.iter().all(|one| one.id != "limiter" && one.id != "eq3") && !learned.told.is_empty());
+    }
+
+    /// A brighter, wider, louder version of the song is the reference: tone goes there, loudness as far as asked.
+    #[test]
+    fn a_reference_is_come_near_to() {
+        let profile = |bright: f32| {
+            let [left, right] = sound(10.0, 0.3);
+            let mut analyser = Analyser::new(Format::new(Hz(RATE), 2).unwrap()).unwrap();
+            let brighter = |samples: &[f32]| {
+                let mut last = 0.0;
+                samples.iter().map(|&sample| sample + bright * (sample - std::mem::replace(&mut last, sample))).collect::<Vec<f32>>()
+            };
+            analyser.process(&[&brighter(&left), &brighter(&right)]);
+            Profile::of(&analyser)
+        };
+        let (same, bright) = (profile(0.0), profile(1.5));
+        let high = |learned: &Learned| learned.wanted[24..28].iter().sum::<f64>() / 4.0;
+        let mut session = Session::new(Hz(RATE), 2, None).unwrap();
+        song(&mut session, 8.0, 0.3);
+        let alone = orders("neutral", "spotify");
+        let own = session.propose(&alone).unwrap();
+        let near = session.propose(&Orders { references: Arc::new([bright.clone()]), ..alone.clone() }).unwrap();
+        assert!(high(&near) > high(&own) + 1.0, "{:?} after {:?}", near.wanted, own.wanted);
+        assert!(near.told.iter().any(|one| one.sentence.contains("reference")), "{:?}", near.told);
+        let closer = Weights { tone: 8.0, ..Weights::default() };
+        let near_all = session.propose(&Orders { references: Arc::new([bright.clone()]), weights: closer, ..alone.clone() }).unwrap();
+        assert!(high(&near_all) > high(&near), "a larger weight comes nearer");
+        let without = Weights { tone: 0.0, dynamics: 0.0, width: 0.0, loudness: 0.0 };
+        let left_out = session.propose(&Orders { references: Arc::new([bright.clone()]), weights: without, ..alone.clone() }).unwrap();
+        assert_eq!(left_out.wanted, own.wanted, "a weight of 0 leaves it out");
+        let as_itself = session.propose(&Orders { references: Arc::new([same.clone()]), ..alone.clone() }).unwrap();
+        assert!(as_itself.wanted.iter().all(|db| db.abs() < 0.5), "{:?}", as_itself.wanted);
+        let loud = Orders { references: Arc::new([bright.clone()]), weights: Weights { loudness: 0.5, ..Weights::default() }, ..alone };
+        let expected = (bright.loudness.unwrap() - 14.0) / 2.0;
+        assert!((loud.loudness().unwrap() - expected).abs() < 1e-9);
+    }
+
+    /// What is wanted of the tone is really attained behind the chain, with what its other stages do to it.
+    #[test]
+    fn what_is_wanted_is_attained() {
+        let mut session = Session::new(Hz(RATE), 2, None).unwrap();
+        let mut wish = orders("warm", "spotify");
+        let format = Format::new(Hz(RATE), 2).unwrap();
+        let mut analyser = Analyser::new(format).unwrap();
+        // Swells, so that there is something to hold back in every band.
+        let swelling = || {
+            let mut audio = sound(10.0, 0.4);
+            for channel in &mut audio {
+                let swell = |n: usize| 0.55 + 0.45 * (n as f32 * 2.5 / RATE as f32).sin();
+                channel.iter_mut().enumerate().for_each(|(n, sample)| *sample *= swell(n));
+            }
+            audio
+        };
+        let [left, right] = swelling();
+        analyser.process(&[&left, &right]);
+        let before = Profile::of(&analyser);
+        let mut near = before.clone();
+        near.dynamics = near.dynamics.map(|db| db - 2.5);
+        (wish.references, wish.weights.dynamics) = (Arc::new([near]), 8.0);
+        let [left, right] = swelling();
+        play(&mut session, &left, &right);
+        let mut missed = Vec::new();
+        for _ in 0..4 {
+            let learned = session.propose(&wish).unwrap();
+            wish.values = learned.values.clone();
+            let open = MasterMoves { limiter_on: false, ..MasterMoves::from_values(&learned.values) };
+            let mut audio = swelling();
+            let [left, right] = &mut audio;
+            let mut chain = Master::new();
+            chain.prepare(format).unwrap();
+            chain.process(&mut [left, right], &open, &mut ());
+            let mut analyser = Analyser::new(format).unwrap();
+            analyser.process(&[&audio[0], &audio[1]]);
+            let after = Profile::of(&analyser);
+            let sum: f64 = (0..4).map(|band| (after.dynamics[band] - before.dynamics[band] - learned.dynamics[band][1]).abs()).sum();
+            missed.push(sum / 4.0);
+            let [left, right] = swelling();
+            play(&mut session, &left, &right);
+        }
+        println!("missing of dynamics by band, dB: {missed:.2?}");
+        assert!(missed[3] < missed[0] - 0.1, "no nearer: {missed:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::live::{Live, Tap};
 use crate::loader::{Handoff, Loader};
+use crate::models;
 use crate::pace::Pace;
 use crate::params::TableParams;
 use crossbeam::queue::ArrayQueue;
@@ -23,6 +24,9 @@ const WAIT_OFFLINE: Duration = Duration::from_secs(30);
 /// The format for which models are loaded before the host has named one, to fill the process-wide
 /// cache.
 const WARM: Format = Format { rate: Hz(48_000.0), channels: 2 };
+
+/// Old models that wait to be dropped; each load empties this.
+const TRASH: usize = 4;
 
 type Settings<E> = <E as Processor>::Settings;
 
@@ -64,7 +68,7 @@ impl<E: Engine> Default for Core<E> {
             engine: E::default(),
             format: None,
             models: Arc::default(),
-            trash: Arc::new(ArrayQueue::new(2)),
+            trash: Arc::new(ArrayQueue::new(TRASH)),
             tap: Tap::new(WARM.rate.0 as f32),
             pace: Pace::default(),
             offline: false,
@@ -126,12 +130,19 @@ impl<E: Engine> Core<E> {
             }
             self.format = Some(format);
             self.ready = false;
-            self.load(format);
-            self.models.wait(if offline { WAIT_OFFLINE } else { WAIT_LIVE });
-            if let Some(models) = self.models.take() {
-                drop(self.engine.install(models));
-                self.ready = true;
-            }
+            // Older loads that still run deliver into their own hand-off, which nobody reads any more.
+            self.models = Arc::default();
+            let reload = models::reload::<E>(format, &self.params, &self.live, &self.loader, &self.models, &self.trash);
+            self.params.set_reload(reload.clone());
+            reload();
+        } else if E::TASK.is_some() && self.live.playing.lock().wanted != self.params.persisted().model && !self.models.is_coming() {
+            self.params.reload();
+        }
+        self.models.wait(if offline { WAIT_OFFLINE } else { WAIT_LIVE });
+        if let Some(models) = self.models.take() {
+            drop(self.engine.install(models));
+            drop(self.engine.retired());
+            self.ready = true;
         }
         *self.live.notice.lock() = self.engine.notice();
         self.live.ready.store(self.ready, Ordering::Relaxed);
@@ -142,24 +153,12 @@ impl<E: Engine> Core<E> {
         Some(self.latency)
     }
 
-    /// Starts to load models. An older load that still runs delivers into its own hand-off, which
-    /// nobody reads any more.
-    fn load(&mut self, format: Format) {
-        self.models = Arc::default();
-        let (to, live) = (self.models.clone(), self.live.clone());
-        self.loader.run(move || {
-            let models = match E::load(format) {
-                Ok(models) => {
-                    *live.error.lock() = None;
-                    Some(models)
-                }
-                Err(error) => {
-                    *live.error.lock() = Some(format!("The sound passes unchanged: {error}."));
-                    None
-                }
-            };
-            to.deliver(models);
-        });
+    /// Gives models to who may drop them. For the audio thread.
+    fn discard(&self, old: Box<E::Models>) {
+        if let Err(old) = self.trash.push(old) {
+            // Freeing memory here could make the audio thread wait; a leak cannot.
+            std::mem::forget(old);
+        }
     }
 
     /// Forgets all history. For the audio thread.
@@ -177,21 +176,16 @@ impl<E: Engine> Core<E> {
         if audio.len() != format.channels {
             return None;
         }
-        if !self.ready {
-            if self.offline {
-                // A bounce has all the time that it needs, and must not depend on it.
-                self.models.wait(WAIT_OFFLINE);
+        if self.offline && self.models.is_coming() {
+            // A bounce has all the time that it needs, and must not depend on it.
+            self.models.wait(WAIT_OFFLINE);
+        }
+        if let Some(models) = self.models.take() {
+            if let Some(old) = self.engine.install(models) {
+                self.discard(old);
             }
-            if let Some(models) = self.models.take() {
-                if let Some(old) = self.engine.install(models)
-                    && let Err(old) = self.trash.push(old)
-                {
-                    // Freeing memory here could make the audio thread wait; a leak cannot.
-                    std::mem::forget(old);
-                }
-                self.ready = true;
-                self.live.ready.store(true, Ordering::Relaxed);
-            }
+            self.ready = true;
+            self.live.ready.store(true, Ordering::Relaxed);
         }
         let samples = audio.first().map_or(0, |channel| channel.len());
         let live_pace = self.pace.block(samples as f64 / format.rate.0, Instant::now());
@@ -207,6 +201,9 @@ impl<E: Engine> Core<E> {
         if watched {
             self.live.output.block(audio);
             self.live.late.store(self.engine.late_frames(), Ordering::Relaxed);
+        }
+        if let Some(old) = self.engine.retired() {
+            self.discard(old);
         }
         let latency = self.engine.latency(&settings);
         (latency != self.latency).then(|| {

@@ -19,6 +19,7 @@ pub mod ear;
 pub mod editor;
 pub mod live;
 pub mod loader;
+pub mod models;
 pub mod pace;
 pub mod params;
 pub mod persist;

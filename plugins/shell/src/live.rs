@@ -1,10 +1,12 @@
 //! What the audio thread shows to the editor, without locks: meters, frames and a few numbers.
 
 use crate::ear::Ear;
+use crate::models::Playing;
 use atomic_float::AtomicF32;
 use crossbeam::queue::ArrayQueue;
 use dsp_core::detection::Detection;
 use dsp_core::engines::podcast::StageFrame;
+use dsp_core::model::store::Store;
 use dsp_core::processor::{Frame, Measured, Observer, Stages};
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
@@ -147,6 +149,10 @@ pub struct Live {
     pub ready: AtomicBool,
     /// Why models are missing, for the user. Never touched on the audio thread.
     pub error: Mutex<Option<String>>,
+    /// What model plays. Never touched on the audio thread.
+    pub playing: Mutex<Playing>,
+    /// The user's models. Never touched on the audio thread.
+    pub store: Mutex<Option<Store>>,
     /// Why the engine does nothing in this format, for the user. Never touched on the audio thread.
     pub notice: Mutex<Option<&'static str>>,
     /// Asks the window to draw.
@@ -182,6 +188,8 @@ impl Live {
             late: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             error: Mutex::new(None),
+            playing: Mutex::default(),
+            store: Mutex::new(Store::user()),
             notice: Mutex::new(None),
             repaint: RepaintNotifier::new(),
             measured: ArrayQueue::new(1),

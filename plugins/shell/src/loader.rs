@@ -7,7 +7,7 @@
 use crossbeam::queue::ArrayQueue;
 use parking_lot::{Condvar, Mutex};
 use std::any::TypeId;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -85,29 +85,44 @@ impl Drop for Loader {
     }
 }
 
-/// Hands one boxed value from the loader to the audio thread without locks on that side.
+/// Hands boxed values from the loader to the audio thread without locks on that side. The newest counts.
 #[derive(Debug)]
 pub struct Handoff<T> {
     value: ArrayQueue<Box<T>>,
-    done: Mutex<bool>,
+    /// Values that are on their way.
+    coming: AtomicUsize,
+    /// Held while `coming` falls, for who waits.
+    change: Mutex<()>,
     signal: Condvar,
 }
 
 impl<T> Default for Handoff<T> {
     fn default() -> Self {
-        Self { value: ArrayQueue::new(1), done: Mutex::new(false), signal: Condvar::new() }
+        Self { value: ArrayQueue::new(1), coming: AtomicUsize::new(0), change: Mutex::new(()), signal: Condvar::new() }
     }
 }
 
 impl<T> Handoff<T> {
-    /// Delivers the value, or nothing when it could not be made, and wakes who waits.
+    /// Promises a value: one call of [`Handoff::deliver`] follows.
+    pub fn begin(&self) {
+        self.coming.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Delivers the promised value, or nothing when it could not be made, and wakes who waits.
     pub fn deliver(&self, value: Option<Box<T>>) {
         if let Some(value) = value {
-            // A second value for one hand-off cannot be: each activation has its own.
-            let _ = self.value.push(value);
+            // One that nobody took is dropped here, on the loader's thread.
+            drop(self.value.force_push(value));
         }
-        *self.done.lock() = true;
+        let guard = self.change.lock();
+        self.coming.fetch_sub(1, Ordering::AcqRel);
+        drop(guard);
         self.signal.notify_all();
+    }
+
+    /// True while a value is on its way. Wait-free, for the audio thread.
+    pub fn is_coming(&self) -> bool {
+        self.coming.load(Ordering::Acquire) > 0
     }
 
     /// The value, once it is there. Wait-free, for the audio thread.
@@ -115,11 +130,11 @@ impl<T> Handoff<T> {
         self.value.pop()
     }
 
-    /// Waits until the value is delivered or `timeout` is over. Not for live sound.
+    /// Waits until all that was promised is delivered or `timeout` is over. Not for live sound.
     pub fn wait(&self, timeout: Duration) {
-        let mut done = self.done.lock();
-        if !*done {
-            self.signal.wait_while_for(&mut done, |done| !*done, timeout);
+        let mut change = self.change.lock();
+        if self.is_coming() {
+            self.signal.wait_while_for(&mut change, |()| self.is_coming(), timeout);
         }
     }
 }
@@ -133,11 +148,18 @@ mod tests {
         let handoff = Arc::new(Handoff::default());
         let loader = Loader::shared();
         let to = handoff.clone();
+        handoff.begin();
         loader.run(|| panic!("a job that fails"));
         loader.run(move || to.deliver(Some(Box::new(7))));
         handoff.wait(Duration::from_secs(10));
         assert_eq!(handoff.take(), Some(Box::new(7)));
         assert_eq!(handoff.take(), None);
+        for value in 1..=3 {
+            handoff.begin();
+            handoff.deliver(Some(Box::new(value)));
+        }
+        assert!(!handoff.is_coming());
+        assert_eq!((handoff.take(), handoff.take()), (Some(Box::new(3)), None), "the newest counts");
         assert!(Arc::ptr_eq(&loader, &Loader::shared()));
     }
 }

@@ -1,5 +1,6 @@
 //! Host parameters made from an engine's table.
 
+use crate::models::{Chosen, Reload};
 use crate::persist::Persisted;
 use dsp_core::params::{Kind, Param};
 use nice_plug::params::Param as _;
@@ -31,6 +32,7 @@ pub struct TableParams {
     slots: Box<[Slot]>,
     persisted: Mutex<Persisted>,
     revision: AtomicU32,
+    reload: Mutex<Option<Reload>>,
 }
 
 impl std::fmt::Debug for TableParams {
@@ -47,6 +49,7 @@ impl TableParams {
             slots: table.iter().map(slot).collect(),
             persisted: Mutex::new(Persisted::default()),
             revision: AtomicU32::new(0),
+            reload: Mutex::new(None),
         })
     }
 
@@ -125,6 +128,26 @@ impl TableParams {
         change(&mut self.persisted.lock());
     }
 
+    /// Keeps what loads the chosen model from now on.
+    pub fn set_reload(&self, reload: Reload) {
+        *self.reload.lock() = Some(reload);
+    }
+
+    /// Loads the chosen model, as soon as the loader comes to it. Before an activation nothing happens, since
+    /// that loads it. Not for the audio thread.
+    pub fn reload(&self) {
+        let reload = self.reload.lock().clone();
+        if let Some(reload) = reload {
+            reload();
+        }
+    }
+
+    /// Chooses a model, none for the built-in ones, and loads it. Not for the audio thread.
+    pub fn choose(&self, model: Option<Chosen>) {
+        self.persist(|state| state.model = model);
+        self.reload();
+    }
+
     /// A number that changes when a state was loaded.
     pub fn revision(&self) -> u32 {
         self.revision.load(Ordering::Acquire)
@@ -146,7 +169,12 @@ unsafe impl Params for TableParams {
     fn deserialize_fields(&self, serialized: &BTreeMap<String, String>) {
         // A part that cannot be read leaves the editor as it is: sound matters more than a window.
         if let Some(persisted) = serialized.get(FIELD).and_then(|text| serde_json::from_str::<Persisted>(text).ok()) {
-            *self.persisted.lock() = persisted.checked(self.table);
+            let before = std::mem::replace(&mut *self.persisted.lock(), persisted.checked(self.table));
+            if before.model != self.persisted().model {
+                // A state may come while the sound plays, and nobody activates after it (defect 8 of nice-plug
+                // 0.4.2).
+                self.reload();
+            }
         }
         self.revision.fetch_add(1, Ordering::Release);
     }

@@ -1,5 +1,6 @@
 //! What the editor keeps in the host's project, beside the parameters.
 
+use crate::models::Chosen;
 use dsp_core::params::Param;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ pub struct Persisted {
     pub other: Vec<f32>,
     /// Which of the product's large pictures is shown, by index.
     pub picture: usize,
+    /// The model of the user's that is chosen; none for the built-in ones.
+    pub model: Option<Chosen>,
     /// What else a product's editor keeps, by name.
     pub notes: BTreeMap<String, String>,
 }
@@ -50,6 +53,7 @@ impl Default for Persisted {
             b: false,
             other: Vec::new(),
             picture: 0,
+            model: None,
             notes: BTreeMap::new(),
         }
     }
@@ -71,6 +75,7 @@ impl Persisted {
             }
         }
         self.preset = self.preset.chars().take(200).collect();
+        self.model = self.model.filter(Chosen::is_sane);
         self.notes.retain(|_, note| note.len() <= LONGEST_NOTE);
         while self.notes.len() > MOST_NOTES {
             self.notes.pop_last();

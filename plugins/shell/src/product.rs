@@ -42,6 +42,9 @@ pub trait Product: Send + 'static {
     /// The cards of the models it carries.
     const CARDS: &'static [Card];
 
+    /// Name and facts of the built-in models, in the menu of models. The facts are asked for while the menu is
+    /// open, on the window's thread.
+    const BUILT_IN: (&'static str, fn() -> String) = ("Built-in", String::new);
     /// The peak meters of input and output stand at the sides of the pictures.
     const LEVELS: bool = true;
     /// Window of a new instance in points, at 100 % zoom.

@@ -3,7 +3,9 @@
 
 use crate::core::Core;
 use crate::editor::ShellEditor;
+use crate::models::Chosen;
 use crate::product::Product;
+use dsp_core::model::store::Store;
 use dsp_core::params::{FromValues, Param, index_of};
 use dsp_core::processor::Processor;
 use nice_plug::prelude::*;
@@ -12,7 +14,9 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 static SOUND: OnceLock<Vec<[f32; 2]>> = OnceLock::new();
+static MODEL: OnceLock<Chosen> = OnceLock::new();
 static VALUES: OnceLock<Vec<(usize, f32)>> = OnceLock::new();
+static NOTES: OnceLock<Vec<(String, String)>> = OnceLock::new();
 
 /// The plugin with a file in place of its input.
 struct Fed<P: Product> {
@@ -24,7 +28,10 @@ struct Fed<P: Product> {
 impl<P: Product> Default for Fed<P> {
     fn default() -> Self {
         let core = Core::default();
-        core.params().persist(|state| state.size = P::SIZE);
+        core.params().persist(|state| {
+            state.size = P::SIZE;
+            state.notes.extend(NOTES.get().into_iter().flatten().cloned());
+        });
         Self { core, at: 0, product: PhantomData }
     }
 }
@@ -55,6 +62,7 @@ impl<P: Product> Plugin for Fed<P> {
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
         let params = self.core.params().clone();
+        params.persist(|state| state.model = MODEL.get().cloned());
         let map: Vec<ParamPtr> = params.param_map().into_iter().map(|(_, pointer, _)| pointer).collect();
         for (index, value) in VALUES.get().into_iter().flatten() {
             let pointer = map[*index];
@@ -131,27 +139,42 @@ fn brighten(sound: &mut [[f32; 2]], gain: f32) {
     }
 }
 
-/// `SHOT FILE.wav [--bright DB] [PARAMETER=VALUE ...]`: 16-bit PCM or 32-bit float at 48 kHz, looped.
+/// `SHOT FILE.wav [--bright DB] [--model ID] [--note NAME=TEXT ...] [PARAMETER=VALUE ...]`: 16-bit PCM or 32-bit float at 48 kHz,
+/// looped; notes are those of the state.
 ///
 /// # Errors
 /// When an argument makes no sense or the editor does not open.
 pub fn main<P: Product>() -> Result<(), String> {
     let table: &'static [Param] = <<P::Engine as Processor>::Settings as FromValues>::PARAMS;
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("usage: SHOT FILE.wav [--bright DB] [PARAMETER=VALUE ...]")?;
+    let file = arguments.next().ok_or("usage: SHOT FILE.wav [--bright DB] [--model ID] [--note NAME=TEXT ...] [PARAMETER=VALUE ...]")?;
     let mut sound = wav(&file)?;
-    let mut values = Vec::new();
+    let (mut values, mut notes) = (Vec::new(), Vec::new());
     while let Some(argument) = arguments.next() {
         if argument == "--bright" {
             let gain = arguments.next().and_then(|text| text.parse().ok()).ok_or("--bright takes a number of dB")?;
             brighten(&mut sound, gain);
             continue;
         }
+        if argument == "--model" {
+            let id = arguments.next().ok_or("--model takes an id")?;
+            // One that is not there is chosen as a state would have it.
+            let stamp = Store::user().and_then(|store| store.stamp(&id).ok());
+            let missing = || Chosen { name: id.clone(), sha256: "0".into(), id: id.clone() };
+            let _ = MODEL.set(stamp.as_ref().map_or_else(missing, Chosen::of));
+            continue;
+        }
+        if argument == "--note" {
+            let note = arguments.next().ok_or("--note takes NAME=TEXT")?;
+            let (name, text) = note.split_once('=').ok_or("--note takes NAME=TEXT")?;
+            notes.push((name.to_owned(), text.to_owned()));
+            continue;
+        }
         let (id, text) = argument.split_once('=').ok_or_else(|| format!("{argument}: not PARAMETER=VALUE"))?;
         let index = index_of(table, id).map_err(|e| e.to_string())?;
         values.push((index, table[index].parse(text).map_err(|e| e.to_string())?));
     }
-    let _ = (SOUND.set(sound), VALUES.set(values));
+    let _ = (SOUND.set(sound), VALUES.set(values), NOTES.set(notes));
     let ran = nice_export_standalone_with_args::<Fed<P>, _>(["shot", "--backend", "dummy"].map(String::from));
     if ran { Ok(()) } else { Err("the editor did not open".into()) }
 }

@@ -1,5 +1,5 @@
 //! Soaks the engines and plugins:
-//! `soak --seconds N [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]`. Each
+//! `soak --seconds N [--block SAMPLES] [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]`. Each
 //! subject runs for that long. With `--hours N` each engine takes so many hours of programme as fast as it can
 //! instead, and memory and delay are looked at. Usually called as `cargo xtask soak`.
 
@@ -11,8 +11,8 @@ use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::Podcast;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::Counting;
-use plainsong_tests::soak::{self, Report};
 use plainsong_tests::long;
+use plainsong_tests::soak::{self, Plan, Report};
 use std::alloc::System;
 use std::process::ExitCode;
 
@@ -20,8 +20,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: PoolAllocator<Counting<System>> = PoolAllocator::over(Counting(System));
 
-/// A soak of one subject: seconds and seed.
-type Soak = fn(f64, u64) -> Report;
+/// A soak of one subject.
+type Soak = fn(Plan) -> Report;
 
 /// An accelerated run of one engine: hours of programme and seed.
 type Long = fn(f64, u64) -> long::Report;
@@ -38,10 +38,13 @@ fn main() -> ExitCode {
         Some(Ok(number)) => Some(number),
         Some(Err(_)) => None,
     };
-    let (Some(seconds), Some(percent), Some(seed), Some(hours)) =
-        (number("--seconds", 60.0), number("--allow-missed", 0.0), number("--seed", 1.0), number("--hours", 0.0))
+    let block = number("--block", soak::BLOCK as f64).filter(|block| (1.0..=65_536.0).contains(block));
+    let (Some(seconds), Some(percent), Some(seed), Some(hours), Some(block)) =
+        (number("--seconds", 60.0), number("--allow-missed", 0.0), number("--seed", 1.0), number("--hours", 0.0), block)
     else {
-        eprintln!("usage: soak [--seconds N | --hours N] [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]");
+        eprintln!(
+            "usage: soak [--seconds N | --hours N] [--block SAMPLES] [--allow-missed PERCENT] [--seed N] [--only engine|plugin] [--product NAME]"
+        );
         return ExitCode::from(2);
     };
     let (only, product) = (value(&args, "--only"), value(&args, "--product"));
@@ -68,7 +71,8 @@ fn main() -> ExitCode {
             continue;
         }
         // A thread of its own, so that real-time priority ends with the subject.
-        let report = std::thread::spawn(move || run(seconds, seed as u64)).join();
+        let plan = Plan { seconds, seed: seed as u64, block: block as usize };
+        let report = std::thread::spawn(move || run(plan)).join();
         let Ok(report) = report else {
             failed += 1;
             continue;

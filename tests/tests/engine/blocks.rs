@@ -72,6 +72,7 @@ fn channels_of_their_own_do_not_touch_each_other<S: Subject>() {
     }
 }
 
+plainsong_tests::for_foreign!(mono, stereo, reset_forgets_everything, channels_of_their_own_do_not_touch_each_other);
 plainsong_tests::for_engines!(
     mono,
     stereo,

@@ -152,6 +152,15 @@ fn a_dead_channel_does_not_kill_its_neighbour<S: Subject>() {
     assert!(null < -120.0, "bad samples must count as silence; {null:.1} dBFS apart");
 }
 
+plainsong_tests::for_foreign!(
+    what_is_no_number_counts_as_silence,
+    absurd_levels_do_no_lasting_harm,
+    a_second_of_nothing_but_bad_samples_does_no_lasting_harm,
+    silence_stays_silence,
+    clipping_stays_finite,
+    quiet_input_costs_no_more_than_sound,
+    a_dead_channel_does_not_kill_its_neighbour
+);
 plainsong_tests::for_engines!(
     what_is_no_number_counts_as_silence,
     absurd_levels_do_no_lasting_harm,

@@ -107,6 +107,12 @@ fn kept_and_removed_add_up<S: Subject>() {
     }
 }
 
+plainsong_tests::for_foreign!(
+    an_impulse_arrives_when_it_is_said_to,
+    what_is_dry_nulls_with_the_delayed_input,
+    bypass_is_exact,
+    kept_and_removed_add_up
+);
 plainsong_tests::for_engines!(
     an_impulse_arrives_when_it_is_said_to,
     what_is_dry_nulls_with_the_delayed_input,

@@ -4,6 +4,7 @@
 mod blocks;
 mod deess;
 mod denoise;
+mod foreign;
 mod input;
 mod latency;
 mod podcast;

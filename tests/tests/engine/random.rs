@@ -97,6 +97,7 @@ fn presets_survive_a_round_trip_and_damage<S: Subject>() {
     }
 }
 
+plainsong_tests::for_foreign!(moving_settings_do_not_break_block_independence);
 plainsong_tests::for_engines!(
     moving_settings_do_not_break_block_independence,
     any_format_works_and_formats_can_follow_each_other,

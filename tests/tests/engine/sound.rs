@@ -85,6 +85,12 @@ fn switching_makes_no_click<S: Subject>() {
     }
 }
 
+plainsong_tests::for_foreign!(
+    linked_channels_keep_the_image,
+    two_equal_channels_stay_equal,
+    output_gain_is_a_gain,
+    switching_makes_no_click
+);
 plainsong_tests::for_engines!(
     linked_channels_keep_the_image,
     two_equal_channels_stay_equal,

@@ -89,7 +89,7 @@ def systems(xtask: Path, model: Path | None, peers: bool) -> dict:
     """Name to a system and what its results depend on beside the sounds."""
     more, binary = engine(xtask, model)
     own = {"Plainsong, no reference": (), "Plainsong, no reference, told the loudness": ("--loudness={loudness:.2f}",),
-           "Plainsong, same reference": ("--reference", "{reference}", "--reference-weight", "tone=1,dynamics=1,width=1,loudness=1")}
+           "Plainsong, same reference": ("--reference", "{reference}")}
     out = {"nothing": (nothing, "")}
     if peers:
         out["matchering 2"] = (matchering, "2.0.6")

@@ -7,6 +7,7 @@ use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::Podcast;
+use dsp_core::model::Package;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Observer, Processor};
@@ -68,8 +69,8 @@ type Preset = (&'static str, &'static [(&'static str, f32)]);
 pub type Values = Vec<f32>;
 /// Reads the name and values from a preset's text.
 pub type ReadPreset = fn(&str) -> Result<(String, Values), Error>;
-/// Makes an engine with values.
-pub type Make = fn(Format, &[f32]) -> Result<Box<dyn Driver>, Error>;
+/// Makes an engine with values, and with a model of the user's or the built-in ones.
+pub type Make = fn(Format, &[f32], Option<&Package>) -> Result<Box<dyn Driver>, Error>;
 
 /// What `render` does with an engine beside running it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,10 +103,18 @@ pub struct Entry {
     pub models: fn(&[f32]) -> Vec<Model>,
     /// What `render` does with it beside running it.
     pub more: More,
+    /// Task of the models of the user's that it can play; none where none can be chosen.
+    pub task: Option<&'static str>,
 }
 
-fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Error> {
-    Ok(Box::new(With { engine: E::with_builtin_models(format)?, settings: E::Settings::from_values(values) }))
+fn make<E: Engine>(format: Format, values: &[f32], model: Option<&Package>) -> Result<Box<dyn Driver>, Error> {
+    let mut engine = E::default();
+    engine.prepare(format)?;
+    engine.install(match model {
+        Some(package) => E::load_model(format, package)?,
+        None => E::load(format)?,
+    });
+    Ok(Box::new(With { engine, settings: E::Settings::from_values(values) }))
 }
 
 /// Ids and hashes of the models in the binary; those whose manifest cannot be read, which a test of
@@ -113,7 +122,7 @@ fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Er
 fn models<E: Engine>(values: &[f32]) -> Vec<Model> {
     let manifest = |id: &&str| dsp_core::model::embedded(id).and_then(dsp_core::model::Embedded::manifest).ok();
     let used = E::model_ids(&E::Settings::from_values(values)).iter().filter_map(manifest);
-    used.map(|manifest| Model { id: manifest.id, sha256: manifest.sha256 }).collect()
+    used.map(|manifest| Model { sha256: manifest.sha256(), id: manifest.id }).collect()
 }
 
 const fn entry<E: Engine>(about: &'static str) -> Entry {
@@ -127,6 +136,7 @@ const fn entry<E: Engine>(about: &'static str) -> Entry {
         make: make::<E>,
         models: models::<E>,
         more: More::Nothing,
+        task: E::TASK,
     }
 }
 

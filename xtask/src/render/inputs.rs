@@ -3,15 +3,11 @@
 use super::failure::Failure;
 use super::job::Task;
 use super::sink::FileFormat;
+use sound_files::source::is_sound;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Files of a folder that are taken for sound.
-const EXTENSIONS: [&str; 16] =
-    ["wav", "wave", "bwf", "rf64", "bw64", "flac", "mp3", "ogg", "oga", "opus", "m4a", "m4b", "mp4", "aac", "aif", "aiff"];
-/// More of them, less common.
-const MORE_EXTENSIONS: [&str; 2] = ["aifc", "caf"];
 /// Deepest folder that is looked into.
 const MAX_DEPTH: usize = 64;
 
@@ -28,11 +24,6 @@ pub struct Plan {
 
 /// A file and its place below the output folder.
 type Found = (PathBuf, PathBuf);
-
-fn is_sound(path: &Path) -> bool {
-    let Some(extension) = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase) else { return false };
-    EXTENSIONS.iter().chain(&MORE_EXTENSIONS).any(|known| *known == extension)
-}
 
 fn hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))

@@ -15,6 +15,7 @@ use super::source::{self, Depth, Source};
 use super::spectra::Spectra;
 use super::watch::Watch;
 use dsp_core::dither::Dither;
+use dsp_core::model::Package;
 use dsp_core::processor::Format;
 use dsp_core::units::Hz;
 use serde_json::{Map, Value, json};
@@ -53,6 +54,8 @@ pub struct Options {
     pub entry: &'static Entry,
     /// Values of its parameters.
     pub values: Vec<f32>,
+    /// The model of the user's that it plays; none for the built-in ones.
+    pub package: Option<Package>,
     /// The models that it uses.
     pub models: Vec<Model>,
     /// What decides on the values of each file; none leaves them as they are.
@@ -111,7 +114,7 @@ impl Worker {
     fn engine(&mut self, format: Format, options: &Options) -> Result<&mut Box<dyn Driver>, Failure> {
         let engine = match self.engine.take() {
             Some((known, engine)) if known == format => engine,
-            _ => (options.entry.make)(format, &options.values)?,
+            _ => (options.entry.make)(format, &options.values, options.package.as_ref())?,
         };
         Ok(&mut self.engine.insert((format, engine)).1)
     }

@@ -7,19 +7,14 @@
 
 mod archive;
 mod asked;
-mod base64;
 mod batch;
-mod chapters;
 pub mod engine;
-pub mod failure;
 mod inputs;
 pub mod job;
 mod levels;
 pub mod master;
 mod mp3;
-mod mp4;
 mod opus;
-mod packets;
 mod page;
 mod picture;
 mod place;
@@ -27,18 +22,22 @@ pub mod podcast;
 mod report;
 mod resample;
 pub mod sink;
-pub mod source;
 mod spectra;
 mod summary;
 mod svg;
-mod tags;
 mod watch;
-mod wave;
 
 use archive::{Archive, Shard};
+pub use sound_files::{base64, failure, source};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 use dsp_core::dither::Dither;
+use dsp_core::model::Package;
+use dsp_core::model::store::Store;
 use dsp_core::params::{self, Param};
+use dsp_core::processor::Format;
+use dsp_core::units::Hz;
 use engine::{ENGINES, Entry, More};
 use failure::{Failure, reading};
 use master::Mind;
@@ -73,6 +72,15 @@ struct EngineArgs {
     args: RenderArgs,
     master: MasterArgs,
     podcast: PodcastArgs,
+    model: ModelArgs,
+}
+
+/// What engines have for which models can be chosen.
+#[derive(clap::Args, Debug, Default)]
+struct ModelArgs {
+    /// Play an installed model in the place of the built-in ones; `cargo xtask models list` shows which there are
+    #[arg(short, long, value_name = "ID")]
+    model: Option<String>,
 }
 
 /// What is the same for all engines.
@@ -107,7 +115,7 @@ struct RenderArgs {
     list_params: bool,
 
     /// Bits of a sample in the output [default: as the input; 24 for compressed inputs and float to FLAC]
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = depths())]
     bits: Option<source::Depth>,
 
     /// What is added before samples are rounded to 16 or 24 bits: none, tpdf (triangular), or shaped (quieter to the ear)
@@ -174,7 +182,8 @@ impl FromArgMatches for EngineArgs {
         let entry = engine::find(name).ok_or_else(missing)?;
         let master = if entry.more == More::Master { MasterArgs::from_arg_matches(matches)? } else { MasterArgs::default() };
         let podcast = if entry.more == More::Podcast { PodcastArgs::from_arg_matches(matches)? } else { PodcastArgs::default() };
-        Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master, podcast })
+        let model = if entry.task.is_some() { ModelArgs::from_arg_matches(matches)? } else { ModelArgs::default() };
+        Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master, podcast, model })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -192,6 +201,7 @@ impl Subcommand for EngineArgs {
                 More::Master => MasterArgs::augment_args(command),
                 More::Podcast => PodcastArgs::augment_args(command),
             };
+            let command = if entry.task.is_some() { ModelArgs::augment_args(command) } else { command };
             command.about(entry.about).long_about(None).after_help(format!(
                 "{}\nExit status: {DONE} all files are done, {FAILED} some failed (one line each on standard error), {USAGE} the command \
                  line makes no sense, {STOPPED} stopped.\nFailed and stopped files leave nothing behind.",
@@ -213,6 +223,12 @@ impl Subcommand for EngineArgs {
     fn has_subcommand(name: &str) -> bool {
         engine::find(name).is_some()
     }
+}
+
+/// Reads a depth by its name.
+fn depths() -> impl TypedValueParser<Value = source::Depth> {
+    PossibleValuesParser::new(source::Depth::ALL.map(source::Depth::name))
+        .try_map(|name| source::Depth::named(&name).ok_or("no such depth"))
 }
 
 /// The parameters and presets of an engine, for people.
@@ -273,6 +289,20 @@ fn values(entry: &Entry, args: &RenderArgs) -> Result<(Vec<f32>, Vec<usize>), Fa
     Ok((values, named))
 }
 
+/// An installed and checked model, fit for the engine. Never another in its place.
+fn installed(entry: &Entry, id: &str) -> Result<Package, Failure> {
+    let known = |store: &Store| {
+        let ids: Vec<String> = store.list().into_iter().filter(|(_, stamp)| stamp.is_ok()).map(|(id, _)| id).collect();
+        if ids.is_empty() { "none is installed".to_owned() } else { format!("installed are: {}", ids.join(", ")) }
+    };
+    let store = Store::user().ok_or_else(|| Failure::new("--model: there is no folder for models: set XDG_DATA_HOME or HOME"))?;
+    let package = store.open(id).map_err(|error| Failure::new(format!("{error}; {}", known(&store))))?;
+    // Loaded once here, so that what does not fit is told before any file is touched.
+    let format = Format::new(Hz(48_000.0), 1)?;
+    (entry.make)(format, &params::defaults(entry.params), Some(&package))?;
+    Ok(package)
+}
+
 /// Writes a report or table beside its place and moves it there.
 fn write_text(path: &std::path::Path, text: &str, overwrite: bool) -> Result<(), Failure> {
     let folders = path.parent().map_or(Ok(Vec::new()), place::make_folders)?;
@@ -293,7 +323,7 @@ fn complain(path: Option<&std::path::Path>, failure: &Failure) {
 
 /// Renders, and returns what the command line's help says.
 pub fn run(args: Args) -> ExitCode {
-    let EngineArgs { entry, args, master, podcast } = args.engine;
+    let EngineArgs { entry, args, master, podcast, model } = args.engine;
     if args.list_params {
         // A closed pipe (`| head`) is no error.
         let _ = std::io::stdout().write_all(table(entry).as_bytes());
@@ -345,7 +375,14 @@ pub fn run(args: Args) -> ExitCode {
         std::process::exit(STOPPED);
     });
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let mut models = (entry.models)(&values);
+    let package = match model.model.as_deref().map(|id| installed(entry, id)).transpose() {
+        Ok(package) => package,
+        Err(failure) => return usage(failure),
+    };
+    let mut models = match &package {
+        Some(package) => vec![engine::Model { id: package.manifest.id.clone(), sha256: package.manifest.sha256() }],
+        None => (entry.models)(&values),
+    };
     let mut mind = None;
     let spend = args.vbr.map(mp3::Spend::Variable).or(args.bitrate.map(mp3::Spend::Constant));
     let producer = match entry.more {
@@ -382,6 +419,7 @@ pub fn run(args: Args) -> ExitCode {
     }
     let options = job::Options {
         entry,
+        package,
         models,
         values,
         mind,

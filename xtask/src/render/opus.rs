@@ -192,7 +192,8 @@ impl<W: Write> OpusSink<W> {
         }
         loop {
             let whole = from + FRAME <= there;
-            if !whole && !(last && self.encoded < self.taken + self.skip) {
+            let owed = last && self.encoded < self.taken + self.skip;
+            if !whole && !owed {
                 break;
             }
             for (channel, waiting) in self.waiting.iter().enumerate() {

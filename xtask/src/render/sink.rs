@@ -4,12 +4,12 @@ use super::failure::{Failure, writing};
 use super::mp3::{Mp3Sink, Spend};
 use super::opus::OpusSink;
 use super::source::{Depth, Info};
-use super::tags;
-use super::wave::Chunk;
 use dsp_core::dither::{Dither, Quantiser};
 use dsp_core::units::Hz;
 use flac_codec::encode::{FlacSampleWriter, Options};
 use flac_codec::metadata::{Block, VorbisComment};
+use sound_files::tags;
+use sound_files::wave::Chunk;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -365,8 +365,8 @@ impl FlacSink {
 #[cfg(test)]
 mod tests {
     use super::super::source::Source;
-    use super::super::wave::Wave;
     use super::*;
+    use sound_files::wave::Wave;
 
     /// The file becomes RF64 when it outgrows RIFF, known beforehand or not, and reads back.
     #[test]

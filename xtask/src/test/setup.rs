@@ -28,6 +28,10 @@ const PACKAGES: &[Package] = &[
     package("libx11-6", None, "the editor's window"),
     package("libx11-xcb1", None, "the editor's window"),
     package("libxkbcommon-x11-0", None, "the editor's keyboard"),
+    package("pkg-config", Some("pkg-config"), "finds ALSA for the live program"),
+    package("libasound2-dev", None, "ALSA for the live program"),
+    package("libjack-jackd2-dev", None, "JACK for the live program"),
+    package("jackd2", Some("jackd"), "a JACK server without a sound card for the live program's tests"),
     package("libatomic1", None, "pedalboard links to it"),
     package("libstdc++6", None, "the Python hosts link to it"),
 ];

@@ -152,7 +152,7 @@ impl Multiband {
             }
         }
         if let (Some(linear), Split::Linear) = (&mut self.linear, settings.split) {
-            linear.want(if self.active { &corners[..count - 1] } else { &[] }, self.fresh);
+            linear.want(if self.active { &corners[..count - 1] } else { &[] });
         }
         if !self.active {
             self.fresh = false;

@@ -1,9 +1,9 @@
 //! One path of the denoiser, at one latency: frames in, masks, frames out.
 
-use super::linking;
-use super::mask_runner::MaskRunner;
+use super::linking::{self, Mean};
 use super::settings::{Link, Listen, Settings};
-use crate::framing::{Shape, Stft, Windows};
+use super::stream::{Framing, Stream};
+use crate::framing::{Stft, Windows};
 use crate::mask::{Shaping, ShapingSettings, magnitude};
 use crate::processor::{Format, Frame, Observer, hop_time};
 use crate::realtime::Scope;
@@ -12,18 +12,16 @@ use realfft::num_complex::Complex32;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// Models of the standard and the low-latency path.
-pub const MODEL_IDS: [&str; 2] = ["denoise", "denoise-low"];
-/// Bins of the models' spectrum: 0 to 24 kHz.
-pub const MODEL_BINS: usize = 481;
-/// Above the models' band the gain is the mean over this many of its top bins (2 kHz).
-const TOP_BINS: usize = 40;
 const ONE: Complex32 = Complex32::new(1.0, 0.0);
 
 /// A path.
 #[derive(Debug)]
 pub struct Core {
     stft: Stft,
+    /// Brings spectra to amplitude, squared.
+    to_power: f32,
+    /// Each channel goes through the model, linked ones too.
+    each: bool,
     rate: f64,
     /// What a hop lasts.
     deadline: Duration,
@@ -31,8 +29,11 @@ pub struct Core {
     shapings: Vec<Shaping>,
     /// What the model sees, `[bin]`.
     joined: Vec<Complex32>,
-    /// What the model says, `[bin]`.
+    /// What the model says, `[bin]`, and for what lies above.
     proposed: Vec<Complex32>,
+    above: f32,
+    /// What it says of linked channels that go through it one by one.
+    mean: Mean,
     /// What is applied, `[bin]`, over the host's bins.
     mask: Vec<Complex32>,
     /// For the observer, `[bin]`.
@@ -43,6 +44,8 @@ pub struct Core {
     wet: f32,
     /// Gain over everything, to fade in after a change of path.
     fade: f32,
+    /// It stays silent.
+    held: bool,
     /// The first frame takes gains as they are, without a ramp.
     fresh: bool,
     /// The last step was late, so the next frame passes dry.
@@ -50,9 +53,10 @@ pub struct Core {
 }
 
 impl Core {
-    pub fn new(shape: Shape, format: Format) -> Self {
-        let windows = Windows::new(shape, format.rate);
-        let stft = Stft::new(windows, format.channels);
+    pub fn new(framing: &Framing, format: Format) -> Self {
+        let windows = Windows::new(&framing.frame, format.rate);
+        let to_power = windows.amplitude * windows.amplitude;
+        let stft = Stft::new(windows, format.channels, framing.look_ahead, framing.lag);
         let bins = stft.bins();
         let bin_hz = format.rate.0 as f32 / (2 * (bins - 1)) as f32;
         let hop = stft.hop();
@@ -60,14 +64,19 @@ impl Core {
             deadline: hop_time(hop, format.rate),
             seconds: Ms::from_samples(hop, format.rate).0 / 1000.0,
             shapings: (0..format.channels).map(|_| Shaping::new(bins, bin_hz, hop, format.rate)).collect(),
-            joined: vec![Complex32::default(); MODEL_BINS],
-            proposed: vec![ONE; MODEL_BINS],
+            joined: vec![Complex32::default(); framing.bins],
+            proposed: vec![ONE; framing.bins],
+            above: 1.0,
+            mean: Mean::new(framing.bins),
+            to_power,
+            each: framing.each,
             mask: vec![ONE; bins],
             power: vec![0.0; bins],
             gains: vec![1.0; bins],
             level: 1.0,
             wet: 1.0,
             fade: 1.0,
+            held: false,
             fresh: true,
             skip: false,
             rate: format.rate.0,
@@ -89,13 +98,24 @@ impl Core {
         self.stft.reset();
         self.shapings.iter_mut().for_each(Shaping::reset);
         self.fade = 1.0;
+        self.held = false;
         self.fresh = true;
         self.skip = false;
     }
 
+    /// What comes is silent until [`Core::fade_in`].
+    pub fn hold(&mut self) {
+        self.fade = 0.0;
+        self.held = true;
+    }
+
     /// The next hop fades in from silence.
     pub fn fade_in(&mut self) {
-        self.fade = 0.0;
+        self.held = false;
+    }
+
+    pub fn hop(&self) -> usize {
+        self.stft.hop()
     }
 
     /// Processes a range of a block in place. Gives the number of late frames.
@@ -104,7 +124,7 @@ impl Core {
         audio: &mut [&mut [f32]],
         range: Range<usize>,
         settings: &Settings,
-        mut runners: Option<&mut [MaskRunner]>,
+        mut runners: Option<&mut [Stream]>,
         realtime: bool,
         observer: &mut dyn Observer,
     ) -> u64 {
@@ -126,7 +146,7 @@ impl Core {
         input: &mut [Vec<f32>],
         length: usize,
         settings: &Settings,
-        mut runners: Option<&mut [MaskRunner]>,
+        mut runners: Option<&mut [Stream]>,
         realtime: bool,
     ) -> u64 {
         let mut late = 0;
@@ -142,13 +162,13 @@ impl Core {
     }
 
     /// One frame of all channels. True when its model step was late.
-    fn frame(&mut self, settings: &Settings, runners: Option<&mut [MaskRunner]>, realtime: bool, observer: &mut dyn Observer) -> bool {
+    fn frame(&mut self, settings: &Settings, runners: Option<&mut [Stream]>, realtime: bool, observer: &mut dyn Observer) -> bool {
         self.stft.analyse();
         let channels = self.channels();
         self.power.fill(0.0);
         for channel in 0..channels {
-            for (power, bin) in self.power.iter_mut().zip(self.stft.spectrum(channel)) {
-                *power += bin.norm_sqr() / channels as f32;
+            for (power, bin) in self.power.iter_mut().zip(self.stft.due(channel)) {
+                *power += bin.norm_sqr() * self.to_power / channels as f32;
             }
         }
         let dry = std::mem::take(&mut self.skip);
@@ -164,7 +184,7 @@ impl Core {
         let targets = [
             if settings.bypass { 1.0 } else { settings.output.to_linear() },
             if settings.bypass || !ready && settings.listen == Listen::Cleaned { 0.0 } else { 1.0 },
-            1.0,
+            if self.held { 0.0 } else { 1.0 },
         ];
         if std::mem::take(&mut self.fresh) {
             [self.level, self.wet] = [targets[0], targets[1]];
@@ -172,25 +192,13 @@ impl Core {
         let starts = [self.level, self.wet, self.fade];
         self.gains.fill(0.0);
         let mut late = false;
+        let own = settings.link == Link::PerChannel;
         for channel in 0..channels {
-            let own = settings.link == Link::PerChannel;
             if own || channel == 0 {
-                let stft = &self.stft;
-                if own {
-                    linking::join(|_| stft.spectrum(channel), 1, &mut self.joined);
-                } else {
-                    linking::join(|index| stft.spectrum(index), channels, &mut self.joined);
-                }
-                match runners.as_mut().and_then(|runners| runners.get_mut(channel)) {
-                    Some(runner) => {
-                        let started = realtime.then(Instant::now);
-                        let _scope = Scope::enter();
-                        runner.step(&self.joined, &mut self.proposed);
-                        late |= started.is_some_and(|start| start.elapsed() > self.deadline);
-                    }
-                    None => self.proposed.fill(ONE),
-                }
-                extend(&self.proposed, &mut self.mask);
+                let started = realtime.then(Instant::now);
+                self.propose(channel, own, runners.as_deref_mut());
+                late |= ready && started.is_some_and(|start| start.elapsed() > self.deadline);
+                extend(&self.proposed, self.above, &mut self.mask);
                 if ready {
                     self.shapings[channel].apply(&shaping, &mut self.mask);
                 }
@@ -215,12 +223,40 @@ impl Core {
             gain: &self.gains,
             bin_hz: (self.rate / (2 * (self.mask.len() - 1)) as f64) as f32,
             seconds: self.seconds,
-            // The middle of the synthesis window, in which a frame sounds.
-            age: 0.5 * self.stft.latency() as f32 / self.rate as f32,
+            age: self.stft.age() / self.rate as f32,
             late,
             detection: None,
         });
         late
+    }
+}
+
+impl Core {
+    /// Asks the model for the mask of a channel, or of all of them where they are linked.
+    fn propose(&mut self, channel: usize, own: bool, streams: Option<&mut [Stream]>) {
+        let (stft, channels) = (&self.stft, self.shapings.len());
+        self.proposed.fill(ONE);
+        self.above = 1.0;
+        let Some(streams) = streams else { return };
+        let _scope = Scope::enter();
+        if own || channels == 1 || !self.each {
+            if own {
+                linking::join(|_| stft.spectrum(channel), 1, &mut self.joined);
+            } else {
+                linking::join(|index| stft.spectrum(index), channels, &mut self.joined);
+            }
+            if let Some(stream) = streams.get_mut(channel) {
+                self.above = stream.step(&self.joined, stft, channel, &mut self.proposed);
+            }
+            return;
+        }
+        self.mean.begin();
+        for (channel, stream) in streams.iter_mut().enumerate().take(channels) {
+            linking::join(|_| stft.spectrum(channel), 1, &mut self.joined);
+            let above = stream.step(&self.joined, stft, channel, &mut self.proposed);
+            self.mean.add(stft.due(channel), &self.proposed, above);
+        }
+        self.above = self.mean.end(&mut self.proposed);
     }
 }
 
@@ -243,15 +279,11 @@ fn mix(out: &mut [f32], dry: &[f32], starts: [f32; 3], targets: [f32; 3]) {
     }
 }
 
-/// Copies a mask of the models' band onto the host's bins; above the band the gain is the mean of
-/// its top bins.
-fn extend(proposed: &[Complex32], mask: &mut [Complex32]) {
+/// Copies a mask of the model's band onto the host's bins; above the band the gain is `above`.
+fn extend(proposed: &[Complex32], above: f32, mask: &mut [Complex32]) {
     let shared = proposed.len().min(mask.len());
     mask[..shared].copy_from_slice(&proposed[..shared]);
-    if mask.len() > shared {
-        let top = proposed[shared - TOP_BINS..].iter().map(|gain| magnitude(*gain)).sum::<f32>() / TOP_BINS as f32;
-        mask[shared..].fill(Complex32::new(top, 0.0));
-    }
+    mask[shared..].fill(Complex32::new(above, 0.0));
 }
 
 #[cfg(test)]
@@ -259,13 +291,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn above_the_band_the_gain_follows_the_top() {
-        let proposed = vec![Complex32::new(0.25, 0.0); MODEL_BINS];
+    fn above_the_band_the_gain_is_the_one_for_there() {
+        let proposed = vec![Complex32::new(0.25, 0.0); 481];
         let mut mask = vec![ONE; 961];
-        extend(&proposed, &mut mask);
-        assert!(mask.iter().all(|gain| (gain.re - 0.25).abs() < 1e-6));
+        extend(&proposed, 0.5, &mut mask);
+        assert!(mask[..481].iter().all(|gain| gain.re == 0.25) && mask[481..].iter().all(|gain| gain.re == 0.5));
         let mut short = vec![ONE; 161];
-        extend(&proposed, &mut short);
+        extend(&proposed, 0.5, &mut short);
         assert_eq!(short[160].re, 0.25);
     }
 }

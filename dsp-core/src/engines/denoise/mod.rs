@@ -1,33 +1,44 @@
 //! The denoiser: spectrum, model, mask, synthesis.
 
 mod core;
+mod enhancer;
 mod linking;
-mod mask_runner;
 mod models;
+mod ports;
 mod settings;
+mod stream;
+mod wave;
 
 pub use models::Models;
 pub use settings::{Link, Listen, Settings};
 
 use crate::engines::Engine;
-use crate::framing::Shape;
+use crate::model::{Package, embedded};
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::{FlushDenormals, Scope};
-use core::{Core, MODEL_IDS};
+use core::Core;
+use stream::{Framing, Stream};
 
-/// Time over which the old path fades out when the latency mode changes; the new path fills
+/// Built-in models of the standard and the low-latency path.
+const MODEL_IDS: [&str; 2] = ["denoise", "denoise-low"];
+/// Time over which an old path fades out when the latency mode or the models change; the new path fills
 /// meanwhile and fades in over its next hop.
 const SWITCH_MS: f64 = 20.0;
 
 /// The denoise engine. Until models are installed the delayed input passes.
 #[derive(Debug, Default)]
 pub struct Denoise {
+    format: Option<Format>,
+    /// What plays.
     models: Option<Box<Models>>,
-    /// Standard and low-latency path; none before `prepare`.
+    /// What will play when a switch is over.
+    next: Option<Box<Models>>,
+    /// What has played before.
+    retired: Option<Box<Models>>,
+    /// The built-in models' paths, standard and low latency; none before `prepare`.
     paths: Option<[Core; 2]>,
     active: usize,
-    /// Samples of fade-out left, when the mode changes.
-    switching: Option<usize>,
+    switching: Option<Switch>,
     switch_length: usize,
     /// True until the first block, which takes the mode it finds without a fade.
     fresh: bool,
@@ -37,22 +48,86 @@ pub struct Denoise {
     spare: Vec<Vec<f32>>,
 }
 
-/// Samples at a time while the mode changes.
+/// One path gives way to another.
+#[derive(Clone, Copy, Debug)]
+struct Switch {
+    /// Path that comes.
+    to: usize,
+    /// Samples until the old path is silent.
+    fade: usize,
+    /// Samples until the new one is full.
+    fill: usize,
+}
+
+/// Samples at a time while a path changes.
 const SWITCH_CHUNK: usize = 32;
+
+/// The core of a path, and the streams that run in it.
+fn side<'a>(models: Option<&'a mut Models>, paths: &'a mut [Core; 2], path: usize) -> (&'a mut Core, Option<&'a mut [Stream]>) {
+    let Some(models) = models else { return (&mut paths[path.min(1)], None) };
+    let (streams, core) = models.parts(path);
+    (core.unwrap_or(&mut paths[path.min(1)]), Some(streams))
+}
+
+impl Denoise {
+    /// Loads a model from its manifest and files for a format, reserves its memory and warms it up. Never
+    /// on the audio thread.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the model is for something else, does not fit its manifest, or cannot run.
+    pub fn load_package(format: Format, package: &Package) -> Result<Box<Models>, Error> {
+        Models::load_package(format, package)
+    }
+
+    /// Steps of the installed models that failed or gave numbers that are not finite: each left its frame dry.
+    pub fn bad_steps(&self) -> u64 {
+        self.models.as_ref().map_or(0, |models| models.bad_steps())
+    }
+
+    fn path(models: Option<&Models>, settings: &Settings) -> usize {
+        models.map_or(usize::from(settings.low_latency), |models| models.path(settings))
+    }
+
+    /// Makes the models that come the ones that play.
+    fn take_over(&mut self) {
+        if let Some(next) = self.next.take() {
+            self.retired = self.models.replace(next);
+        }
+    }
+}
 
 impl Engine for Denoise {
     type Models = Models;
+
+    const TASK: Option<&'static str> = Some("denoise");
+
+    fn load_model(format: Format, package: &Package) -> Result<Box<Models>, Error> {
+        Self::load_package(format, package)
+    }
 
     fn load(format: Format) -> Result<Box<Models>, Error> {
         Models::load(format)
     }
 
     fn install(&mut self, models: Box<Models>) -> Option<Box<Models>> {
-        let channels = self.paths.as_ref().map_or(0, |paths| paths[0].channels());
-        if models.channels() < channels {
+        let Some(format) = self.format else { return self.models.replace(models) };
+        if !models.fit(format) {
             return Some(models);
         }
-        self.models.replace(models)
+        let own = |models: Option<&Models>| models.is_some_and(Models::has_cores);
+        let same_paths = self.next.is_none() && !own(self.models.as_deref()) && !own(Some(&models));
+        if self.fresh || same_paths {
+            return self.models.replace(models);
+        }
+        if let Some(switch) = &mut self.switching {
+            // The old path goes on fading; the new one has still to fill.
+            switch.fill = 0;
+        }
+        self.next.replace(models).or_else(|| self.retired.take())
+    }
+
+    fn retired(&mut self) -> Option<Box<Models>> {
+        self.retired.take()
     }
 
     fn is_ready(&self) -> bool {
@@ -77,7 +152,11 @@ impl Processor for Denoise {
 
     fn prepare(&mut self, format: Format) -> Result<(), Error> {
         let format = Format::new(format.rate, format.channels)?;
-        self.paths = Some([Shape::SqrtHann, Shape::Asymmetric].map(|shape| Core::new(shape, format)));
+        let core = |id: &str| Ok::<_, Error>(Core::new(&Framing::new(&embedded(id)?.manifest()?, format.rate)?, format));
+        self.paths = Some([core(MODEL_IDS[0])?, core(MODEL_IDS[1])?]);
+        self.format = Some(format);
+        self.models.take_if(|models| models.has_cores() && !models.fit(format));
+        self.next.take_if(|models| models.has_cores() && !models.fit(format));
         self.switch_length = (format.rate.0 * SWITCH_MS / 1000.0) as usize;
         self.spare = vec![vec![0.0; SWITCH_CHUNK]; format.channels];
         self.late = 0;
@@ -87,6 +166,7 @@ impl Processor for Denoise {
 
     fn reset(&mut self) {
         let _scope = Scope::enter();
+        self.take_over();
         if let Some(paths) = &mut self.paths {
             paths.iter_mut().for_each(Core::reset);
         }
@@ -99,57 +179,83 @@ impl Processor for Denoise {
 
     fn process(&mut self, audio: &mut [&mut [f32]], settings: &Settings, observer: &mut dyn Observer) {
         let _flush = FlushDenormals::on();
-        let Some(paths) = &mut self.paths else { return };
-        if audio.len() != paths[0].channels() {
+        if self.format.is_none_or(|format| audio.len() != format.channels) {
             return;
         }
-        let wanted = usize::from(settings.low_latency);
         if self.fresh {
-            self.active = wanted;
+            self.active = Self::path(self.models.as_deref(), settings);
             self.fresh = false;
         }
-        if self.switching.is_none() && wanted != self.active {
-            paths[wanted].reset();
-            if let Some(models) = &mut self.models {
-                let _scope = Scope::enter();
-                models.runners(wanted).iter_mut().for_each(mask_runner::MaskRunner::reset);
-            }
-            self.switching = Some(self.switch_length);
-        }
+        self.begin_switch(settings);
+        let Some(paths) = &mut self.paths else { return };
         let length = audio.first().map_or(0, |channel| channel.len());
         let mut at = 0;
         while at < length {
-            let Some(left) = self.switching else {
-                let runners = self.models.as_mut().map(|models| models.runners(self.active));
-                self.late += paths[self.active].process(audio, at..length, settings, runners, self.realtime, observer);
+            let (core, streams) = side(self.models.as_deref_mut(), paths, self.active);
+            let Some(switch) = &mut self.switching else {
+                self.late += core.process(audio, at..length, settings, streams, self.realtime, observer);
                 break;
             };
-            // The mode changes: the old path plays on and fades, the other one fills unheard.
-            let end = length.min(at + left.min(SWITCH_CHUNK));
-            let other = 1 - self.active;
+            // The path changes: the old one plays on and fades, the other one fills unheard.
+            let count = (length - at).min(switch.fill).min(SWITCH_CHUNK);
+            let end = at + count;
             for (spare, channel) in self.spare.iter_mut().zip(audio.iter()) {
-                spare[..end - at].copy_from_slice(&channel[at..end]);
+                spare[..count].copy_from_slice(&channel[at..end]);
             }
-            let runners = self.models.as_mut().map(|models| models.runners(self.active));
-            self.late += paths[self.active].process(audio, at..end, settings, runners, self.realtime, observer);
-            let runners = self.models.as_mut().map(|models| models.runners(other));
-            for index in 0..end - at {
-                let gain = (left - index) as f32 / self.switch_length as f32;
+            self.late += core.process(audio, at..end, settings, streams, self.realtime, observer);
+            for index in 0..count {
+                let gain = switch.fade.saturating_sub(index) as f32 / self.switch_length as f32;
                 audio.iter_mut().for_each(|channel| channel[at + index] *= gain);
             }
-            self.late += paths[other].fill(&mut self.spare, end - at, settings, runners, self.realtime);
-            self.switching = if left == end - at {
-                self.active = other;
-                paths[other].fade_in();
-                None
-            } else {
-                Some(left - (end - at))
-            };
+            switch.fade = switch.fade.saturating_sub(count);
+            let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
+            let (core, streams) = side(coming.as_deref_mut(), paths, switch.to);
+            self.late += core.fill(&mut self.spare, count, settings, streams, self.realtime);
+            switch.fill -= count;
             at = end;
+            if switch.fill == 0 {
+                core.fade_in();
+                self.active = switch.to;
+                self.switching = None;
+                if let Some(next) = self.next.take() {
+                    self.retired = self.models.replace(next);
+                }
+            }
         }
     }
 
     fn latency(&self, settings: &Settings) -> usize {
-        self.paths.as_ref().map_or(0, |paths| paths[usize::from(settings.low_latency)].latency())
+        let models = self.next.as_deref().or(self.models.as_deref());
+        let path = Self::path(models, settings);
+        match models.and_then(|models| models.core(path)) {
+            Some(core) => core.latency(),
+            None => self.paths.as_ref().map_or(0, |paths| paths[path.min(1)].latency()),
+        }
+    }
+}
+
+impl Denoise {
+    /// Begins a switch where settings ask for another path or where other models have come.
+    fn begin_switch(&mut self, settings: &Settings) {
+        let Some(paths) = &mut self.paths else { return };
+        let fade = match self.switching {
+            None => self.switch_length,
+            // Models that came in the middle of a switch.
+            Some(switch) if switch.fill == 0 => switch.fade,
+            Some(_) => return,
+        };
+        let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
+        let to = Self::path(coming.as_deref(), settings);
+        if self.next.is_none() && to == self.active {
+            return;
+        }
+        let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
+        let (core, streams) = side(coming.as_deref_mut(), paths, to);
+        core.reset();
+        core.hold();
+        let fill = self.switch_length.max(core.latency()).max(1);
+        let _scope = Scope::enter();
+        streams.into_iter().flatten().for_each(Stream::reset);
+        self.switching = Some(Switch { to, fade, fill });
     }
 }

@@ -1,11 +1,14 @@
-//! The models of one instance: a runner for each path and channel.
+//! The models of one instance: a stream for each path and channel.
 
-use super::core::{MODEL_BINS, MODEL_IDS};
-use super::mask_runner::MaskRunner;
-use crate::model::{embedded, warm};
+use super::core::Core;
+use super::stream::{Framing, Stream};
+use super::{MODEL_IDS, Settings};
+use crate::model::{Package, Plan, embedded, warm};
 use crate::processor::{Error, Format};
 use crate::realtime::Reservation;
 use realfft::num_complex::Complex32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Steps that fill the runtime's caches before audio flows.
 const WARM_UP: usize = 3;
@@ -13,50 +16,141 @@ const WARM_UP: usize = 3;
 /// The models of one instance, loaded off the audio thread.
 #[derive(Debug)]
 pub struct Models {
-    /// `[path][channel]`.
-    runners: [Vec<MaskRunner>; 2],
+    id: String,
+    format: Format,
+    /// `[path][channel]`; one path where the latency mode makes no difference.
+    streams: Vec<Vec<Stream>>,
+    /// `[path]`
+    framings: Vec<Framing>,
+    /// `[path]`; none where the engine's own paths fit.
+    cores: Vec<Core>,
     _reservation: Reservation,
 }
 
 impl Models {
     /// See [`crate::engines::Engine::load`].
     pub(super) fn load(format: Format) -> Result<Box<Self>, Error> {
-        let plans = [embedded(MODEL_IDS[0])?.plan()?, embedded(MODEL_IDS[1])?.plan()?];
-        let make = || -> Result<[Vec<MaskRunner>; 2], Error> {
-            let mut runners = [Vec::new(), Vec::new()];
-            for (plan, runners) in plans.iter().zip(&mut runners) {
-                let spectrum = vec![Complex32::new(1e-3, 0.0); MODEL_BINS];
-                let mut mask = vec![Complex32::default(); MODEL_BINS];
+        let standard = vec![embedded(MODEL_IDS[0])?.plan()?];
+        let short = vec![embedded(MODEL_IDS[1])?.plan()?];
+        Self::new(format, &[standard, short], false)
+    }
+
+    /// See [`super::Denoise::load_package`].
+    pub(super) fn load_package(format: Format, package: &Package) -> Result<Box<Self>, Error> {
+        Framing::new(&package.manifest, format.rate)?;
+        Self::new(Format::new(format.rate, format.channels)?, &[package.plans()?], true)
+    }
+
+    /// A path for each list of parts.
+    fn new(format: Format, paths: &[Vec<Arc<Plan>>], own_cores: bool) -> Result<Box<Self>, Error> {
+        let mut framings = Vec::new();
+        for parts in paths {
+            framings.push(Framing::new(parts[0].manifest(), format.rate)?);
+        }
+        let make = || -> Result<Vec<Vec<Stream>>, Error> {
+            let mut streams = Vec::new();
+            for (parts, framing) in paths.iter().zip(&framings) {
+                let mut own = Vec::new();
                 for _ in 0..format.channels {
-                    let mut runner = MaskRunner::new(plan)?;
-                    for _ in 0..WARM_UP {
-                        runner.step(&spectrum, &mut mask);
-                    }
-                    if runner.has_failed() {
-                        let reason = "its first steps failed".to_owned();
-                        return Err(Error::Model { id: plan.manifest().id.clone(), reason });
-                    }
-                    runner.reset();
-                    runners.push(runner);
+                    own.push(warmed(parts, framing, format)?);
                 }
+                streams.push(own);
             }
-            Ok(runners)
+            Ok(streams)
         };
-        let (runners, reservation) = warm(make)?;
-        Ok(Box::new(Self { runners, _reservation: reservation }))
+        let (streams, reservation) = warm(make)?;
+        let cores = if own_cores { framings.iter().map(|framing| Core::new(framing, format)).collect() } else { Vec::new() };
+        let id = paths[0][0].manifest().id.clone();
+        Ok(Box::new(Self { id, format, streams, framings, cores, _reservation: reservation }))
+    }
+
+    /// The model's id; of several, that of the first.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Channels that these models are for.
     pub fn channels(&self) -> usize {
-        self.runners[0].len()
+        self.format.channels
+    }
+
+    /// Delay in samples at their format's rate, with the latency mode on or off.
+    pub fn latency(&self, low_latency: bool) -> usize {
+        self.framings[usize::from(low_latency).min(self.framings.len() - 1)].latency(self.format.rate)
+    }
+
+    /// Samples from one frame to the next at their format's rate; of two paths that of the standard one.
+    pub fn hop(&self) -> usize {
+        self.framings[0].hop(self.format.rate)
+    }
+
+    /// Steps that failed or gave numbers that are not finite, since they were loaded.
+    pub fn bad_steps(&self) -> u64 {
+        self.streams.iter().flatten().map(Stream::bad_steps).sum()
+    }
+
+    /// True when they bring their own paths.
+    pub(super) fn has_cores(&self) -> bool {
+        !self.cores.is_empty()
+    }
+
+    /// True when they are for a format's channels, or more, and for its rate where that makes a difference.
+    pub(super) fn fit(&self, format: Format) -> bool {
+        if self.cores.is_empty() { self.format.channels >= format.channels } else { self.format == format }
     }
 
     /// Zeroes all states. On the audio thread call it inside a [`crate::realtime::Scope`].
     pub fn reset(&mut self) {
-        self.runners.iter_mut().flatten().for_each(MaskRunner::reset);
+        self.streams.iter_mut().flatten().for_each(Stream::reset);
+        self.cores.iter_mut().for_each(Core::reset);
     }
 
-    pub(super) fn runners(&mut self, path: usize) -> &mut [MaskRunner] {
-        &mut self.runners[path]
+    /// The path for a latency mode.
+    pub(super) fn path(&self, settings: &Settings) -> usize {
+        usize::from(settings.low_latency).min(self.streams.len() - 1)
     }
+
+    /// Streams and, where the models bring their own, the core of a path.
+    pub(super) fn parts(&mut self, path: usize) -> (&mut [Stream], Option<&mut Core>) {
+        (&mut self.streams[path], self.cores.get_mut(path))
+    }
+
+    /// Core of a path, where the models bring their own.
+    pub(super) fn core(&self, path: usize) -> Option<&Core> {
+        self.cores.get(path)
+    }
+
+    /// Mean time of a frame of one channel over `frames` frames of noise, framing included. States are
+    /// zero afterwards. Not for the audio thread.
+    pub fn step_cost(&mut self, frames: usize) -> Duration {
+        let mut seed = 1_u32;
+        let mut noise = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let format = Format { channels: 1, ..self.format };
+        let mut core = Core::new(&self.framings[0], format);
+        let mut audio: Vec<f32> = (0..core.hop()).map(|_| 0.1 * noise()).collect();
+        let settings = Settings::default();
+        let started = Instant::now();
+        for _ in 0..frames {
+            let range = 0..audio.len();
+            core.process(&mut [&mut audio], range, &settings, Some(&mut self.streams[0][..1]), false, &mut ());
+            audio.iter_mut().for_each(|sample| *sample = 0.1 * noise());
+        }
+        let spent = started.elapsed();
+        self.reset();
+        spent / u32::try_from(frames.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
+/// A stream after its first steps, at zero again.
+fn warmed(parts: &[Arc<Plan>], framing: &Framing, format: Format) -> Result<Stream, Error> {
+    let mut stream = Stream::new(parts, framing, format)?;
+    stream.warm_up(WARM_UP, Complex32::new(1e-3, 0.0));
+    if stream.has_failed() {
+        return Err(parts[0].manifest().refuse("its first steps failed".into()));
+    }
+    stream.reset();
+    Ok(stream)
 }

@@ -15,7 +15,6 @@ use crate::engines::meter::Programme;
 use crate::engines::{Engine, part};
 use crate::events::{self, Listener};
 use crate::filters::Equaliser;
-use crate::framing::{Shape, Windows};
 use crate::processor::{Error, Format, Frame, Observer, Processor};
 use crate::ramp::Ramp;
 use crate::realtime::Scope;
@@ -29,10 +28,11 @@ const CHUNK: usize = 256;
 /// Time over which bypass and listening move.
 const MOVE: Ms = Ms(20.0);
 /// Probabilities of music between which stages step back.
-const MUSIC: (f32, f32) = (0.35, 0.65);
-/// Time constants of stepping back and of coming back, in seconds: a jingle's first beat is not to be eaten,
-/// and a single doubtful frame changes little.
-const BACK: (f32, f32) = (0.06, 0.4);
+const MUSIC: (f32, f32) = (0.55, 0.85);
+/// Time constant of stepping back, in seconds: a jingle's first beat is not to be eaten.
+const BACK: f32 = 0.06;
+/// Time constants of coming back once somebody speaks, and else, in seconds: between notes music is silent.
+const AGAIN: (f32, f32) = (0.4, 2.0);
 /// From this share stepped back on there is music, for what holds or does not.
 const THERE: f32 = 0.5;
 /// Probability from which a hop counts as speech for the tone.
@@ -117,7 +117,8 @@ impl Core {
         let delays = latencies(&denoise, &deess, &limiter);
         let behind = STAGES.iter().zip(delays).skip_while(|(stage, _)| stage.kind != Kind::Leveller).skip(1).map(|(_, delay)| delay).sum();
         let latency = delays.iter().sum();
-        let hop = Windows::new(Shape::SqrtHann, format.rate).hop;
+        // As the denoiser frames: whole samples, rounded down.
+        let hop = ((format.rate.0 * f64::from(events::HOP.0) / 1_000.0).floor() as usize).max(1);
         let bins = hop + 1;
         Ok(Self {
             hop,
@@ -130,7 +131,7 @@ impl Core {
             tone: Tone::new(format)?,
             spectrum: Spectrum { power: vec![0.0; bins], gain: vec![1.0; bins], bins: 0, bin_hz: 50.0, late: false },
             heard: events::Frame::NOTHING,
-            music: 0.0,
+            music: 1.0,
             whole: vec![Delay::new(latency); format.channels],
             dry: vec![vec![0.0; CHUNK]; format.channels],
             behind: Delay::new(behind),
@@ -208,7 +209,8 @@ impl Core {
         self.removed.reset();
         self.frames.reset();
         self.programme.begin();
-        (self.done, self.music, self.heard) = (0, 0.0, events::Frame::NOTHING);
+        // Until it is heard what sounds, nothing is done to it.
+        (self.done, self.music, self.heard) = (0, 1.0, events::Frame::NOTHING);
         (self.spectrum.bins, self.spectrum.late, self.skip) = (0, false, false);
     }
 
@@ -323,7 +325,12 @@ impl Core {
             late |= self.skip;
         }
         let there = ((self.heard.music - MUSIC.0) / (MUSIC.1 - MUSIC.0)).clamp(0.0, 1.0);
-        let time = if there > self.music { BACK.0 } else { BACK.1 };
+        let speaks = self.heard.speech > SPEECH;
+        let time = match (there > self.music, speaks) {
+            (true, _) => BACK,
+            (_, true) => AGAIN.0,
+            _ => AGAIN.1,
+        };
         self.music += (there - self.music) * (self.seconds / time).min(1.0);
         // What is nearly all or nothing is: stages then rest.
         self.music = if (self.music - there).abs() < 1e-3 { there } else { self.music };
@@ -331,7 +338,7 @@ impl Core {
         let music = back > THERE;
         self.leveller.hop(self.heard.speech, music, &settings.leveller);
         let Spectrum { power, gain, bins, bin_hz, .. } = &self.spectrum;
-        let speaks = self.heard.speech > SPEECH && !music;
+        let speaks = speaks && !music;
         self.tone.hop(|bin| power[bin] * gain[bin] * gain[bin], *bins, *bin_hz, speaks, &settings.tone);
         if late {
             self.frames.late();
@@ -340,9 +347,13 @@ impl Core {
         let deepest = Db::from_linear(self.limiter.take_gain()).0.max(DEEPEST);
         for (index, (gain, slot)) in gain_db.iter_mut().zip(&mut self.slots).enumerate() {
             *gain = slot.take_gain_db();
-            if STAGES[index].kind == Kind::Limiter {
+            let on = |gain: f32| if settings.on[index] { gain } else { 0.0 };
+            match STAGES[index].kind {
+                // It has a gain in silence too.
+                Kind::Leveller => *gain = on(self.leveller.gain().0),
                 // What counts of it are peaks.
-                *gain = if settings.on[index] { deepest } else { 0.0 };
+                Kind::Limiter => *gain = on(deepest),
+                _ => {}
             }
         }
         observer.podcast(&StageFrame {

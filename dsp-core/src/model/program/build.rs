@@ -32,6 +32,10 @@ pub(super) struct Builder<'a> {
     buffers: Vec<Buffer>,
     pub(super) steps: Vec<Step>,
     inputs: Vec<usize>,
+    /// Buffers that keep their values from run to run.
+    kept: Vec<usize>,
+    /// The graph is one over a sequence and runs as steps.
+    sequence: bool,
     /// How often each name is read, as an output too.
     uses: HashMap<&'a str, usize>,
 }
@@ -45,13 +49,14 @@ pub(super) fn invalid<T>(what: impl Into<String>) -> Result<T, Refusal> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(graph: &'a Graph) -> Result<Self, Refusal> {
+    pub(super) fn new(graph: &'a Graph, sequence: bool) -> Result<Self, Refusal> {
         let mut uses = HashMap::new();
         let read = graph.nodes.iter().flat_map(|node| &node.inputs).chain(graph.outputs.iter().map(|port| &port.name));
         for name in read {
             *uses.entry(name.as_str()).or_insert(0) += 1;
         }
-        let mut builder = Self { graph, values: HashMap::new(), buffers: Vec::new(), steps: Vec::new(), inputs: Vec::new(), uses };
+        let (values, buffers, steps, inputs, kept) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut builder = Self { graph, values, buffers, steps, inputs, kept, sequence, uses };
         for (name, constant) in &graph.constants {
             let value = builder.constant(constant);
             builder.values.insert(name.clone(), value);
@@ -98,6 +103,18 @@ impl<'a> Builder<'a> {
             }
             _ => invalid(format!("a tensor with a shape of {dims:?}; 1 to {MAX_TENSOR} values can be")),
         }
+    }
+
+    /// A buffer that is zero at first and keeps its values from run to run.
+    pub(super) fn kept(&mut self, dims: &[usize]) -> Result<View, Refusal> {
+        let view = self.fresh(dims)?;
+        self.kept.push(view.buffer);
+        Ok(view)
+    }
+
+    /// True when the graph is one over a sequence that runs as steps.
+    pub(super) fn is_sequence(&self) -> bool {
+        self.sequence
     }
 
     pub(super) fn set(&mut self, name: &str, value: Value) {
@@ -160,7 +177,7 @@ impl<'a> Builder<'a> {
         let known: Option<Vec<&[f32]>> = all.iter().map(|&number| self.buffers[number].constant.as_deref()).collect();
         // A buffer that several steps fill stays a buffer.
         match known {
-            Some(known) if !matches!(step.kernel, Kernel::Place(_) | Kernel::Fill(_) | Kernel::Scatter(..)) => {
+            Some(known) if !matches!(step.kernel, Kernel::Place(_) | Kernel::Fill(_) | Kernel::Scatter(..) | Kernel::Shift(..)) => {
                 let mut out = vec![0.0; self.buffers[output].size].into_boxed_slice();
                 // SAFETY: every processor of the target has these instructions.
                 unsafe { step.kernel.run::<BASE_FUSED, Plain>(std::array::from_fn(|i| known[i]), &mut out) };
@@ -203,7 +220,7 @@ impl<'a> Builder<'a> {
                 return invalid(format!("output \"{}\" has a shape of {:?}, the graph says {:?}", port.name, view.dims, port.shape));
             }
             // What only passes is copied, so that an output is never an input's own buffer.
-            let passes = self.inputs.contains(&view.buffer) || self.known(&view).is_some();
+            let passes = self.inputs.contains(&view.buffer) || self.kept.contains(&view.buffer) || self.known(&view).is_some();
             outputs.push(if passes { self.copied(&view)? } else { self.dense(view)? });
         }
         let read: Vec<bool> = {
@@ -214,7 +231,7 @@ impl<'a> Builder<'a> {
         };
         // What nobody reads is not computed. One pass is enough for what our exporters leave behind.
         self.steps.retain(|step| read[step.output]);
-        let always: Vec<usize> = self.inputs.iter().copied().chain(outputs.iter().map(|view| view.buffer)).collect();
+        let always: Vec<usize> = self.inputs.iter().chain(&self.kept).copied().chain(outputs.iter().map(|view| view.buffer)).collect();
         let mut last = vec![0; self.buffers.len()];
         for (index, step) in self.steps.iter().enumerate() {
             step.operands.iter().chain([&step.output]).for_each(|&number| last[number] = index);
@@ -233,7 +250,7 @@ impl<'a> Builder<'a> {
         let first = constants.len();
         let mut sizes: Vec<usize> = Vec::new();
         let mut free: Vec<usize> = Vec::new();
-        for &number in &self.inputs {
+        for &number in self.inputs.iter().chain(&self.kept) {
             place[number] = Some(first + sizes.len());
             sizes.push(self.buffers[number].size);
         }
@@ -270,7 +287,8 @@ impl<'a> Builder<'a> {
             view.buffer = find(view.buffer)?;
         }
         let inputs = self.inputs.iter().map(|&number| find(number)).collect::<Result<_, _>>()?;
+        let kept = self.kept.iter().map(|&number| find(number)).collect::<Result<_, _>>()?;
         debug_assert!(outputs.iter().all(|view| view.size() == size(&view.dims)));
-        Ok(Program { constants, sizes, steps: self.steps, inputs, outputs, level: level() })
+        Ok(Program { constants, sizes, steps: self.steps, inputs, kept, outputs, level: level() })
     }
 }

@@ -18,6 +18,11 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+/// Names of ONNX's operators that this runtime has.
+pub fn operators() -> &'static [&'static str] {
+    lower::OPERATORS
+}
+
 use super::onnx::Graph;
 use build::Builder;
 use lanes::{Lanes, Plain};
@@ -53,6 +58,9 @@ enum Kernel {
     Fill(f32),
     /// So many values at a time to these places.
     Scatter(usize, Vec<usize>),
+    /// In each of so many rows of the output all values move to the front, and from this place on so many
+    /// of the input follow them.
+    Shift(usize, usize, usize),
 }
 
 /// An operation on buffers.
@@ -90,6 +98,13 @@ impl Kernel {
                     out[place..place + count].copy_from_slice(values);
                 }
             }
+            Self::Shift(rows, offset, count) => {
+                let length = out.len() / rows;
+                for (row, values) in out.chunks_exact_mut(length).zip(a[*offset..].chunks_exact(*count)) {
+                    row.copy_within(*count.., 0);
+                    row[length - count..].copy_from_slice(values);
+                }
+            }
         }
     }
 }
@@ -125,6 +140,8 @@ pub struct Program {
     steps: Vec<Step>,
     /// Whole buffers, in the graph's order.
     inputs: Vec<usize>,
+    /// Whole buffers that keep their values from run to run.
+    kept: Vec<usize>,
     /// Row by row, in the graph's order.
     outputs: Vec<View>,
     level: Level,
@@ -142,7 +159,23 @@ impl Program {
     /// # Errors
     /// See [`Refusal`].
     pub fn new(graph: &Graph) -> Result<Self, Refusal> {
-        Builder::new(graph)?.finish()
+        Builder::new(graph, false)?.finish()
+    }
+
+    /// Plans a graph over a sequence to run step by step, for a length of 1. What it keeps of the past is
+    /// in the stream's memory.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn stepwise(graph: &Graph) -> Result<Self, Refusal> {
+        Builder::new(graph, true)?.finish()
+    }
+
+    /// Forgets the past that a graph over a sequence keeps.
+    pub fn forget(&self, memory: &mut Memory) {
+        for &number in &self.kept {
+            memory.buffers[number - self.constants.len()].fill(0.0);
+        }
     }
 
     /// Number of steps.

@@ -4,6 +4,7 @@ pub mod dynamics;
 pub mod equaliser;
 pub mod limiter;
 pub mod overview;
+pub mod reference;
 pub mod stereo;
 
 use dsp_core::engines::master::MasterMoves;

@@ -273,7 +273,7 @@ pub fn controls(ui: &mut Ui, panel: &mut Panel) {
 }
 
 /// The button, and what was heard.
-fn learning(ui: &mut Ui, panel: &mut Panel) {
+pub fn learning(ui: &mut Ui, panel: &mut Panel) {
     let Some((listens, seconds, learned)) = panel.with(|mind: &mut Mind, _| (mind.listens(), mind.seconds(), mind.learned().is_some()))
     else {
         return;

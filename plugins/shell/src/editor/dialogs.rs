@@ -36,11 +36,10 @@ pub(super) fn show(ui: &Ui, panel: &mut Panel) {
                 }
             });
         }
-        Dialog::Card(index) => {
-            let Some(shown) = panel.cards.get(*index) else { return };
+        Dialog::Card(title, text) => {
             ui.set_width((area.width() - 120.0).min(680.0));
             ui.horizontal(|ui| {
-                ui.heading(shown.name);
+                ui.heading(title.as_str());
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     if ui.button("Close").clicked() {
                         open = false;
@@ -51,7 +50,7 @@ pub(super) fn show(ui: &Ui, panel: &mut Panel) {
             ui.separator();
             let height = area.height() - 200.0;
             ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(ui, |ui| {
-                card::show(ui, shown.text);
+                card::show(ui, text);
             });
         }
     });

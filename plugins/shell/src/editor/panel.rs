@@ -3,6 +3,7 @@
 use super::companion::Companion;
 use crate::compare;
 use crate::live::Live;
+use crate::models::Chosen;
 use crate::params::TableParams;
 use crate::pictures::Pictures;
 use crate::presets::{Format, Presets};
@@ -12,8 +13,10 @@ use crate::undo::{Undo, What};
 use crate::widgets::knob::knob;
 use crate::widgets::menu::menu;
 use crate::widgets::meter::Meter;
+use crate::widgets::models::{Shelf, models};
 use crate::widgets::segmented::segmented;
 use crate::widgets::switch::switch;
+use dsp_core::engines::Engine;
 use dsp_core::params::{Param, index_of};
 use dsp_core::processor::{Measured, Processor};
 use egui::{Event, EventFilter, Key, PointerButton, Rect, Response, TextEdit, Ui, WidgetInfo};
@@ -60,8 +63,8 @@ pub(super) enum Dialog {
     Save(String),
     /// Deleting a preset.
     Delete(String),
-    /// The card of a model, by index.
-    Card(usize),
+    /// The card of a model: its name and text.
+    Card(String, String),
 }
 
 /// The state of an editor, kept while its window is closed.
@@ -69,6 +72,9 @@ pub struct Panel {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
     pub(super) cards: &'static [Card],
+    built_in: (&'static str, fn() -> String),
+    /// The models that can be chosen; none where none can.
+    shelf: Option<Shelf>,
     params: Arc<TableParams>,
     live: Arc<Live>,
     pub(super) gui: Option<GuiContext>,
@@ -104,7 +110,8 @@ impl std::fmt::Debug for Panel {
 }
 
 impl Panel {
-    pub(super) fn new<P: Product>(params: Arc<TableParams>, live: Arc<Live>) -> Self {
+    /// Of an instance. Without a window, and so without a host, values are set here alone.
+    pub fn new<P: Product>(params: Arc<TableParams>, live: Arc<Live>) -> Self {
         let mut presets = Presets::new(Format::of::<<P::Engine as Processor>::Settings>());
         presets.refresh();
         let count = params.len();
@@ -112,6 +119,8 @@ impl Panel {
             name: P::NAME,
             version: P::VERSION,
             cards: P::CARDS,
+            built_in: P::BUILT_IN,
+            shelf: P::Engine::TASK.map(Shelf::new),
             revision: params.revision(),
             params,
             gui: None,
@@ -200,6 +209,12 @@ impl Panel {
             self.message = None;
         }
         self.hint = None;
+        if let Some(shelf) = &mut self.shelf {
+            let (store, playing) = (self.live.store.lock().clone(), self.live.playing.lock().clone());
+            if shelf.refresh(time, store.as_ref(), &playing) {
+                self.params.reload();
+            }
+        }
         if let Some(mut companion) = self.companion.take() {
             companion.refresh(self);
             self.target = companion.target(&self.values);
@@ -347,14 +362,95 @@ impl Panel {
     /// Draws a switch, of a width in points.
     pub fn switch(&mut self, ui: &mut Ui, id: &str, width: f32) {
         if let Ok(index) = index_of(self.table(), id) {
-            switch(ui, self, index, self.table()[index].name, width);
+            switch(ui, self, index, self.table()[index].name, width, None);
         }
     }
 
     /// As [`Panel::switch`] under a shorter name.
     pub fn switch_as(&mut self, ui: &mut Ui, id: &str, name: &str, width: f32) {
         if let Ok(index) = index_of(self.table(), id) {
-            switch(ui, self, index, name, width);
+            switch(ui, self, index, name, width, None);
+        }
+    }
+
+    /// As [`Panel::switch`], which cannot be moved while there is a reason.
+    pub fn switch_unless(&mut self, ui: &mut Ui, id: &str, width: f32, reason: Option<&str>) {
+        if let Ok(index) = index_of(self.table(), id) {
+            switch(ui, self, index, self.table()[index].name, width, reason);
+        }
+    }
+
+    /// Draws the menu of models, of a width in points. Nothing where none can be chosen.
+    pub fn models(&mut self, ui: &mut Ui, width: f32) {
+        if self.shelf.is_some() {
+            models(ui, self, width);
+        }
+    }
+
+    /// Name of what plays where no other model is chosen.
+    pub(crate) fn built_in_name(&self) -> &'static str {
+        self.built_in.0
+    }
+
+    /// The same with its facts: licence, delay, cost.
+    pub(crate) fn built_in(&self) -> (&'static str, String) {
+        (self.built_in.0, (self.built_in.1)())
+    }
+
+    pub(crate) fn shelf(&self) -> Option<&Shelf> {
+        self.shelf.as_ref()
+    }
+
+    pub(crate) fn cards(&self) -> &'static [Card] {
+        self.cards
+    }
+
+    /// Name of the user's model that plays; none while a built-in one does.
+    pub fn other_model(&self) -> Option<String> {
+        self.live.playing.lock().model.as_ref().map(|stamp| stamp.name.clone())
+    }
+
+    /// Chooses a model, none for the built-in ones.
+    pub(crate) fn choose_model(&mut self, model: Option<Chosen>) {
+        self.params.choose(model);
+        // nice-plug 0.4.2 cannot tell a host that its project has changed. A value that is set to what it is
+        // tells it.
+        if !self.values.is_empty() {
+            let (index, value) = (0, self.values[0]);
+            self.begin(index);
+            self.set(index, value);
+            self.finish();
+        }
+    }
+
+    /// Opens a card.
+    pub(crate) fn show_card(&mut self, title: String, text: String) {
+        self.dialog = Some(Dialog::Card(title, text));
+    }
+
+    /// Opens the card of an installed model: what was measured, and what its author says.
+    pub(crate) fn show_installed_card(&mut self, id: &str) {
+        let Some(store) = self.live.store.lock().clone() else { return };
+        match store.stamp(id) {
+            Ok(stamp) => {
+                let own = store.card(id).unwrap_or_else(|| "Its author wrote no card.".into());
+                let facts = format!(
+                    "| | |\n|---|---|\n| Version | {} |\n| Authors | {} |\n| Licence | {} |\n| Delay | {:.2} ms |\n| A step, one each {:.1} ms \
+                     a channel | {:.0} us in a row, {:.0} us at the pace of sound (99th percentile) |\n| Found by the check | {} |\n| Hash | \
+                     {:.16} |\n\n",
+                    stamp.version,
+                    stamp.authors,
+                    stamp.license,
+                    stamp.latency_ms,
+                    stamp.hop_ms,
+                    stamp.step_us,
+                    stamp.paced_us,
+                    stamp.verdict.label(),
+                    stamp.sha256
+                );
+                self.show_card(stamp.name, facts + &own);
+            }
+            Err(reason) => self.say(format!("{id} {reason}.")),
         }
     }
 
@@ -502,13 +598,15 @@ impl Panel {
         if more { self.apply(&values) } else { self.replace(&values) }
     }
 
-    pub(super) fn step_back(&mut self) {
+    /// Undoes the last step.
+    pub fn step_back(&mut self) {
         if let Some(values) = self.undo.undo(&self.values) {
             self.apply(&values);
         }
     }
 
-    pub(super) fn step_forth(&mut self) {
+    /// Does an undone step again.
+    pub fn step_forth(&mut self) {
         if let Some(values) = self.undo.redo(&self.values) {
             self.apply(&values);
         }

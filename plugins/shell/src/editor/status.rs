@@ -1,6 +1,6 @@
 //! The line at the bottom: help, messages, latency, late frames, models.
 
-use super::panel::{Dialog, Panel};
+use super::panel::Panel;
 use crate::theme;
 use egui::{Align, Layout, Rect, RichText, Stroke, Ui, UiBuilder, vec2};
 use std::sync::atomic::Ordering;
@@ -15,12 +15,21 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     let mut right = inside.right();
     ui.scope_builder(UiBuilder::new().max_rect(inside).layout(Layout::right_to_left(Align::Center)), |ui| {
         ui.spacing_mut().item_spacing.x = 14.0;
-        for (i, card) in panel.cards.iter().enumerate().rev() {
-            let link = ui
-                .link(RichText::new(card.name).size(11.5).color(theme::COOL))
-                .on_hover_text("The model's card: data, licence, figures and limits");
-            if link.clicked() {
-                panel.dialog = Some(Dialog::Card(i));
+        let mut link = |name: &str| {
+            ui.link(RichText::new(name).size(11.5).color(theme::COOL))
+                .on_hover_text("The model's card: data, licence, figures and limits")
+                .clicked()
+        };
+        let other = panel.live().playing.lock().model.clone();
+        if let Some(stamp) = other {
+            if link(&stamp.name) {
+                panel.show_installed_card(&stamp.id);
+            }
+        } else {
+            for card in panel.cards.iter().rev() {
+                if link(card.name) {
+                    panel.show_card(card.name.to_owned(), card.text.to_owned());
+                }
             }
         }
         let late = panel.live().late.load(Ordering::Relaxed);
@@ -39,11 +48,17 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     let rest = Rect::from_min_max(inside.min, egui::pos2(right - 16.0, inside.bottom()));
     let error = panel.live().error.lock().clone();
     let notice = *panel.live().notice.lock();
+    let playing = panel.live().playing.lock().clone();
+    let missing = playing.trouble.zip(playing.wanted).map(|(reason, wanted)| {
+        let name = if wanted.name.is_empty() { wanted.id } else { wanted.name };
+        format!("{name} {reason}. The built-in model plays, your choice is kept.")
+    });
     let (text, color) = match (error, panel.message(), panel.hint()) {
         (Some(error), _, _) => (error, theme::ALERT),
         (None, None, None) if notice.is_some() => (format!("Idle: {}.", notice.unwrap_or_default()), theme::WARM),
         (None, Some(message), _) => (message.to_owned(), theme::WARM),
         (None, None, Some(param)) => (format!("{}: {}", param.name, param.help), theme::TEXT),
+        (None, None, None) if missing.is_some() => (missing.unwrap_or_default(), theme::ALERT),
         _ if panel.latency().is_some() && !panel.live().ready.load(Ordering::Relaxed) => {
             ("Loading the model; the sound passes unchanged.".to_owned(), theme::WARM)
         }

@@ -11,12 +11,13 @@ pub mod listen;
 pub mod options;
 mod page;
 mod session;
+mod short;
 
 use crate::render::engine::{Model, Values};
 use crate::render::failure::{Failure, reading};
 use crate::render::job::Task;
 use dsp_core::dynamics::forecast::Probe;
-use dsp_core::mastering::{Adviser, Platform, Profile, Proposal, Song, Style, Weights, share};
+use dsp_core::mastering::{Adviser, Platform, Profile, Proposal, Song, Style, Weights, level, share};
 use dsp_core::model::{Manifest, Plan};
 use listen::Part;
 use options::{Loudness, MasterArgs};
@@ -28,6 +29,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use session::{Session, Verdict, page_of};
 
+/// Loudness without a platform, LUFS.
+const LOUDNESS: f64 = -14.0;
 /// Ceiling without a platform, dBTP.
 const CEILING: f64 = -1.0;
 /// The platform where none is named.
@@ -45,12 +48,22 @@ fn adviser_in(folder: &Path) -> Result<Adviser, Failure> {
     Ok(Adviser::new(&Arc::new(plan), &text)?)
 }
 
+/// The loudness that songs are to have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Aim {
+    /// Their own.
+    Keep,
+    /// In LUFS.
+    Of(f64),
+    /// One that suits the song and the references.
+    Like,
+}
+
 /// What holds for all files of a run.
 pub struct Mind {
     style: &'static Style,
     platform: Option<&'static Platform>,
-    /// None keeps that of each input.
-    loudness: Option<f64>,
+    loudness: Aim,
     ceiling: f64,
     references: Vec<(String, Profile)>,
     weights: Weights,
@@ -96,22 +109,21 @@ impl Mind {
             }
             references.push((text.clone(), profile));
         }
-        let mut weights = args.reference_weight.unwrap_or_default();
+        let pull = args.reference_weight.unwrap_or_default();
+        let weights = pull.weights;
         let platform = match &args.platform {
             Some(id) => Platform::find(id),
             None if references.is_empty() => Platform::find(PLATFORM),
             None => None,
         };
-        if platform.is_none() && args.reference_weight.is_none() {
-            weights.loudness = 1.0;
-        }
-        let own = platform.or_else(|| Platform::find(PLATFORM)).map_or(-14.0, |platform| platform.loudness);
-        let theirs = || references.iter().filter_map(|(_, reference)| reference.loudness).sum::<f64>() / references.len() as f64;
-        let loudness = match args.loudness {
-            Some(Loudness::Keep) => None,
-            Some(Loudness::Of(loudness)) => Some(loudness),
-            None if references.is_empty() => Some(own),
-            None => Some(own + (theirs() - own) * weights.loudness),
+        let own = platform.or_else(|| Platform::find(PLATFORM)).map_or(LOUDNESS, |platform| platform.loudness);
+        let profiles: Vec<Profile> = references.iter().map(|(_, profile): &(String, Profile)| profile.clone()).collect();
+        let loudness = match (args.loudness, level::theirs(&profiles)) {
+            (Some(Loudness::Keep), _) => Aim::Keep,
+            (Some(Loudness::Of(loudness)), _) => Aim::Of(loudness),
+            (None, Some(theirs)) if pull.told => Aim::Of(own + (theirs - own) * weights.loudness),
+            (None, Some(_)) if platform.is_none() => Aim::Like,
+            (None, _) => Aim::Of(own),
         };
         let ceiling = args.ceiling.or(platform.map(|platform| platform.ceiling)).unwrap_or(CEILING);
         let mut mind = Self {
@@ -162,9 +174,12 @@ impl Mind {
         // Sums do not depend on which thread was first.
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let (paths, mut songs): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        // An album whose loudness is kept has the loudness it has.
-        let targets = share(&mut songs, self.loudness.unwrap_or(0.0));
-        let targets = targets.into_iter().map(|target| target.filter(|_| self.loudness.is_some()));
+        // An album whose loudness is kept has the loudness it has; one that is to be like references has the mean of
+        // what suits its songs.
+        let wanted: Vec<f64> = songs.iter().filter_map(|song| self.target(&song.profile)).collect();
+        let mean = wanted.iter().sum::<f64>() / wanted.len().max(1) as f64;
+        let targets = share(&mut songs, mean);
+        let targets = targets.into_iter().map(|target| target.filter(|_| self.loudness != Aim::Keep));
         paths.into_iter().zip(songs.into_iter().zip(targets)).collect()
     }
 
@@ -182,10 +197,24 @@ impl Mind {
         Ok(Proposal::new(song, advice.as_ref(), &references, &self.weights, self.style))
     }
 
+    /// Loudness that a song is to have, LUFS; none of silence.
+    fn target(&self, song: &Profile) -> Option<f64> {
+        let own = song.loudness?;
+        match self.loudness {
+            Aim::Keep => Some(own),
+            Aim::Of(loudness) => Some(loudness),
+            Aim::Like => {
+                let references: Vec<Profile> = self.references.iter().map(|(_, profile)| profile.clone()).collect();
+                level::like(song, &references, self.ceiling)
+            }
+        }
+    }
+
     /// What was asked, for reports.
     fn asked(&self) -> Value {
         let weights = json!({
-            "tone": self.weights.tone, "dynamics": self.weights.dynamics, "width": self.weights.width, "loudness": self.weights.loudness,
+            "tone": self.weights.tone, "dynamics": self.weights.dynamics, "width": self.weights.width,
+            "loudness": (self.loudness != Aim::Like).then_some(self.weights.loudness),
         });
         json!({
             "platform": self.platform.map(|platform| &platform.id),

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[command(next_help_heading = "Mastering")]
 pub struct MasterArgs {
     /// Where the master goes: loudness and ceiling are the place's [default: spotify; with references and no
-    /// platform their loudness, under -1 dBTP]
+    /// platform a loudness near theirs, as the song's peaks bear it, under -1 dBTP]
     #[arg(long, value_name = "ID", value_parser = clap::builder::PossibleValuesParser::new(platforms()))]
     pub platform: Option<String>,
 
@@ -32,9 +32,9 @@ pub struct MasterArgs {
     #[arg(long, value_name = "FILE[:FROM-TO]")]
     pub reference: Vec<String>,
 
-    /// How near: 1 weighs it against what the model knows, 0 leaves it out, 10 follows it closely; loudness from 0 (the platform's) to 1 (theirs)
+    /// How near: 1 weighs it against what the model knows, 0 leaves it out, 10 follows it closely; loudness from 0 (the platform's) to 1 (theirs), without it as the platform says or, where none is named, near theirs
     #[arg(long, value_name = "tone=1,dynamics=1,width=1,loudness=0", value_parser = weights, requires = "reference")]
-    pub reference_weight: Option<Weights>,
+    pub reference_weight: Option<Pull>,
 
     /// The inputs are one album: their loudness to each other stays, their tone is shared
     #[arg(long)]
@@ -53,6 +53,15 @@ pub struct MasterArgs {
     pub manual: bool,
 }
 
+/// How far references are followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pull {
+    /// As it was given; the loudness counts only where it was.
+    pub weights: Weights,
+    /// Something was said of the loudness.
+    pub told: bool,
+}
+
 /// Largest weight of a reference.
 const WEIGHT: f64 = 100.0;
 
@@ -64,8 +73,8 @@ fn styles() -> Vec<&'static str> {
     Style::all().iter().map(|style| style.id.as_str()).collect()
 }
 
-fn weights(text: &str) -> Result<Weights, String> {
-    let mut weights = Weights::default();
+fn weights(text: &str) -> Result<Pull, String> {
+    let Pull { mut weights, mut told } = Pull::default();
     for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
         let (name, value) = pair.split_once('=').ok_or_else(|| format!("\"{pair}\": write NAME=WEIGHT"))?;
         let most = if name.trim() == "loudness" { 1.0 } else { WEIGHT };
@@ -75,11 +84,11 @@ fn weights(text: &str) -> Result<Weights, String> {
             "tone" => weights.tone = number,
             "dynamics" => weights.dynamics = number,
             "width" => weights.width = number,
-            "loudness" => weights.loudness = number,
+            "loudness" => (weights.loudness, told) = (number, true),
             other => return Err(format!("there is no weight \"{other}\"; there are tone, dynamics, width, loudness")),
         }
     }
-    Ok(weights)
+    Ok(Pull { weights, told })
 }
 
 /// Seconds of `1:02:03.5`, `2:03.5` or `3.5`.
@@ -132,7 +141,8 @@ mod tests {
     #[test]
     fn weights_are_read_or_refused() {
         let read = weights("tone=.5, loudness=1").unwrap();
-        assert_eq!((read.tone, read.loudness, read.width), (0.5, 1.0, 1.0));
+        assert_eq!((read.weights.tone, read.weights.loudness, read.weights.width, read.told), (0.5, 1.0, 1.0, true));
+        assert!(!weights("tone=.5").unwrap().told);
         for bad in ["tone", "tone=x", "tone=-1", "loudness=2", "pitch=1"] {
             assert!(weights(bad).is_err(), "{bad}");
         }

@@ -3,6 +3,7 @@
 use super::Mind;
 use super::listen::BLOCK;
 use super::page::{self, Story};
+use super::short::ShortMeter;
 use crate::render::engine::Values;
 use crate::render::failure::Failure;
 use crate::render::source;
@@ -59,6 +60,7 @@ pub struct Session<'a> {
     solution: Option<Solution>,
     passes: usize,
     meter: Meter,
+    short: ShortMeter,
     /// Of the output, where more than loudness is told of it.
     analyser: Option<Analyser>,
     reading: Reading,
@@ -81,7 +83,7 @@ impl<'a> Session<'a> {
             None => {
                 let (song, raw) = mind.hear(path, true, &|share| progress(HEARING * share))?;
                 let proposal = mind.propose(&song)?;
-                let target = mind.loudness.or(song.loudness);
+                let target = mind.target(&song);
                 (song, raw, proposal, target)
             }
         };
@@ -130,6 +132,7 @@ impl<'a> Session<'a> {
             solution: None,
             passes: 0,
             meter: Meter::new(format)?.without_image(),
+            short: ShortMeter::new(format.channels),
             analyser: mind.detailed.then(|| Analyser::new(format)).transpose()?,
             reading: Reading::default(),
         };
@@ -167,6 +170,7 @@ impl<'a> Session<'a> {
     /// Before a pass.
     pub fn begin(&mut self) {
         self.meter.reset();
+        self.short.reset();
         if let Some(analyser) = &mut self.analyser {
             analyser.reset();
         }
@@ -175,6 +179,7 @@ impl<'a> Session<'a> {
     /// Hears what came out.
     pub fn hear(&mut self, audio: &[&[f32]]) {
         self.meter.process(audio);
+        self.short.process(audio);
         if let Some(analyser) = &mut self.analyser {
             analyser.process(audio);
         }
@@ -192,7 +197,7 @@ impl<'a> Session<'a> {
         if self.passes >= PASSES {
             return Ok(Verdict::Done);
         }
-        let over = peak - self.mind.ceiling;
+        let over = peak.max(self.short.peak_db()) - self.mind.ceiling;
         let off = target - reached;
         let ceiling = place("limiter-ceiling")?;
         // A ceiling set by hand is the hand's.

@@ -57,6 +57,9 @@ fn correlation(a: &[f32], b: &[f32]) -> f32 {
     if norm > 0.0 { (dot(a, b) / norm) as f32 } else { 0.0 }
 }
 
+/// Takes a block and the frame of the programme that it begins with.
+pub type Hear<'a> = dyn FnMut(&mut [Vec<f32>], u64) -> Result<(), Failure> + 'a;
+
 impl Edit {
     /// From pairs of frames, for tests.
     #[cfg(test)]
@@ -135,7 +138,7 @@ impl Edit {
     ///
     /// # Errors
     /// When the disk does not give it, or those of `hear`.
-    pub fn play(&self, spool: &mut Spool, hear: &mut dyn FnMut(&mut [Vec<f32>], u64) -> Result<(), Failure>) -> Result<(), Failure> {
+    pub fn play(&self, spool: &mut Spool, hear: &mut Hear<'_>) -> Result<(), Failure> {
         let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); spool.channels()];
         let mut other = block.clone();
         let half = self.fade / 2;

@@ -66,8 +66,15 @@ impl Builder<'_> {
     }
 
     pub(super) fn conv(&mut self, node: &Node) -> Result<(), Refusal> {
-        let (x, weights, shape) = self.operands(node)?;
-        let geometry = Self::geometry(node, &shape)?;
+        let (mut x, weights, shape) = self.operands(node)?;
+        let mut geometry = Self::geometry(node, &shape)?;
+        for d in 0..2 {
+            let [before, after] = geometry.pads[d];
+            if self.is_sequence() && x.dims[2 + d] == 1 && before > 0 && after == 0 {
+                x = self.behind_its_past(x, 2 + d, usize::try_from(before).unwrap_or(0))?;
+                geometry.pads[d] = [0, 0];
+            }
+        }
         let out = self.convolve(&x, weights, shape[0], &geometry)?;
         self.finish_conv(node, out, shape.len())
     }
@@ -228,6 +235,17 @@ impl Builder<'_> {
         }
         if pads.iter().all(|&width| width == 0) {
             self.output(node, x);
+            return Ok(());
+        }
+        let before: Vec<usize> = (0..rank).filter(|&d| pads[d] > 0).collect();
+        if let &[axis] = &before[..]
+            && self.is_sequence()
+            && x.dims[axis] == 1
+            && value == 0.0
+            && pads[rank..].iter().all(|&width| width == 0)
+        {
+            let out = self.behind_its_past(x, axis, pads[axis])?;
+            self.output(node, out);
             return Ok(());
         }
         let dims: Vec<usize> = (0..rank).map(|d| x.dims[d] + pads[d] + pads[rank + d]).collect();

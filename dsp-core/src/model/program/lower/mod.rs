@@ -1,9 +1,11 @@
 //! Operators of ONNX (opset 11 to 21) as views and steps.
 
 mod convolution;
+mod integers;
 mod pointwise;
 mod products;
 mod recurrent;
+mod sequence;
 mod shapes;
 
 use super::build::{Builder, Value, invalid, unsupported};
@@ -16,11 +18,69 @@ use crate::model::onnx::Node;
 /// Operators in the forms of these versions are known.
 const OPSETS: std::ops::RangeInclusive<i64> = 11..=21;
 
+/// Names of the operators that are known.
+pub const OPERATORS: &[&str] = &[
+    "Abs",
+    "Add",
+    "BatchNormalization",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Conv",
+    "ConvTranspose",
+    "Div",
+    "Einsum",
+    "Exp",
+    "Expand",
+    "Flatten",
+    "GRU",
+    "Gather",
+    "Gemm",
+    "Greater",
+    "Identity",
+    "LSTM",
+    "LeakyRelu",
+    "Less",
+    "Log",
+    "MatMul",
+    "Max",
+    "Min",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceSum",
+    "Relu",
+    "Reshape",
+    "ScatterND",
+    "Shape",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+];
+
 impl Builder<'_> {
     /// Takes one node in.
     pub(in super::super) fn lower(&mut self, node: &Node) -> Result<(), Refusal> {
         if !OPSETS.contains(&self.opset()) {
             return unsupported(format!("operators of version {}", self.opset()));
+        }
+        if self.lower_integers(node)? {
+            return Ok(());
         }
         match node.kind.as_str() {
             "Constant" => self.lower_constant(node),
@@ -52,6 +112,7 @@ impl Builder<'_> {
             "Softmax" => self.softmax(node),
             "MatMul" => self.matmul(node),
             "Gemm" => self.gemm(node),
+            "Einsum" => self.einsum(node),
             "GRU" => self.recurrent(node, Cell::Gru),
             "LSTM" => self.recurrent(node, Cell::Lstm),
             "Conv" => self.conv(node),

@@ -135,6 +135,35 @@ impl Builder<'_> {
         self.moved(turned)
     }
 
+    /// A product of matrices for each of some groups: `...gi,gih->...gh`.
+    pub(super) fn einsum(&mut self, node: &Node) -> Result<(), Refusal> {
+        let equation: String = node.text("equation", "").chars().filter(|c| !c.is_whitespace()).collect();
+        let other = || unsupported(format!("an equation of {equation}; ...gi,gih->...gh is known"));
+        let Some((inputs, output)) = equation.split_once("->") else { return other() };
+        let Some((a, b)) = inputs.split_once(',') else { return other() };
+        let letters = |text: &str| text.chars().collect::<Vec<char>>();
+        let (a, b, output) = (letters(a), letters(b), letters(output));
+        let (&[g, i, h], Some(outer)) = (&b[..], a.len().checked_sub(2)) else { return other() };
+        let mut all = [&a[..], &[h]].concat();
+        all.sort_unstable();
+        let unlike = all.windows(2).all(|pair| pair[0] != pair[1]) && all.iter().all(char::is_ascii_alphabetic);
+        if !unlike || a[outer..] != [g, i] || output[..] != [&a[..outer], &[g, h]].concat()[..] || node.inputs.len() != 2 {
+            return other();
+        }
+        let (x, w) = (self.input(node, 0)?, self.input(node, 1)?);
+        if x.dims.len() != a.len() || w.dims.len() != 3 || x.dims[outer] != w.dims[0] {
+            return invalid(format!("{:?} and {:?} for {equation}", x.dims, w.dims));
+        }
+        let mut row = x;
+        row.dims.insert(outer + 1, 1);
+        row.strides.insert(outer + 1, 0);
+        let mut out = self.multiply(row, w)?;
+        out.dims.remove(outer + 1);
+        out.strides.remove(outer + 1);
+        self.output(node, out);
+        Ok(())
+    }
+
     pub(super) fn gemm(&mut self, node: &Node) -> Result<(), Refusal> {
         let (mut a, mut b) = (self.input(node, 0)?, self.input(node, 1)?);
         if a.dims.len() != 2 || b.dims.len() != 2 {

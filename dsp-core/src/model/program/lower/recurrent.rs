@@ -47,7 +47,20 @@ impl Builder<'_> {
                 None => return unsupported("a bias that is not constant"),
             },
         };
-        let states = [5, 6].map(|index| self.first(node, index, [count, rows, hidden]));
+        let own_state = self.is_sequence() && steps == 1;
+        if own_state && directions != [false] {
+            return unsupported("a sequence from its end");
+        }
+        let states = [5, 6].map(|index| {
+            let first = self.first(node, index, [count, rows, hidden])?;
+            if !own_state {
+                return Ok(first);
+            }
+            match self.known(&first) {
+                Some(values) if values.iter().all(|&value| value == 0.0) => self.kept_state(rows, hidden),
+                _ => unsupported("a first state of a sequence that is not zero"),
+            }
+        });
         let [first, memory] = states;
         let (first, memory) = (first?, memory?);
         let x = self.dense(x)?;
@@ -82,6 +95,10 @@ impl Builder<'_> {
             self.push(Kernel::Recurrent(walk), &[input.buffer, r.buffer, other.buffer, first.buffer, memory.buffer], out.buffer);
             let at = |offset: usize, dims: &[usize]| View { offset, ..View::whole(out.buffer, dims.to_vec()) };
             let end = if backwards { 0 } else { (steps - 1) * state };
+            if own_state {
+                let last = at(end, &[1, rows, hidden]);
+                self.keep_states(cell, [&first, &memory], [&last, &at(steps * state, &[1, rows, hidden])])?;
+            }
             walks.push([at(0, &[steps, 1, rows, hidden]), at(end, &[1, rows, hidden]), at(steps * state, &[1, rows, hidden])]);
         }
         for (index, name) in node.outputs.iter().enumerate().filter(|(_, name)| !name.is_empty()) {

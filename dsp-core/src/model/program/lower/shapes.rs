@@ -44,7 +44,12 @@ impl Builder<'_> {
     }
 
     pub(super) fn slice(&mut self, node: &Node) -> Result<(), Refusal> {
-        let mut view = self.input(node, 0)?;
+        let view = self.sliced(node, self.input(node, 0)?)?;
+        self.output(node, view);
+        Ok(())
+    }
+
+    pub(super) fn sliced(&self, node: &Node, mut view: View) -> Result<View, Refusal> {
         let rank = view.dims.len();
         let (starts, ends) = (self.numbers(node, 1, "starts")?, self.numbers(node, 2, "ends")?);
         let (Some(starts), Some(ends)) = (starts, ends) else { return invalid("no bounds") };
@@ -70,8 +75,7 @@ impl Builder<'_> {
             view.dims[axis] = count.div_ceil(step);
             view.strides[axis] = view.strides[axis].saturating_mul(step);
         }
-        self.output(node, view);
-        Ok(())
+        Ok(view)
     }
 
     pub(super) fn split(&mut self, node: &Node) -> Result<(), Refusal> {
@@ -100,7 +104,12 @@ impl Builder<'_> {
     }
 
     pub(super) fn transpose(&mut self, node: &Node) -> Result<(), Refusal> {
-        let view = self.input(node, 0)?;
+        let view = Self::transposed(node, self.input(node, 0)?)?;
+        self.output(node, view);
+        Ok(())
+    }
+
+    pub(super) fn transposed(node: &Node, view: View) -> Result<View, Refusal> {
         let rank = view.dims.len();
         let order: Vec<usize> = match node.ints("perm") {
             Some(order) => order.iter().map(|&axis| Self::axis(rank, axis)).collect::<Result<_, _>>()?,
@@ -112,31 +121,40 @@ impl Builder<'_> {
             return invalid(format!("an order of {order:?} for {rank} axes"));
         }
         let pick = |values: &[usize]| order.iter().map(|&axis| values[axis]).collect();
-        let turned = View { dims: pick(&view.dims), strides: pick(&view.strides), ..view };
-        self.output(node, turned);
-        Ok(())
+        Ok(View { dims: pick(&view.dims), strides: pick(&view.strides), ..view })
     }
 
     pub(super) fn reshape(&mut self, node: &Node) -> Result<(), Refusal> {
         let view = self.input(node, 0)?;
-        let rank = view.dims.len();
-        let dims: Vec<usize> = match node.kind.as_str() {
+        let dims = self.reshaped_dims(node, &view.dims)?;
+        let dense = self.dense(view)?;
+        match dense.reshaped(dims.clone()) {
+            Some(view) => self.output(node, view),
+            None => return invalid(format!("a shape of {dims:?} for {:?}", dense.dims)),
+        }
+        Ok(())
+    }
+
+    /// The shape that a node gives to values with a shape of `own`.
+    pub(super) fn reshaped_dims(&self, node: &Node, own: &[usize]) -> Result<Vec<usize>, Refusal> {
+        let rank = own.len();
+        Ok(match node.kind.as_str() {
             "Flatten" => {
                 let axis = usize::try_from(node.int("axis", 1)).unwrap_or(0).min(rank);
-                vec![view.dims[..axis].iter().product(), view.dims[axis..].iter().product()]
+                vec![own[..axis].iter().product(), own[axis..].iter().product()]
             }
             "Squeeze" => {
                 let axes = match self.numbers(node, 1, "axes")? {
                     Some(axes) => axes.iter().map(|&axis| Self::axis(rank, axis)).collect::<Result<Vec<_>, _>>()?,
-                    None => (0..rank).filter(|&d| view.dims[d] == 1).collect(),
+                    None => (0..rank).filter(|&d| own[d] == 1).collect(),
                 };
-                (0..rank).filter(|d| !axes.contains(d)).map(|d| view.dims[d]).collect()
+                (0..rank).filter(|d| !axes.contains(d)).map(|d| own[d]).collect()
             }
             "Unsqueeze" => {
                 let axes = self.numbers(node, 1, "axes")?.unwrap_or_default();
                 let rank = rank + axes.len();
                 let axes = axes.iter().map(|&axis| Self::axis(rank, axis)).collect::<Result<Vec<_>, _>>()?;
-                let mut rest = view.dims.iter().copied();
+                let mut rest = own.iter().copied();
                 (0..rank).map(|d| if axes.contains(&d) { Some(1) } else { rest.next() }).map(|n| n.unwrap_or(1)).collect()
             }
             _ => {
@@ -144,23 +162,17 @@ impl Builder<'_> {
                 let mut dims = Vec::with_capacity(asked.len());
                 for (d, &n) in asked.iter().enumerate() {
                     dims.push(match n {
-                        0 => view.dims.get(d).copied().unwrap_or(0),
+                        0 => own.get(d).copied().unwrap_or(0),
                         n => usize::try_from(n).unwrap_or(0),
                     });
                 }
                 if let Some(open) = asked.iter().position(|&n| n == -1) {
                     dims[open] = 1;
-                    dims[open] = view.size() / dims.iter().product::<usize>().max(1);
+                    dims[open] = size(own) / dims.iter().product::<usize>().max(1);
                 }
                 dims
             }
-        };
-        let dense = self.dense(view)?;
-        match dense.reshaped(dims.clone()) {
-            Some(view) => self.output(node, view),
-            None => return invalid(format!("a shape of {dims:?} for {:?}", dense.dims)),
-        }
-        Ok(())
+        })
     }
 
     pub(super) fn expand(&mut self, node: &Node) -> Result<(), Refusal> {

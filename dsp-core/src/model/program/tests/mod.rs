@@ -1,6 +1,7 @@
 //! Steps against slow oracles in `f64`, on shapes of every remainder and on tensors with strides.
 
 mod moved;
+mod sequences;
 
 use super::super::onnx::{Attribute, Constant, Graph, Node, Port};
 use super::{Memory, Program, Refusal};
@@ -29,7 +30,7 @@ struct Make {
 
 impl Make {
     fn input(mut self, name: &str, shape: &[usize]) -> Self {
-        self.inputs.push(Port { name: name.into(), floats: true, shape: Some(shape.to_vec()) });
+        self.inputs.push(Port { name: name.into(), floats: true, shape: Some(shape.to_vec()), open: Vec::new() });
         self
     }
 
@@ -55,7 +56,7 @@ impl Make {
     }
 
     fn plan(self, output: &str) -> Result<Program, Refusal> {
-        let outputs = vec![Port { name: output.into(), floats: true, shape: None }];
+        let outputs = vec![Port { name: output.into(), floats: true, shape: None, open: Vec::new() }];
         Program::new(&Graph { opset: 17, nodes: self.nodes, constants: self.constants, inputs: self.inputs, outputs })
     }
 

@@ -3,9 +3,9 @@
 //! Microsoft, "Multimedia Programming Interface and Data Specifications 1.0"; EBU Tech 3306 (RF64);
 //! ITU-R BS.2088 (BW64).
 
-use super::failure::{Failure, reading};
-use super::source::{Depth, Info, Source};
-use super::tags;
+use crate::failure::{Failure, reading};
+use crate::source::{Depth, Info, Source};
+use crate::tags;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;

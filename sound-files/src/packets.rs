@@ -1,11 +1,11 @@
 //! Compressed files and other containers, through symphonia's demuxers and decoders and a decoder
 //! for Opus.
 
-use super::chapters::{self, Extras};
-use super::failure::{Failure, reading};
-use super::mp4;
-use super::source::{Depth, Info, Source};
-use super::tags::{self, Tags};
+use crate::chapters::{self, Extras};
+use crate::failure::{Failure, reading};
+use crate::mp4;
+use crate::source::{Depth, Info, Source};
+use crate::tags::{self, Tags};
 use flac_codec::metadata::Block;
 use opus_decoder::OpusMultistreamDecoder;
 use ropus::DecodeMode;

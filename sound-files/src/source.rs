@@ -1,29 +1,44 @@
 //! Where sound comes from: any file that can be decoded, as planar `f32` in blocks.
 
-use super::chapters::Extras;
-use super::failure::{Failure, reading};
-use super::packets::Packets;
-use super::tags::Tags;
-use super::wave::{self, Chunk, Wave};
+use crate::chapters::Extras;
+use crate::failure::{Failure, reading};
+use crate::packets::Packets;
+use crate::tags::Tags;
+use crate::wave::{self, Chunk, Wave};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+/// Endings of files that are taken for sound where many are looked through; opening one never asks for it.
+const EXTENSIONS: [&str; 18] =
+    ["wav", "wave", "bwf", "rf64", "bw64", "flac", "mp3", "ogg", "oga", "opus", "m4a", "m4b", "mp4", "aac", "aif", "aiff", "aifc", "caf"];
+
+/// True when a file's name ends as those of sound do.
+pub fn is_sound(path: &Path) -> bool {
+    let Some(extension) = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase) else { return false };
+    EXTENSIONS.contains(&extension.as_str())
+}
+
 /// How a sample is stored in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// 16-bit integers.
-    #[value(name = "16")]
     I16,
     /// 24-bit integers.
-    #[value(name = "24")]
     I24,
     /// 32-bit floats.
-    #[value(name = "32f")]
     F32,
 }
 
 impl Depth {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::I16, Self::I24, Self::F32];
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|depth| depth.name() == name)
+    }
+
     /// Bits of a sample.
     pub const fn bits(self) -> u16 {
         match self {

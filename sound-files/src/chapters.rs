@@ -1,6 +1,6 @@
 //! What stands beside the sound of compressed files: chapters and pictures, between the ways of writing them.
 
-use super::tags::Tags;
+use crate::tags::Tags;
 use flac_codec::metadata::Picture as FlacPicture;
 use id3::frame::{Chapter as ChapterFrame, Picture as PictureFrame, PictureType, TableOfContents};
 use id3::{Frame, Tag, TagLike, Version};
@@ -189,7 +189,7 @@ impl Extras {
             block.extend_from_slice(&[0; 16]);
             block.extend_from_slice(&(picture.data.len() as u32).to_be_bytes());
             block.extend_from_slice(&picture.data);
-            fields.push(("METADATA_BLOCK_PICTURE".into(), super::base64::encode(&block)));
+            fields.push(("METADATA_BLOCK_PICTURE".into(), crate::base64::encode(&block)));
         }
         fields
     }

@@ -1,0 +1,1 @@
+"""Small complete examples for docs/MODELS.md."""
