@@ -36,6 +36,7 @@ const RATES: [(u32, Bitrate); 16] = [
     (256, Bitrate::Kbps256),
     (320, Bitrate::Kbps320),
 ];
+
 /// Factor by which LAME turns a constant rate's level down, against clipping (presets.c, `abr_switch_map`); taken back
 /// here, since whoever writes a file has its level in hand.
 fn turned_down(kbps: u32) -> f32 {

@@ -4,7 +4,7 @@
 
 Utterances of the talkers of `test` stand one after another with gaps of 0.15 to 5 s between them; half of the programmes are clean,
 half lie over held-out noise at 5 to 20 dB. Speech is labelled on the clean utterances: frames of 10 ms within 35 dB of the
-utterance's loud frames, with pauses of up to 0.2 s between them counted as speech. Printed: hours, cuts, seconds taken out, share of
+utterance's loud frames and over its floor, with pauses of up to 0.2 s between them counted as speech. Printed: hours, cuts, seconds taken out, share of
 the silence that could go, cuts that touch labelled speech.
 """
 
@@ -24,6 +24,8 @@ LONGEST, TO = 1.0, 0.5
 """Silences over the first are cut to the second, seconds."""
 UNDER_DB = 35.0
 """Frames of an utterance that are quieter than its loud ones by more are not labelled."""
+OVER_FLOOR_DB = 10.0
+"""Nor are frames that are no louder than an utterance's floor by this."""
 JOIN = 20
 """Frames of a pause within an utterance that still counts as speech."""
 
@@ -32,7 +34,9 @@ def labelled(utterance: np.ndarray) -> np.ndarray:
     """Which frames of 10 ms are speech, `[T]`."""
     frames = utterance[: len(utterance) // HOP * HOP].reshape(-1, HOP)
     level = 10 * np.log10((frames**2).mean(1) + 1e-12)
-    speech = level > np.percentile(level, 95) - UNDER_DB
+    loud, floor = np.percentile(level, [95, 5])
+    # In a recording with a floor of its own that is no speech; what is as loud as speech is.
+    speech = level > max(loud - UNDER_DB, min(floor + OVER_FLOOR_DB, loud - 20))
     gap = 0
     for t in range(len(speech)):
         if speech[t]:

@@ -7,7 +7,10 @@ use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 
-/// The voice with pauses of these lengths in seconds before, between and behind; gives where the pauses are too.
+/// At its end the sample has no voice for so long, seconds: a pause that follows begins there.
+const TAIL: f64 = 0.7;
+
+/// The voice with pauses of these lengths in seconds before, between and behind; gives where nobody speaks, too.
 fn talk(pauses: &[f64]) -> (Vec<f32>, Vec<(f64, f64)>) {
     let voice = voice();
     let mut room = common::noise(3);
@@ -15,7 +18,7 @@ fn talk(pauses: &[f64]) -> (Vec<f32>, Vec<(f64, f64)>) {
     for (index, &seconds) in pauses.iter().enumerate() {
         let start = audio.len() as f64 / RATE as f64;
         audio.extend((0..(seconds * RATE as f64) as usize).map(|_| 0.002 * room()));
-        places.push((start, start + seconds));
+        places.push((if index > 0 { start - TAIL } else { start }, start + seconds));
         if index + 1 < pauses.len() {
             audio.extend_from_slice(&voice);
         }
@@ -56,8 +59,7 @@ fn loudness_and_peaks_of_the_finished_file_are_right() {
     }
 }
 
-/// With the level left alone it is the chain and nothing else, bit for bit what plain rendering makes of two halves of
-/// the work: none behind it.
+/// With the level left alone it is the chain with its own limiter, and nothing comes behind it.
 #[test]
 fn a_kept_level_leaves_the_chain_as_it_is() {
     let folder = Folder::new("podcast-keep");

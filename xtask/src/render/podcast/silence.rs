@@ -27,6 +27,14 @@ const SURE: f32 = 0.8;
 const UNDER: f32 = 20.0;
 /// Silence before the chain is so much quieter than speech there, dB: less, because of noise.
 const UNDER_BEFORE: f32 = 6.0;
+/// What rises over the floor by more before the chain is a sound, whatever the model says of it, dB: hops of steady
+/// noise stay within 5.
+const OVER_FLOOR: f32 = 8.0;
+/// But what is quieter than speech by more is none, dB: under it lie converters and digital silence.
+const INAUDIBLE: f32 = 45.0;
+/// Hops of a block whose floor is taken, ten seconds, and the share of them that lie under the floor.
+const FLOOR_BLOCK: usize = 1_000;
+const FLOOR_SHARE: f64 = 0.1;
 /// Time behind the last and before the next sound that is never counted as silence, seconds: a breath, the
 /// end of a word in a room, the soft beginning of the next.
 const BEHIND: f64 = 0.25;
@@ -56,18 +64,34 @@ fn median(mut values: Vec<f32>) -> Option<f32> {
     (!values.is_empty()).then(|| *values.select_nth_unstable_by(middle, f32::total_cmp).1)
 }
 
+/// Floor before the chain around each block of hops, dBFS: the lowest of the block and its neighbours, so that where the
+/// noise changes nothing is taken for silence that is not.
+fn floors(frames: &[Heard]) -> Vec<f32> {
+    let floor = |block: &[Heard]| {
+        let mut levels: Vec<f32> = block.iter().map(|frame| frame.before_db).collect();
+        let at = (levels.len() as f64 * FLOOR_SHARE) as usize;
+        *levels.select_nth_unstable_by(at, f32::total_cmp).1
+    };
+    let floors: Vec<f32> = frames.chunks(FLOOR_BLOCK).map(floor).collect();
+    let around =
+        |block: usize| floors[block.saturating_sub(1)..(block + 2).min(floors.len())].iter().copied().fold(f32::INFINITY, f32::min);
+    (0..floors.len()).map(around).collect()
+}
+
 /// Silences longer than is wished, in order, in the time of the frames; and what of each goes: all but `to`, which
 /// stays half at its beginning and half at its end. Where nobody speaks at all nothing is found.
 pub fn find(frames: &[Heard], wish: &Wish) -> Vec<(Span, Span)> {
     let level = |of: fn(&Heard) -> f32| median(frames.iter().filter(|frame| frame.speech > SURE).map(of).collect());
     let (Some(before), Some(after)) = (level(|frame| frame.before_db), level(|frame| frame.after_db)) else { return Vec::new() };
-    let silent = |frame: &Heard| {
-        frame.speech < DOUBT && frame.music < DOUBT && frame.after_db < after - UNDER && frame.before_db < before - UNDER_BEFORE
+    let floors = floors(frames);
+    let silent = |index: usize, frame: &Heard| {
+        let sound = (floors[index / FLOOR_BLOCK] + OVER_FLOOR).max(before - INAUDIBLE).min(before - UNDER_BEFORE);
+        frame.speech < DOUBT && frame.music < DOUBT && frame.after_db < after - UNDER && frame.before_db < sound
     };
     let mut found = Vec::new();
     let mut begin = None;
     for (index, frame) in frames.iter().map(Some).chain([None]).enumerate() {
-        let quiet = frame.is_some_and(silent);
+        let quiet = frame.is_some_and(|frame| silent(index, frame));
         match (begin, quiet) {
             (None, true) => begin = Some(index),
             (Some(from), false) => {
@@ -122,7 +146,9 @@ mod tests {
         let laughter = Heard { after_db: -24.0, ..PAUSE };
         let music = Heard { music: 0.9, after_db: -70.0, ..PAUSE };
         let doubt = Heard { speech: 0.3, ..PAUSE };
-        for sound in [laughter, music, doubt] {
+        // Quiet, and taken for noise by model and chain: a word that both have missed.
+        let missed = Heard { before_db: -44.0, ..PAUSE };
+        for sound in [laughter, music, doubt, missed] {
             let all = frames(&[(SPEECH, 2.0), (PAUSE, 0.9), (sound, 0.3), (PAUSE, 0.9), (SPEECH, 2.0)]);
             assert_eq!(find(&all, &Wish { longest: 1.0, to: 0.6 }), Vec::new(), "{sound:?}");
         }
