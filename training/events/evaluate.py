@@ -94,7 +94,9 @@ def table(counts: dict) -> list[str]:
     rows += ["", "| language | speech F1 | music F1 | half seconds |", "|---|---|---|---|"]
     for lang in sorted({k[2] for k in counts} - {"all"}):
         s, m = (counts[kind, "late", lang] for kind in ("speech", "music"))
-        rows.append(f"| {lang} | {s.f1:.3f} | {m.f1:.3f} | {int(s.n.sum())} |")
+        # Without music in any of a language's programmes there is no figure.
+        music = f"{m.f1:.3f}" if m.n[0] + m.n[2] else ""
+        rows.append(f"| {lang} | {s.f1:.3f} | {music} | {int(s.n.sum())} |")
     return rows
 
 

@@ -28,7 +28,7 @@ const CHUNK: usize = 256;
 /// Time over which bypass and listening move.
 const MOVE: Ms = Ms(20.0);
 /// Probabilities of music between which stages step back.
-const MUSIC: (f32, f32) = (0.55, 0.85);
+const MUSIC: (f32, f32) = (0.7, 0.9);
 /// Time constant of stepping back, in seconds: a jingle's first beat is not to be eaten.
 const BACK: f32 = 0.06;
 /// Time constants of coming back once somebody speaks, and else, in seconds: between notes music is silent.
