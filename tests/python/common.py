@@ -174,6 +174,7 @@ PODCAST = Product(
         "limiter-on": "off",
     },
     known=("denoise-amount", "50 %"),
+    render=("--loudness", "keep"),
 )
 
 PRODUCTS = [DENOISE, DEESSER, MASTER, METER, PODCAST]

@@ -15,6 +15,9 @@ use x11rb::rust_connection::RustConnection;
 /// What an editor takes to paint its first frame on a software renderer, at most.
 const FIRST_FRAME: Duration = Duration::from_secs(10);
 
+/// What a closed window's thread may take to end, at most.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Keeps one connection open for the whole run, as a host has: a bare X server starts anew when its
 /// last client leaves, and refuses the next one meanwhile.
 fn stay_connected() {
@@ -99,8 +102,19 @@ fn open(plugin: &mut Plugin, parent: &Parent) -> GuiSize {
 
 fn close(plugin: &mut Plugin) {
     let gui = plugin.gui().expect("the plugin has an editor");
+    let before = threads();
     gui.destroy(&plugin.handle());
     plugin.idle();
+    // The window's own thread goes on a little: a process that ends meanwhile takes the display's libraries away under it.
+    let start = Instant::now();
+    while threads() >= before && start.elapsed() < LAST_WORDS {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Threads of this process; 0 where that cannot be told.
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
 /// Waits until the editor has painted something: more colours than a plain background has.

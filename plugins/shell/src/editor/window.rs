@@ -67,6 +67,7 @@ impl<P: Product> Editor for ShellEditor<P> {
         gui_context: GuiContext,
         host: Option<HostMethods>,
     ) -> Result<SpawnedEditor<Self::Handle>, Box<dyn Error>> {
+        stay_loaded();
         let window = self.window().ok_or("the editor could not be made")?;
         window.spawn(parent, wait_for_parent, fallback_scale_factor, gui_context, host)
     }
@@ -124,3 +125,24 @@ impl<P: Product> NiceEguiApp for App<P> {
         self.params.persist(|state| state.zoom = zoom_factor);
     }
 }
+
+/// Keeps this library in memory until the process ends. A window's thread closes its connection to the display after
+/// the host was told that the editor is gone; a host that unloads the plugin then would take the code away under it.
+#[cfg(target_os = "linux")]
+fn stay_loaded() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+        // SAFETY: the address is one of this library's code, and `info` is read only when it was filled. The library is
+        // loaded already, so opening it anew runs nothing; its handle is never closed.
+        unsafe {
+            if libc::dladdr(stay_loaded as fn() as *const libc::c_void, info.as_mut_ptr()) != 0 {
+                libc::dlopen(info.assume_init().dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+            }
+        }
+    });
+}
+
+/// Elsewhere the window lives on the host's own thread.
+#[cfg(not(target_os = "linux"))]
+fn stay_loaded() {}
