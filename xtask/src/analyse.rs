@@ -1,10 +1,11 @@
 //! `cargo xtask analyse FILE...`: what songs are like, in the features that models see.
 
 use crate::render::failure::Failure;
-use crate::render::master::listen::{Part, listen};
+use crate::render::master::listen::listen;
 use clap::Parser;
 use dsp_core::analysis::Analyser;
 use serde_json::{Map, Value, json};
+use sound_files::part::Part;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -1,85 +1,50 @@
 //! `cargo xtask render master` from outside: what it decides, lands on, tells and refuses.
 
+mod common;
+
+use common::{Folder, PROGRAM, RATE, told};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
-const RATE: usize = 48_000;
+fn folder() -> Folder {
+    Folder::new("master")
+}
 
-struct Folder(PathBuf);
+/// What these tests do in a folder.
+trait Mastering {
+    fn write(&self, name: &str, audio: &[Vec<f32>]) -> PathBuf;
+    fn report(&self) -> Value;
+    /// Masters with a report and more words.
+    fn master(&self, input: &Path, words: &[&str]) -> (Output, Value);
+}
 
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("plainsong-master-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// Writes floats as WAV, `[channel][sample]`.
+impl Mastering for Folder {
     fn write(&self, name: &str, audio: &[Vec<f32>]) -> PathBuf {
-        let (channels, frames) = (audio.len(), audio[0].len());
-        let bytes = (channels * frames * 4) as u32;
-        let mut file = Vec::new();
-        file.extend_from_slice(b"RIFF");
-        file.extend_from_slice(&(36 + bytes).to_le_bytes());
-        file.extend_from_slice(b"WAVEfmt \x10\0\0\0\x03\0");
-        file.extend_from_slice(&(channels as u16).to_le_bytes());
-        file.extend_from_slice(&(RATE as u32).to_le_bytes());
-        file.extend_from_slice(&((RATE * channels * 4) as u32).to_le_bytes());
-        file.extend_from_slice(&((channels * 4) as u16).to_le_bytes());
-        file.extend_from_slice(b"\x20\0data");
-        file.extend_from_slice(&bytes.to_le_bytes());
-        (0..frames).for_each(|n| audio.iter().for_each(|channel| file.extend_from_slice(&channel[n].to_le_bytes())));
-        let path = self.at(name);
-        fs::write(&path, file).unwrap();
-        path
+        self.wav(name, audio, RATE)
     }
 
     fn report(&self) -> Value {
-        serde_json::from_slice(&fs::read(self.at("report.json")).unwrap()).unwrap()
+        self.json("report.json")
     }
 
-    /// Masters with a report and more words.
     fn master(&self, input: &Path, words: &[&str]) -> (Output, Value) {
-        let output = run(&[
-            input.as_os_str(),
-            "-o".as_ref(),
-            self.at("master.wav").as_os_str(),
-            "--overwrite".as_ref(),
-            "--report".as_ref(),
-            self.at("report.json").as_os_str(),
-        ]
-        .into_iter()
-        .chain(words.iter().map(OsStr::new))
-        .collect::<Vec<_>>());
-        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let (output, report) = (self.at("master.wav"), self.at("report.json"));
+        let output =
+            run(&[input.as_os_str(), "-o".as_ref(), output.as_os_str(), "--overwrite".as_ref(), "--report".as_ref(), report.as_os_str()]
+                .into_iter()
+                .chain(words.iter().map(OsStr::new))
+                .collect::<Vec<_>>());
+        common::done(&output);
         let report = self.report();
         (output, report)
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn run(words: &[&OsStr]) -> Output {
     Command::new(PROGRAM).args(["render", "master"]).args(words).output().unwrap()
-}
-
-fn told(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A beat, a chord and noise; `bright` lifts the treble.
@@ -120,7 +85,7 @@ fn twenty_programmes_land_on_their_loudness() {
 
 #[test]
 fn platforms_and_styles_are_what_the_tables_say() {
-    let folder = Folder::new();
+    let folder = folder();
     let song = folder.write("song.wav", &music(5.0, 2, 0.5, 1.0));
     let page = folder.at("page.html");
     let (output, report) = folder.master(&song, &["--platform", "ebu-r128", "--style", "bright", "--page", page.to_str().unwrap()]);
@@ -142,7 +107,7 @@ fn platforms_and_styles_are_what_the_tables_say() {
 /// What is set by hand stays; with --manual nothing else happens.
 #[test]
 fn the_hand_goes_before_the_mind() {
-    let folder = Folder::new();
+    let folder = folder();
     let song = folder.write("song.wav", &music(4.0, 2, 0.3, 1.0));
     let (_, report) = folder.master(&song, &["--set", "eq7-on=on", "--set", "eq7-gain=-4", "--set", "limiter-drive=2"]);
     let settings = &report["settings"];
@@ -156,7 +121,7 @@ fn the_hand_goes_before_the_mind() {
 
 #[test]
 fn references_pull_towards_them() {
-    let folder = Folder::new();
+    let folder = folder();
     let song = folder.write("song.wav", &music(6.0, 2, 0.3, 0.3));
     let bright = folder.write("bright.wav", &music(6.0, 2, 0.5, 2.0));
     let part = format!("{}:1-5.5", bright.display());
@@ -174,7 +139,7 @@ fn references_pull_towards_them() {
 /// Without a word on the loudness a master comes near to that of its reference, as far as its own peaks bear.
 #[test]
 fn the_loudness_of_a_reference_is_followed_as_far_as_the_song_bears() {
-    let folder = Folder::new();
+    let folder = folder();
     let song = folder.write("song.wav", &music(6.0, 2, 0.3, 1.0));
     let soft = folder.write("soft.wav", &music(6.0, 2, 0.05, 1.0));
     let dense: Vec<Vec<f32>> = music(6.0, 2, 4.0, 1.0).into_iter().map(|channel| channel.into_iter().map(|x| x.tanh()).collect()).collect();
@@ -197,7 +162,7 @@ fn the_loudness_of_a_reference_is_followed_as_far_as_the_song_bears() {
 
 #[test]
 fn an_album_keeps_its_distances() {
-    let folder = Folder::new();
+    let folder = folder();
     fs::create_dir_all(folder.at("mixes")).unwrap();
     folder.write("mixes/1.wav", &music(5.0, 2, 0.4, 1.0));
     folder.write("mixes/2.wav", &music(5.0, 2, 0.2, 1.0));
@@ -225,7 +190,7 @@ fn an_album_keeps_its_distances() {
 /// Sane results or a clear line, and gains within bounds.
 #[test]
 fn odd_inputs_do_no_harm() {
-    let folder = Folder::new();
+    let folder = folder();
     let song = music(5.0, 2, 0.4, 1.0);
     let with = |change: &dyn Fn(f32) -> f32| -> Vec<Vec<f32>> {
         song.iter().map(|channel| channel.iter().map(|&x| change(x)).collect()).collect()
@@ -280,7 +245,7 @@ fn odd_inputs_do_no_harm() {
 
 #[test]
 fn what_makes_no_sense_is_refused_in_a_line() {
-    let folder = Folder::new();
+    let folder = folder();
     let song = folder.write("song.wav", &music(1.0, 2, 0.4, 1.0));
     let silence = folder.write("silence.wav", &[vec![0.0; RATE]]);
     let out = folder.at("out.wav");

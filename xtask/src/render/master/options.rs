@@ -1,10 +1,10 @@
 //! What `render master` is asked: platform, style, references.
 
-use super::listen::Part;
 use crate::render::asked;
 pub use crate::render::asked::Loudness;
 use crate::render::failure::Failure;
 use dsp_core::mastering::{Platform, Style, Weights};
+use sound_files::part::Part;
 use std::path::PathBuf;
 
 /// Options of `render master` beside those of every engine.

@@ -1,7 +1,6 @@
 //! One file's way from what is heard to a master that is what was asked for.
 
 use super::Mind;
-use super::listen::BLOCK;
 use super::page::{self, Story};
 use super::short::ShortMeter;
 use crate::render::engine::Values;
@@ -19,6 +18,7 @@ use dsp_core::params::{FromValues, index_of};
 use dsp_core::processor::Format;
 use dsp_core::units::Db;
 use serde_json::{Map, Value, json};
+use sound_files::part::BLOCK;
 use std::path::Path;
 
 /// Loudness nearer than this to what was asked for is there, LU: less than the 0.1 that is promised.
