@@ -1,6 +1,7 @@
 //! The general runtime, for graphs whose operators ours does not have: tract, with its state outside.
 
 use super::manifest::Part;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use tract_onnx::prelude::Tensor as Values;
 use tract_onnx::prelude::*;
@@ -22,7 +23,11 @@ pub(super) struct Session {
 impl General {
     /// Reads, checks and optimises `onnx`.
     pub(super) fn load(part: &Part, onnx: &[u8]) -> Result<Self, String> {
-        build(part, onnx).map(Self).map_err(|e| format!("{e:#}"))
+        // tract panics at some graphs that make no sense, such as a slice with steps of 0.
+        match catch_unwind(|| build(part, onnx)) {
+            Ok(built) => built.map(Self).map_err(|e| format!("{e:#}")),
+            Err(_) => Err("tract panics at this graph; what it says stands on standard error".into()),
+        }
     }
 
     /// A stream with its states at zero.

@@ -33,6 +33,9 @@ pub struct Args {
     /// Run this one case only and tell what comes of it
     #[arg(long)]
     only: Option<usize>,
+    /// Run this one of those made by hand only and tell what comes of it
+    #[arg(long, conflicts_with = "only")]
+    bomb: Option<usize>,
 }
 
 /// Time beyond the limit in which a process must have ended.
@@ -172,8 +175,16 @@ fn scratch() -> PathBuf {
 /// `models fuzz`.
 pub fn run(args: &Args) -> Result<(), String> {
     let (program, scratch) = (check::program()?, scratch());
-    if let Some(number) = args.only {
-        let (text, file) = case(&seeds()?, args.seed, number);
+    let alone = match (args.only, args.bomb) {
+        (Some(number), _) => Some(case(&seeds()?, args.seed, number)),
+        (_, Some(number)) => {
+            let bombs = bombs::all();
+            let (_, text, file) = bombs.get(number).ok_or_else(|| format!("there are {} made by hand, from 0", bombs.len()))?;
+            Some((text.clone(), file.clone()))
+        }
+        _ => None,
+    };
+    if let Some((text, file)) = alone {
         std::fs::create_dir_all(&scratch).map_err(|error| error.to_string())?;
         let _ = std::fs::write(scratch.join(MANIFEST), fit(&text, &file));
         let _ = std::fs::write(scratch.join("model.onnx"), file);
