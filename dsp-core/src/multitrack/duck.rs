@@ -67,8 +67,7 @@ mod tests {
         let ducking = Ducking::default();
         let talks = |hop: i32| (100..300).contains(&hop) || (350..400).contains(&hop);
         let mut duck = Duck::new();
-        let gains: Vec<f32> =
-            (0..800).map(|hop| duck.hop(talks(hop), (hop..=hop + 30).any(talks), 10.0, &ducking)).collect();
+        let gains: Vec<f32> = (0..800).map(|hop| duck.hop(talks(hop), (hop..=hop + 30).any(talks), 10.0, &ducking)).collect();
         let db = |hop: usize| 20.0 * gains[hop].log10();
         assert!(gains[..70].iter().all(|&gain| gain == 1.0));
         assert!((db(84) + 7.5).abs() < 0.6 && (db(99) + 15.0).abs() < 0.01, "{} {}", db(84), db(99));

@@ -18,7 +18,7 @@ use std::ops::Range;
 /// Most channels of one track.
 const CHANNELS: usize = 8;
 /// A word is seen surely only some hops behind its soft beginning; microphones open so much earlier, in hops.
-const SOFT: usize = 6;
+const SOFT: usize = 12;
 /// Samples at a time.
 const CHUNK: usize = 256;
 /// Gains nearer to one than this are one: a track at rest keeps its bits.
@@ -105,7 +105,7 @@ pub struct Multitrack {
 }
 
 impl Multitrack {
-    /// For a rate and tracks. With a look-ahead of 150 ms words are whole from their first sound; 40 ms is the least
+    /// For a rate and tracks. With a look-ahead of 210 ms words are whole from their first sound; 40 ms is the least
     /// that is taken, and ducking wants its own.
     ///
     /// # Errors

@@ -33,8 +33,9 @@ const USUAL_DB: f32 = -12.0;
 const MOST_DB: f32 = -5.0;
 /// The weakest.
 const LEAST_DB: f32 = -60.0;
-/// Quantile of the cross-talk that is taken for it: in the lower half, for at times both talk.
-const MIDDLE: f32 = 0.5;
+/// Quantile of the cross-talk that is taken for it. A denoiser before this lets cross-talk through at times and takes
+/// it away at others, so the middle would be far under what is heard; the highest are words of both at once.
+const HEARD: f32 = 0.8;
 /// A hop goes on sounding in a room, dB a hop: 60 dB in 0.4 s, a living room.
 pub(super) const DECAY_DB: f32 = 1.5;
 
@@ -219,9 +220,8 @@ impl Learner {
             for talker in (0..self.talkers).filter(|&talker| talker != track) {
                 let middle = self.known.middle[track][talker];
                 for band in 0..BANDS {
-                    let counted = self.bleeds[(track * MOST + talker) * BANDS + band].quantile(MIDDLE);
-                    self.known.bleed[track][talker][band] =
-                        counted.unwrap_or(USUAL_DB + middle).clamp(LEAST_DB + middle, MOST_DB + middle);
+                    let counted = self.bleeds[(track * MOST + talker) * BANDS + band].quantile(HEARD);
+                    self.known.bleed[track][talker][band] = counted.unwrap_or(USUAL_DB + middle).clamp(LEAST_DB + middle, MOST_DB + middle);
                 }
             }
         }

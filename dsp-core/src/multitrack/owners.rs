@@ -20,8 +20,8 @@ const GO_ON: f32 = 3.0;
 const NO_SPEECH: f32 = 5.0;
 /// Probability of speech under which nobody's is heard.
 const SPEECH: f32 = 0.3;
-/// A voice's own level is at most so far under the track's loud level, dB.
-const QUIET: f32 = 32.0;
+/// A voice's own level is at most so far under the track's loud level, dB: under it lies what nobody hears.
+const QUIET: f32 = 45.0;
 /// Noise is followed upwards by so much a hop, dB: 3 dB a second, slower than any word.
 const RISE_DB: f32 = 0.03;
 /// The lowest of smoothed powers lies so far under their mean, dB.

@@ -96,8 +96,8 @@ fn talk(pitch: f32, length: usize, random: &mut Random) -> Vec<f32> {
             last = white;
         }
         at += samples(hiss);
-        let mut formants =
-            [(random.between(300.0, 750.0), 80.0), (random.between(900.0, 2_200.0), 120.0), (2_600.0, 200.0)].map(|(hz, width)| Formant::new(hz, width));
+        let mut formants = [(random.between(300.0, 750.0), 80.0), (random.between(900.0, 2_200.0), 120.0), (2_600.0, 200.0)]
+            .map(|(hz, width)| Formant::new(hz, width));
         let (count, slope) = (samples(vowel), random.between(-0.15, 0.1));
         for n in 0..count.min(length.saturating_sub(at)) {
             let along = n as f32 / count as f32;
@@ -169,7 +169,8 @@ impl Scene {
         for track in 0..shape.talkers {
             let gain = 10_f32.powf(shape.gains_db[track % 4] / 20.0);
             voices[track].iter_mut().chain(&mut bleeds[track]).for_each(|x| *x *= gain);
-            let sum = voices[track].iter().zip(&bleeds[track]).map(|(voice, bleed)| voice + bleed + gain * noise * random.between(-1.0, 1.0));
+            let sum =
+                voices[track].iter().zip(&bleeds[track]).map(|(voice, bleed)| voice + bleed + gain * noise * random.between(-1.0, 1.0));
             tracks.push(sum.collect());
         }
         Self { voices, bleeds, tracks, turns }

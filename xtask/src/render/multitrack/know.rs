@@ -95,9 +95,11 @@ pub fn loudness(ears: &mut [&mut Spool], own: &[u8]) -> Result<Vec<Option<f64>>,
     })?;
     let mean = |bins: &[u32], gate: f64| {
         let level = |bin: usize| ABSOLUTE + (bin as f64 + 0.5) / 10.0;
-        let (sum, count) = bins.iter().enumerate().filter(|&(bin, _)| level(bin) >= gate).fold((0.0, 0_u64), |(sum, count), (bin, &n)| {
-            (sum + f64::from(n) * 10_f64.powf(level(bin) / 10.0), count + u64::from(n))
-        });
+        let (sum, count) = bins
+            .iter()
+            .enumerate()
+            .filter(|&(bin, _)| level(bin) >= gate)
+            .fold((0.0, 0_u64), |(sum, count), (bin, &n)| (sum + f64::from(n) * 10_f64.powf(level(bin) / 10.0), count + u64::from(n)));
         (count > 0).then(|| 10.0 * (sum / count as f64).log10())
     };
     Ok(blocks.iter().map(|bins| mean(bins, mean(bins, ABSOLUTE)? + RELATIVE)).collect())

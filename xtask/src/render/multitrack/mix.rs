@@ -14,7 +14,7 @@ use dsp_core::realtime::FlushDenormals;
 use dsp_core::units::{Db, Hz, Ms};
 
 /// Look-ahead of the mixer: what sharing uses of it, and what it takes to be sure.
-const AHEAD: Ms = Ms(160.0);
+const AHEAD: Ms = Ms(220.0);
 /// What ducking needs beside its own look-ahead.
 const SURE: f32 = 40.0;
 /// Hops that are read at a time.

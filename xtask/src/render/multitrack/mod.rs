@@ -126,7 +126,11 @@ pub fn run(entry: &'static Entry, args: &RenderArgs, podcast: &PodcastArgs, valu
     let archive = match &args.state {
         None => None,
         Some(path) => {
-            let stamps: Vec<_> = tracks.all.iter().map(|track| (&track.path, std::fs::metadata(&track.path).and_then(|data| Ok((data.len(), data.modified()?))).ok())).collect();
+            let stamps: Vec<_> = tracks
+                .all
+                .iter()
+                .map(|track| (&track.path, std::fs::metadata(&track.path).and_then(|data| Ok((data.len(), data.modified()?))).ok()))
+                .collect();
             let settings = format!("{} {values:?} {:?} {:?} {spend:?} {podcast:?} {stamps:?}", entry.name, args.bits, args.dither);
             match Archive::open(path, None, &settings) {
                 Ok(archive) => Some(archive),
@@ -138,7 +142,8 @@ pub fn run(entry: &'static Entry, args: &RenderArgs, podcast: &PodcastArgs, valu
     let folder = podcast.multitrack.tracks_to.as_deref();
     let stems = folder.map(|folder| tracks.all.iter().map(|track| folder.join(format!("{}.{ending}", track.name))).collect());
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let job = Job { entry, args, podcast, values, producer: &producer, tracks, task, archive, spend, stems: stems.unwrap_or_default(), jobs };
+    let job =
+        Job { entry, args, podcast, values, producer: &producer, tracks, task, archive, spend, stems: stems.unwrap_or_default(), jobs };
     let mut places = job.places();
     places.extend(args.report.clone());
     for (index, place) in places.iter().enumerate() {
@@ -187,7 +192,9 @@ impl Job<'_> {
             Some(Standing::Done(outcome)) => *outcome,
             Some(Standing::Other(failure)) => return Err(failure),
             Some(Standing::Open) | None => {
-                let free = |place: &PathBuf, may: bool| if self.args.overwrite || may || place.symlink_metadata().is_err() { Ok(()) } else { Err(place::exists().about(place)) };
+                let free = |place: &PathBuf, may: bool| {
+                    if self.args.overwrite || may || place.symlink_metadata().is_err() { Ok(()) } else { Err(place::exists().about(place)) }
+                };
                 // What an interrupted run has left of its sides is no result of anybody's.
                 self.sides().iter().try_for_each(|side| free(side, again))?;
                 free(&self.task.output, false)?;
@@ -208,7 +215,8 @@ impl Job<'_> {
             }
         };
         if let Some(path) = &self.args.report {
-            write_text(path, &format!("{:#}\n", Value::Object(outcome.report)), self.args.overwrite || again).map_err(|failure| failure.about(path))?;
+            write_text(path, &format!("{:#}\n", Value::Object(outcome.report)), self.args.overwrite || again)
+                .map_err(|failure| failure.about(path))?;
         }
         Ok(())
     }
@@ -221,7 +229,9 @@ impl Job<'_> {
             for _ in 0..self.jobs.clamp(1, tracks.len().max(1)) {
                 scope.spawn(|| {
                     while let Some(&track) = tracks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let broken = |_| Err(Failure::new("made the program fail; please report this with the file, and convert it to WAV meanwhile"));
+                        let broken = |_| {
+                            Err(Failure::new("made the program fail; please report this with the file, and convert it to WAV meanwhile"))
+                        };
                         let result = catch_unwind(AssertUnwindSafe(|| work(track))).unwrap_or_else(broken);
                         let result = result.map_err(|failure| failure.about(&self.tracks.all[track].path));
                         done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((track, result));
@@ -241,7 +251,8 @@ impl Job<'_> {
             .iter()
             .map(|clean| {
                 let heard: Vec<&Heard> = clean.heard.iter().filter(|heard| heard.before_db > AUDIBLE_DB).collect();
-                let share = |of: fn(&Heard) -> f32| heard.iter().filter(|heard| of(heard) > LIKELY).count() as f64 / heard.len().max(1) as f64;
+                let share =
+                    |of: fn(&Heard) -> f32| heard.iter().filter(|heard| of(heard) > LIKELY).count() as f64 / heard.len().max(1) as f64;
                 asked.music.is_empty() && !asked.no_music && share(|heard| heard.music) > MUSIC.0 && share(|heard| heard.speech) < MUSIC.1
             })
             .collect();
@@ -256,7 +267,11 @@ impl Job<'_> {
         let start = Instant::now();
         let (tracks, output) = (&self.tracks, self.task.output.as_path());
         let all: Vec<usize> = (0..tracks.all.len()).collect();
-        let expected: f64 = tracks.all.iter().filter_map(|track| Some(track.info.frames? as f64 * f64::from(tracks.rate) / f64::from(track.info.rate))).sum();
+        let expected: f64 = tracks
+            .all
+            .iter()
+            .filter_map(|track| Some(track.info.frames? as f64 * f64::from(tracks.rate) / f64::from(track.info.rate)))
+            .sum();
         let heard_so_far = AtomicU64::new(0);
         let progress = |part: usize| {
             heard_so_far.store(0, Ordering::Relaxed);
@@ -278,7 +293,8 @@ impl Job<'_> {
             return Err(Failure::new("has tracks without sound; check the offsets"));
         }
         let named: Vec<usize> = all.iter().copied().filter(|&track| !tracks.all[track].music).collect();
-        let mut ears: Vec<_> = raw.iter_mut().enumerate().filter(|(track, _)| !tracks.all[*track].music).map(|(_, raw)| &mut raw.ears).collect();
+        let mut ears: Vec<_> =
+            raw.iter_mut().enumerate().filter(|(track, _)| !tracks.all[*track].music).map(|(_, raw)| &mut raw.ears).collect();
         let first = know::learn(&mut ears, &|_, _| 1.0)?;
         // 2. The chain, which goes by each track's own voice; levels and syllables come behind, in the mixer.
         let settings = Settings::from_values(&self.values);
@@ -300,12 +316,14 @@ impl Job<'_> {
             // Music passes as it came.
             clean[track] = process(track, false).map_err(|failure| failure.about(&tracks.all[track].path))?;
         }
-        let roles: Vec<Role> = all.iter().map(|&track| if tracks.all[track].music || recognised[track] { Role::Music } else { Role::Talker }).collect();
+        let roles: Vec<Role> =
+            all.iter().map(|&track| if tracks.all[track].music || recognised[track] { Role::Music } else { Role::Talker }).collect();
         let talkers: Vec<usize> = all.iter().copied().filter(|&track| roles[track] == Role::Talker).collect();
         // 3. Levels and cross-talk behind the chain.
         let (known, loudness) = {
             let heard: Vec<Vec<f32>> = talkers.iter().map(|&track| clean[track].heard.iter().map(|heard| heard.speech).collect()).collect();
-            let mut ears: Vec<_> = clean.iter_mut().enumerate().filter(|(track, _)| roles[*track] == Role::Talker).map(|(_, clean)| &mut clean.ears).collect();
+            let mut ears: Vec<_> =
+                clean.iter_mut().enumerate().filter(|(track, _)| roles[*track] == Role::Talker).map(|(_, clean)| &mut clean.ears).collect();
             let known = know::learn(&mut ears, &|talker, hop| heard[talker].get(hop).copied().unwrap_or(0.0))?;
             let own = know::loudness(&mut ears, &known.own)?;
             let mut own = own.into_iter();
@@ -336,7 +354,13 @@ impl Job<'_> {
             let format = self.args.format.unwrap_or(FileFormat::Wav);
             let depth = if format == FileFormat::Flac { Depth::I24 } else { Depth::F32 };
             let store = Store { depth, dither: self.args.dither, spend: None };
-            let info = Info { channels: clean[track].sound.channels(), frames: Some(length), tags: Vec::new(), extras: Default::default(), ..info.clone() };
+            let info = Info {
+                channels: clean[track].sound.channels(),
+                frames: Some(length),
+                tags: Vec::new(),
+                extras: Default::default(),
+                ..info.clone()
+            };
             stems.push((Sink::new(file, format, store, &info, place).map_err(about)?, place.clone()));
             drafts.push(draft);
         }
@@ -348,7 +372,12 @@ impl Job<'_> {
         let asked = Asked {
             tracks,
             roles: &roles,
-            settings: multitrack::Settings { sharing: self.podcast.multitrack.sharing(), ducking: self.podcast.multitrack.ducking(), leveller, compressor },
+            settings: multitrack::Settings {
+                sharing: self.podcast.multitrack.sharing(),
+                ducking: self.podcast.multitrack.ducking(),
+                leveller,
+                compressor,
+            },
             rooms: &known.rooms,
             trims: &trims,
             limit: (settings.on[stage("limiter")]).then_some(settings.limit),
@@ -423,7 +452,12 @@ impl Job<'_> {
         for warning in &outcome.warnings {
             console.warn(&format!("warning: {}: {warning}", output.display()));
         }
-        console.line(&format!("{} tracks -> {} ({seconds:.1} s, {:.0} x real time)", tracks.all.len(), output.display(), seconds / took.max(1e-9)));
+        console.line(&format!(
+            "{} tracks -> {} ({seconds:.1} s, {:.0} x real time)",
+            tracks.all.len(),
+            output.display(),
+            seconds / took.max(1e-9)
+        ));
         Ok(outcome)
     }
 

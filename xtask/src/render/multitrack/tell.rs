@@ -85,7 +85,9 @@ impl Told<'_> {
                 .iter()
                 .map(|(id, mean, lowest)| json!({"id": id, "mean_gain_db": rounded(f64::from(*mean), 2), "lowest_gain_db": rounded(f64::from(*lowest), 2)}));
             let bleeds = talker.map(|place| {
-                let other = |(other, &from): (usize, &usize)| (self.tracks.all[from].name.clone(), json!(rounded(f64::from(self.rooms.bleed_db(place, other)), 1)));
+                let other = |(other, &from): (usize, &usize)| {
+                    (self.tracks.all[from].name.clone(), json!(rounded(f64::from(self.rooms.bleed_db(place, other)), 1)))
+                };
                 Value::Object(talkers.iter().enumerate().filter(|&(other, _)| other != place).map(other).collect())
             });
             json!({
@@ -160,7 +162,8 @@ impl Told<'_> {
     fn table(&self, page: &mut Page) {
         page.heading("Tracks");
         let head = ["track", "what", "share of talk", "before, LUFS", "trim, dB", "cross-talk heard from", "taken down by, dB"];
-        let head: Vec<Cell> = head.iter().enumerate().map(|(column, name)| if column < 2 { Cell::text(*name) } else { Cell::number(*name) }).collect();
+        let head: Vec<Cell> =
+            head.iter().enumerate().map(|(column, name)| if column < 2 { Cell::text(*name) } else { Cell::number(*name) }).collect();
         let talkers = self.talkers();
         let rows = (0..self.roles.len()).map(|index| {
             let (track, course) = (&self.tracks.all[index], &self.courses[index]);

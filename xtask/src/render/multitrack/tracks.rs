@@ -90,9 +90,8 @@ impl Tracks {
             let (track, seconds) = pair.rsplit_once('=').ok_or_else(|| Failure::new(format!("--offset {pair}: write TRACK=SECONDS")))?;
             let index = place(&all, track)?;
             let seconds = seconds.trim().trim_end_matches('s').trim_end().parse::<f64>().ok().filter(|seconds| OFFSETS.contains(seconds));
-            all[index].offset = seconds.ok_or_else(|| {
-                Failure::new(format!("--offset {pair}: give {} to {} seconds", OFFSETS.start(), OFFSETS.end()))
-            })?;
+            all[index].offset =
+                seconds.ok_or_else(|| Failure::new(format!("--offset {pair}: give {} to {} seconds", OFFSETS.start(), OFFSETS.end())))?;
         }
         let rates = || all.iter().map(|track| track.info.rate);
         let (least, most) = (rates().min().unwrap_or(RATE), rates().max().unwrap_or(RATE));
@@ -130,7 +129,8 @@ impl Tracks {
 /// The track of this number, name or file.
 fn place(tracks: &[Track], asked: &str) -> Result<usize, Failure> {
     let asked = asked.trim();
-    let named = |track: &Track| track.name == asked || track.path == Path::new(asked) || track.path.file_name().is_some_and(|name| name == asked);
+    let named =
+        |track: &Track| track.name == asked || track.path == Path::new(asked) || track.path.file_name().is_some_and(|name| name == asked);
     let by_number = || asked.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|&index| index < tracks.len());
     tracks.iter().position(named).or_else(by_number).ok_or_else(|| {
         let names: Vec<String> = tracks.iter().enumerate().map(|(index, track)| format!("{} \"{}\"", index + 1, track.name)).collect();

@@ -2,10 +2,10 @@
 
 use super::edit::Edit;
 use super::land::{Curve, Goal, Landed, STEP};
-use super::{Many, read_part};
 use super::silence::Heard;
 use super::tap::{Gain, Tap};
 use super::target::Target;
+use super::{Many, read_part};
 use crate::render::engine::Model;
 use crate::render::failure::Failure;
 use crate::render::opus::OpusSink;
