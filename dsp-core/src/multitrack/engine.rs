@@ -21,6 +21,8 @@ const CHANNELS: usize = 8;
 const SOFT: usize = 12;
 /// Samples at a time.
 const CHUNK: usize = 256;
+/// Probability of speech from which a voice makes music step back: a cough does not.
+const WORD: f32 = 0.5;
 /// Gains nearer to one than this are one: a track at rest keeps its bits.
 const UNITY: f32 = 1e-6;
 
@@ -99,6 +101,8 @@ pub struct Multitrack {
     /// Who has a voice, and the probability of speech, `[hop % length][talker]`.
     own: Vec<[bool; MOST]>,
     speech: Vec<[f32; MOST]>,
+    /// Somebody says a word, `[hop % length]`.
+    words: Vec<bool>,
     /// Hops of the talkers as they are heard.
     hops: [Hop; MOST],
     scratch: Vec<f32>,
@@ -156,6 +160,7 @@ impl Multitrack {
             learner: Some(Learner::new(talkers)),
             own: vec![[false; MOST]; ahead + 2],
             speech: vec![[0.0; MOST]; ahead + 2],
+            words: vec![false; ahead + 2],
             hops: [Hop::default(); MOST],
             scratch: vec![0.0; CHUNK],
         };
@@ -185,6 +190,7 @@ impl Multitrack {
         self.shares.reset();
         self.own.fill([false; MOST]);
         self.speech.fill([0.0; MOST]);
+        self.words.fill(false);
         if let Some(learner) = &mut self.learner {
             learner.reset();
             self.known = learner.known().clone();
@@ -286,7 +292,9 @@ impl Multitrack {
         let owns = self.owners.hear(&self.hops[..self.talkers], &heard[..self.talkers], &self.known);
         let told = newest - Owners::behind() as i64;
         if told >= 0 {
-            self.own[(told % length) as usize] = owns;
+            let place = (told % length) as usize;
+            self.own[place] = owns;
+            self.words[place] = (0..self.talkers).any(|talker| owns[talker] && self.speech[place][talker] >= WORD);
         }
         // The hop that has come out, and the one that comes out next.
         let out = newest - self.ahead as i64 - 1;
@@ -311,14 +319,13 @@ impl Multitrack {
         }
         let (mut now, mut soon) = ([false; MOST], [false; MOST]);
         let known_to = told + 1;
-        let (mut talk, mut duck) = (false, false);
         let duck_ahead = (settings.ducking.ahead.0 / self.hop_ms).round().max(0.0) as i64;
         for talker in 0..self.talkers {
             now[talker] = self.talks(talker, next..(next + 1).min(known_to));
             soon[talker] = self.talks(talker, next..(next + (OPEN + SOFT) as i64 + 1).min(known_to));
-            talk |= now[talker];
-            duck |= self.talks(talker, next..(next + duck_ahead + 1).min(known_to));
         }
+        let word = |hops: Range<i64>| hops.into_iter().filter(|&hop| hop >= 0).any(|hop| self.words[(hop % length) as usize]);
+        let (talk, duck) = (word(next..(next + 1).min(known_to)), word(next..(next + duck_ahead + 1).min(known_to)));
         let shared = self.shares.hop(&now, &soon, &settings.sharing);
         let hop_ms = self.hop_ms;
         for strip in &mut self.strips {

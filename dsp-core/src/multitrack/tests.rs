@@ -286,6 +286,31 @@ fn voices_come_to_one_loudness() {
     }
 }
 
+/// Music goes down before the first word, by as much as is asked, and for words alone.
+#[test]
+fn music_steps_back_for_words() {
+    let scene = Scene::new(&Shape { seconds: 12.0, overlap: 0.0, ..Shape::default() }, 6);
+    let music = vec![0.1; scene.tracks[0].len()];
+    let inputs = [scene.tracks[0].clone(), scene.tracks[1].clone(), music];
+    let kinds = [Role::Talker, Role::Talker, Role::Music].map(|role| Track { role, channels: 1 });
+    let gains = |speech: f32| {
+        let mut engine = Multitrack::new(Hz(RATE), &kinds, Ms(400.0)).unwrap();
+        engine.know(&learned(&scene), &[Db(0.0); MOST]);
+        let latency = engine.latency();
+        let mut audio: Vec<Vec<f32>> = inputs.iter().map(|track| [track.as_slice(), &vec![0.0; latency]].concat()).collect();
+        let mut parts: Vec<&mut [f32]> = audio.iter_mut().map(Vec::as_mut_slice).collect();
+        engine.process(&mut parts, &[speech; 3], &Settings::default(), &mut ());
+        audio[2][latency..].iter().map(|sample| sample / 0.1).collect::<Vec<f32>>()
+    };
+    let (words, noises) = (gains(1.0), gains(0.4));
+    assert!(noises.iter().all(|&gain| gain == 1.0), "nobody says a word");
+    let (_, first, last) = scene.turns[0];
+    assert_eq!(words[first - 25_000], 1.0);
+    for n in first + 2_400..last {
+        assert!((Db::from_linear(words[n]).0 + 15.0).abs() < 1.0, "{n}: {}", words[n]);
+    }
+}
+
 #[test]
 fn what_makes_no_sense_is_refused() {
     assert!(Multitrack::new(Hz(RATE), &[], AHEAD).is_err());

@@ -419,7 +419,14 @@ impl Job<'_> {
             before: &before,
             sections: &|page| told.page(page, seconds),
         };
-        let words = format!("{} tracks", tracks.all.len());
+        let changed = self
+            .entry
+            .params
+            .iter()
+            .zip(&self.values)
+            .filter(|(param, value)| param.default_value() != **value && param.id != "limiter-on");
+        let count = format!("{} tracks", tracks.all.len());
+        let words = changed.fold(count, |words, (param, value)| format!("{words}, {} {}", param.name, param.format(*value)));
         let finish = Known {
             task: &self.task,
             info: &info,
