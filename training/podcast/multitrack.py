@@ -188,11 +188,11 @@ def main() -> None:
             if args.verbose:
                 told = [(t["cross_talk_from_db"], t["cross_talk_reduction_db"], t["share_of_talk"]) for t in report["podcast"]["tracks"]]
                 print("  ", bleed_db, [f"{x:.1f}" for x in bleeds[-count:]], [f"{x:.1f}" for x in growths[-count:]], told)
-        onset = np.array(onsets)
+        onset, together = np.array(onsets), np.array(boths or [np.nan])
         print(
             f"{count} talkers, {len(onsets)} turns: bleed {np.mean(bleeds):.1f} (worst {np.min(bleeds):.1f}), voice over cross-talk +{np.mean(growths):.1f} "
-            f"(worst +{np.min(growths):.1f}); alone {np.mean(alones):.2f} (worst {np.min(alones):.2f}), both {np.mean(boths):.2f} (worst {np.min(boths):.2f}, "
-            f"{100 * np.mean(np.array(boths) < -1):.1f} % under -1) of {len(boths)}; onset {onset.mean():.2f} (worst {onset.min():.2f}, {100 * np.mean(onset < -1):.1f} % under -1); "
+            f"(worst +{np.min(growths):.1f}); alone {np.mean(alones):.2f} (worst {np.min(alones):.2f}), both {together.mean():.2f} (worst {together.min():.2f}) "
+            f"of {len(boths)}; onset {onset.mean():.2f} (worst {onset.min():.2f}, {100 * np.mean(onset < -1):.1f} % under -1); "
             f"talkers' levels within {np.ptp(levels):.1f} dB; {cuts} cuts, {wrong} in speech"
         )
 

@@ -96,7 +96,7 @@ fn db(a: f64, b: f64) -> f64 {
 /// The whole way: loudness and peak of the file, turns, cross-talk, ducking, stems that add up, page.
 #[test]
 fn tracks_make_one_episode() {
-    let (folder, talk, tracks) = studio("multitrack", 3);
+    let (folder, talk, tracks) = studio("multitrack", 2);
     let (report, stems, page) = (folder.at("report.json"), folder.at("stems"), folder.at("page.html"));
     let words = [
         "--music",
