@@ -14,6 +14,7 @@ pub mod job;
 mod levels;
 pub mod master;
 mod mp3;
+mod multitrack;
 mod opus;
 mod page;
 mod picture;
@@ -338,6 +339,9 @@ pub fn run(args: Args) -> ExitCode {
         Ok(values) => values,
         Err(failure) => return usage(failure),
     };
+    if podcast.multitrack.multitrack {
+        return multitrack::run(entry, &args, &podcast, &values, &named, output);
+    }
     let list = args.from_list.as_deref();
     let mut plan = match inputs::plan(&args.inputs, list, output, args.format, args.picture.as_deref(), args.report.as_deref()) {
         Ok(plan) => plan,
