@@ -35,7 +35,8 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
         let late = panel.live().late.load(Ordering::Relaxed);
         let color = if late > 0 { theme::ALERT } else { theme::DIM };
         ui.label(RichText::new(format!("{late} late")).size(11.5).color(color)).on_hover_text(
-            "Frames that passed uncleaned because the computer was too slow. At 0 all is well; else raise the host's buffer.",
+            "Frames that passed uncleaned, or went on with the gains before them, because the computer was too slow. At 0 all is well; else \
+             raise the host's buffer.",
         );
         match panel.latency() {
             Some((ms, samples)) => ui
@@ -51,7 +52,7 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     let playing = panel.live().playing.lock().clone();
     let missing = playing.trouble.zip(playing.wanted).map(|(reason, wanted)| {
         let name = if wanted.name.is_empty() { wanted.id } else { wanted.name };
-        format!("{name} {reason}. The built-in model plays, your choice is kept.")
+        format!("The built-in model plays: {name} {reason}.")
     });
     let (text, color) = match (error, panel.message(), panel.hint()) {
         (Some(error), _, _) => (error, theme::ALERT),
