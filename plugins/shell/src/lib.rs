@@ -20,6 +20,7 @@ pub mod editor;
 pub mod live;
 pub mod loader;
 pub mod models;
+pub mod outputs;
 pub mod pace;
 pub mod params;
 pub mod persist;

@@ -27,6 +27,8 @@ const WATCH: f32 = 2.5;
 /// Readings of loudness that are kept while no editor takes them: ten minutes of 50 ms each. Older ones
 /// are forgotten.
 const READINGS: usize = 12_000;
+/// Time over which the load is smoothed, in seconds.
+const LOAD_SECONDS: f64 = 0.5;
 /// Peak from which a resting editor is woken: -80 dBFS.
 const WAKE: f32 = 1e-4;
 
@@ -145,6 +147,8 @@ pub struct Live {
     pub latency: AtomicU32,
     /// Frames that passed dry because a step was late.
     pub late: AtomicU64,
+    /// Share of real time that the engine takes, smoothed, 0 to 1 and more.
+    pub load: AtomicF32,
     /// The models are installed.
     pub ready: AtomicBool,
     /// Why models are missing, for the user. Never touched on the audio thread.
@@ -186,6 +190,7 @@ impl Live {
             channels: AtomicU32::new(0),
             latency: AtomicU32::new(0),
             late: AtomicU64::new(0),
+            load: AtomicF32::new(0.0),
             ready: AtomicBool::new(false),
             error: Mutex::new(None),
             playing: Mutex::default(),
@@ -204,6 +209,15 @@ impl Live {
     /// The editor is there and wants meters and frames for a while.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a block of `audio` seconds that took `spent` seconds. For the audio thread.
+    pub fn load(&self, spent: f64, audio: f64) {
+        if audio > 0.0 {
+            let share = 1.0 - (-audio / LOAD_SECONDS).exp();
+            let before = f64::from(self.load.load(Ordering::Relaxed));
+            self.load.store((before + share * (spent / audio - before)) as f32, Ordering::Relaxed);
+        }
     }
 
     /// The editor draws rarely until there is sound again.

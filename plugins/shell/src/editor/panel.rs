@@ -72,6 +72,10 @@ pub struct Panel {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
     pub(super) cards: &'static [Card],
+    /// The status line shows the load.
+    pub(super) load: bool,
+    /// What late frames mean.
+    pub(super) late: &'static str,
     built_in: (&'static str, fn() -> String),
     /// The models that can be chosen; none where none can.
     shelf: Option<Shelf>,
@@ -119,6 +123,8 @@ impl Panel {
             name: P::NAME,
             version: P::VERSION,
             cards: P::CARDS,
+            load: P::LOAD,
+            late: P::LATE,
             built_in: P::BUILT_IN,
             shelf: P::Engine::TASK.map(Shelf::new),
             revision: params.revision(),
