@@ -6,6 +6,7 @@ use atomic_float::AtomicF32;
 use crossbeam::queue::ArrayQueue;
 use dsp_core::detection::Detection;
 use dsp_core::engines::podcast::StageFrame;
+use dsp_core::engines::stems::{STEM_BANDS, STEMS, StemFrame, Task};
 use dsp_core::model::store::Store;
 use dsp_core::processor::{Frame, Measured, Observer, Stages};
 use nice_plug_egui::RepaintNotifier;
@@ -57,6 +58,38 @@ pub struct DisplayFrame {
     pub stages: Option<Stages>,
     /// What the stages did, from podcast chains.
     pub podcast: Option<StageFrame>,
+    /// What was taken apart, from engines that do.
+    pub stems: Option<StemsSeen>,
+}
+
+/// A frame of stems as the editor shows it: see [`StemFrame`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StemsSeen {
+    /// What the mix is taken apart into.
+    pub task: Task,
+    /// Largest magnitude before the faders, `[stem][side]`, linear.
+    pub peaks: [[f32; 2]; STEMS],
+    /// The same after the faders.
+    pub levels: [[f32; 2]; STEMS],
+    /// Power before the faders, `[stem][band]`, with some of the frames.
+    pub bands: Option<[[f32; STEM_BANDS]; STEMS]>,
+    /// The step took too long.
+    pub late: bool,
+    /// What the step took, in seconds.
+    pub step_seconds: f32,
+}
+
+impl StemsSeen {
+    fn of(frame: &StemFrame<'_>) -> Self {
+        Self {
+            task: frame.task,
+            peaks: frame.peaks,
+            levels: frame.levels,
+            bands: frame.bands.copied(),
+            late: frame.late,
+            step_seconds: frame.step_seconds,
+        }
+    }
 }
 
 /// One point of the history of loudness.
@@ -102,6 +135,7 @@ impl DisplayFrame {
         detection: None,
         stages: None,
         podcast: None,
+        stems: None,
     };
 }
 
@@ -280,7 +314,7 @@ impl Observer for TapObserver<'_> {
         reduce(frame, show);
         // Full is not an error: the editor misses a frame.
         let _ = self.live.frames.push(*show);
-        (show.stages, show.podcast) = (None, None);
+        (show.stages, show.podcast, show.stems) = (None, None, None);
     }
 
     fn stages(&mut self, stages: &Stages) {
@@ -289,6 +323,12 @@ impl Observer for TapObserver<'_> {
 
     fn podcast(&mut self, frame: &StageFrame) {
         self.tap.frame.podcast = Some(*frame);
+    }
+
+    fn stems(&mut self, frame: &StemFrame<'_>) {
+        if self.watched {
+            self.tap.frame.stems = Some(StemsSeen::of(frame));
+        }
     }
 
     fn wants_loudness(&self) -> bool {
