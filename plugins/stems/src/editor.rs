@@ -69,7 +69,8 @@ fn strip(ui: &mut Ui, panel: &mut Panel, task: Task, stem: usize) {
     };
     let (fader, meter, knobs) = (place(FADER), place(METER), place(KNOBS));
     let id = |what: &str| format!("{key}-{what}");
-    let within = |rect: Rect, salt: &'static str| UiBuilder::new().id_salt((key, salt)).max_rect(rect).layout(Layout::top_down(Align::Center));
+    let within =
+        |rect: Rect, salt: &'static str| UiBuilder::new().id_salt((key, salt)).max_rect(rect).layout(Layout::top_down(Align::Center));
     ui.scope_builder(within(fader, "fader"), |ui| panel.fader(ui, &id("gain"), color, fader.size()));
     let channels = panel.live().channels.load(Ordering::Relaxed) as usize;
     let shown = panel.with(|mixer: &mut Mixer, _| mixer.meters[stem]).unwrap_or_default();

@@ -4,7 +4,8 @@
 use crate::mixer::{color, settings};
 use dsp_core::engines::stems::{STEM_BANDS, STEMS, Task};
 use plainsong_shell::egui::{
-    Align2, Color32, ColorImage, Mesh, Rect, Shape, Stroke, TextureHandle, TextureOptions, TextureWrapMode, Ui, epaint, pos2, remap_clamp, vec2,
+    Align2, Color32, ColorImage, Mesh, Rect, Shape, Stroke, TextureHandle, TextureOptions, TextureWrapMode, Ui, epaint, pos2, remap_clamp,
+    vec2,
 };
 use plainsong_shell::live::DisplayFrame;
 use plainsong_shell::{Panel, Picture, theme};
@@ -205,11 +206,16 @@ impl Picture for Lanes {
             let head = Rect::from_min_size(lane.min, vec2(HEAD, lane.height()));
             let painter = ui.painter_at(lane);
             painter.rect_filled(head, 6.0, theme::PANEL);
-            painter.rect_filled(Rect::from_min_size(head.min, vec2(5.0, head.height())), 2.0, theme::faded(full, if heard { 1.0 } else { 0.4 }));
+            painter.rect_filled(
+                Rect::from_min_size(head.min, vec2(5.0, head.height())),
+                2.0,
+                theme::faded(full, if heard { 1.0 } else { 0.4 }),
+            );
             let (size, color) = if heard { (15.0, theme::TEXT) } else { (15.0, theme::DIM) };
             painter.text(head.left_center() + vec2(16.0, -8.0), Align2::LEFT_CENTER, *name, theme::font(size), color);
             let strip = &settings.strips()[stem];
             let note = match (heard, strip.mute) {
+                (true, _) if strip.gain.0.abs() < 0.05 => "0.0 dB".to_owned(),
                 (true, _) => format!("{:+.1} dB", strip.gain.0),
                 (false, true) => "muted".to_owned(),
                 (false, false) if strip.gain.0.is_finite() => "not in solo".to_owned(),

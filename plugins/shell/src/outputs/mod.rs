@@ -113,8 +113,11 @@ impl Buses {
             latency: 0,
             constant_mask: 0,
         };
-        let vst3 =
-            AudioBusBuffers { numChannels: 0, silenceFlags: 0, __field0: AudioBusBuffers__type0 { channelBuffers32: std::ptr::null_mut() } };
+        let vst3 = AudioBusBuffers {
+            numChannels: 0,
+            silenceFlags: 0,
+            __field0: AudioBusBuffers__type0 { channelBuffers32: std::ptr::null_mut() },
+        };
         Self { samples, _memory: memory, clap: vec![clap; buses.len()], vst3: vec![vst3; buses.len()], buses }
     }
 }

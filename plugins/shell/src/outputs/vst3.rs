@@ -171,7 +171,8 @@ unsafe extern "system" fn process(this: *mut IAudioProcessor, data: *mut Process
     let super::Buses { buses, vst3, .. } = &mut *buses;
     for (index, (own, bus)) in vst3.iter_mut().zip(buses).enumerate() {
         // SAFETY: samples are of 32 bits, the only size that nice-plug agrees to.
-        let channels = given.get(index).map_or((std::ptr::null_mut(), 0), |host| unsafe { (host.__field0.channelBuffers32, host.numChannels) });
+        let channels =
+            given.get(index).map_or((std::ptr::null_mut(), 0), |host| unsafe { (host.__field0.channelBuffers32, host.numChannels) });
         // SAFETY: the host says how many channels there are.
         let channel_buffers = unsafe { bus.connected(channels.0, usize::try_from(channels.1).unwrap_or(0)) };
         *own = AudioBusBuffers {
