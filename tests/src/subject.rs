@@ -199,7 +199,7 @@ impl Subject for Stems {
     const PER_CHANNEL: Set = &[];
     const ALWAYS_LINKED: bool = true;
     const MOVES_THE_IMAGE: bool = true;
-    const BUSY: Set = &[("vocals-gain", "-inf"), ("drums-gain", "-9"), ("bass-gain", "3"), ("focus", "30")];
+    const BUSY: Set = &[("vocals-gain", "-inf"), ("drums-gain", "-9"), ("bass-gain", "-3"), ("focus", "30")];
     /// The window that holds a sample.
     const TAIL: f64 = 0.04;
 

@@ -7,6 +7,7 @@ use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::Podcast;
+use dsp_core::engines::stems::Stems;
 use dsp_core::model::Package;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
@@ -33,6 +34,10 @@ pub trait Driver {
     fn set(&mut self, values: &[f32]);
     /// As [`Processor::notice`].
     fn notice(&self) -> Option<&'static str>;
+    /// Stems of the last block, `[stem][channel][sample]`, from what makes some.
+    fn stems(&self) -> &[Vec<Vec<f32>>] {
+        &[]
+    }
 }
 
 struct With<P: Processor> {
@@ -81,6 +86,8 @@ pub enum More {
     Master,
     /// It makes episodes: the options of [`super::podcast`].
     Podcast,
+    /// It makes several files of one: the options of [`super::stems`].
+    Stems,
 }
 
 /// An engine's entry: all that `render` knows of it.
@@ -149,6 +156,10 @@ pub static ENGINES: &[Entry] = &[
     Entry {
         more: More::Podcast,
         ..entry::<Podcast>("Make an episode of a recorded voice: cleaned, levelled, toned, silences cut, loudness exact")
+    },
+    Entry {
+        more: More::Stems,
+        ..entry::<Stems>("Take songs apart into files of their own: vocals, drums, bass, other; or voice and rest")
     },
     Entry { more: More::Master, ..entry::<Master>("Master a mix: loudness and ceiling exact, balance decided and explained") },
 ];

@@ -31,6 +31,10 @@ pub struct Core {
     synthesis: usize,
     /// Samples from the end of a frame to the begin of the hop that it finishes.
     lag: usize,
+    /// Frames by which masks come later than their spectra.
+    look_ahead: usize,
+    /// Place of the newest spectra in the ring.
+    newest: usize,
     deadline: Duration,
     seconds: f32,
     bin_hz: f32,
@@ -44,10 +48,10 @@ pub struct Core {
     skip: bool,
     /// The output stays silent.
     held: bool,
-    /// Both sides of a pair are the same, or there is one side only; `[pair]`.
+    /// Both sides of a pair are the same, or there is one side only; `[pair]` of the spectra that are due.
     twins: Vec<bool>,
-    /// `[channel][bin]`
-    spectra: Vec<Vec<Complex32>>,
+    /// Of the last frames, as a ring, `[frame][channel][bin]`.
+    spectra: Vec<Vec<Vec<Complex32>>>,
     /// Of a side that is in work, `[stem][bin]`.
     side: Vec<Vec<Complex32>>,
     /// `[stem][channel][sample]` of a hop.
@@ -61,15 +65,16 @@ pub struct Core {
 }
 
 impl Core {
-    /// For a model's frames and so many masks; the step is spread over this share of a hop.
-    pub fn new(framing: &Framing, masks: usize, lag: f64, format: Format) -> Self {
+    /// For a model's frames, its look-ahead in frames, and so many masks; the step is spread over this share of
+    /// a hop.
+    pub fn new(framing: &Framing, look_ahead: usize, masks: usize, lag: f64, format: Format) -> Self {
         let windows = Windows::new(framing, format.rate);
         let (length, hop, channels) = (windows.analysis.len(), windows.hop, format.channels);
         let bins = length / 2 + 1;
         let hops = |count: usize| vec![vec![vec![0.0; hop]; channels]; count];
         let spectrum = || vec![Complex32::default(); bins];
         Self {
-            framer: Framer::new(hop, length, channels),
+            framer: Framer::new(hop, length + look_ahead * hop, channels),
             analyser: Analyser::scaled(windows.analysis.clone(), windows.scale),
             overlap: Overlap::new(&windows, masks * channels),
             mixer: Mixer::new(),
@@ -77,6 +82,8 @@ impl Core {
             masks,
             synthesis: windows.latency(),
             lag: (hop as f64 * lag) as usize,
+            look_ahead,
+            newest: 0,
             deadline: hop_time(hop, format.rate),
             seconds: (hop as f64 / format.rate.0) as f32,
             bin_hz: (format.rate.0 / length as f64) as f32,
@@ -86,7 +93,7 @@ impl Core {
             skip: false,
             held: false,
             twins: vec![true; channels.div_ceil(PAIR)],
-            spectra: (0..channels).map(|_| spectrum()).collect(),
+            spectra: (0..=look_ahead).map(|_| (0..channels).map(|_| spectrum()).collect()).collect(),
             side: (0..masks).map(|_| spectrum()).collect(),
             stems: hops(masks),
             main: vec![vec![0.0; hop]; channels],
@@ -98,7 +105,7 @@ impl Core {
 
     /// Delay in samples.
     pub fn latency(&self) -> usize {
-        self.synthesis + self.lag
+        self.synthesis + self.look_ahead * self.framer.hop() + self.lag
     }
 
     /// Forgets all history.
@@ -109,7 +116,7 @@ impl Core {
         self.bands.reset();
         let hops = self.stems.iter_mut().chain(&mut self.outs).flatten().chain(&mut self.main);
         hops.for_each(|hop| hop.fill(0.0));
-        self.spectra.iter_mut().for_each(|spectrum| spectrum.fill(Complex32::default()));
+        self.spectra.iter_mut().flatten().for_each(|spectrum| spectrum.fill(Complex32::default()));
         self.stepping = false;
         self.spent = Duration::ZERO;
         self.skip = false;
@@ -124,6 +131,15 @@ impl Core {
     /// The next hop fades in from silence.
     pub fn fade_in(&mut self) {
         self.held = false;
+    }
+
+    fn channels(&self) -> usize {
+        self.main.len()
+    }
+
+    /// Place in the ring of the spectra that the next masks belong to.
+    fn due(&self) -> usize {
+        (self.newest + 1) % self.spectra.len()
     }
 
     /// Samples of the present hop that are in.
@@ -188,10 +204,13 @@ impl Core {
     /// A frame is complete: spectra, and the begin of the step.
     fn begin(&mut self, streams: Option<&mut [Separator]>, with: &With<'_>) {
         self.framer.advance();
-        for (channel, spectrum) in self.spectra.iter_mut().enumerate() {
-            self.analyser.analyse(self.framer.history(channel), spectrum);
+        self.newest = (self.newest + 1) % self.spectra.len();
+        for (channel, spectrum) in self.spectra[self.newest].iter_mut().enumerate() {
+            let history = self.framer.history(channel);
+            self.analyser.analyse(&history[self.look_ahead * self.framer.hop()..], spectrum);
         }
-        for (twins, pair) in self.twins.iter_mut().zip(self.spectra.chunks(PAIR)) {
+        let due = self.due();
+        for (twins, pair) in self.twins.iter_mut().zip(self.spectra[due].chunks(PAIR)) {
             *twins = pair[0] == pair[pair.len() - 1];
         }
         self.spent = Duration::ZERO;
@@ -201,7 +220,7 @@ impl Core {
         }
         let Some(streams) = streams else { return };
         self.stepping = true;
-        for (stream, pair) in streams.iter_mut().zip(self.spectra.chunks(PAIR)) {
+        for (stream, pair) in streams.iter_mut().zip(self.spectra[self.newest].chunks(PAIR)) {
             // A single channel is heard as both sides.
             stream.begin([&pair[0], &pair[pair.len() - 1]]);
         }
@@ -212,7 +231,7 @@ impl Core {
         let Some(streams) = streams else { return };
         let started = Instant::now();
         let _scope = Scope::enter();
-        let pairs = self.spectra.len().div_ceil(PAIR);
+        let pairs = self.channels().div_ceil(PAIR);
         let done = share * pairs as f32;
         for (index, stream) in streams.iter_mut().enumerate().take(pairs) {
             let own = (done - index as f32).clamp(0.0, 1.0);
@@ -225,7 +244,7 @@ impl Core {
 
     /// Ends the step, and makes the hop that goes out now. True when the step was late.
     fn finish(&mut self, mut streams: Option<&mut [Separator]>, with: &mut With<'_>) -> bool {
-        let pairs = self.spectra.len().div_ceil(PAIR);
+        let pairs = self.channels().div_ceil(PAIR);
         if let Some(streams) = streams.as_deref_mut().filter(|_| self.stepping) {
             let started = Instant::now();
             let _scope = Scope::enter();
@@ -242,12 +261,12 @@ impl Core {
         self.gains.fill(0.0);
         let mut levels = None;
         for pair in 0..pairs {
-            let sides = PAIR.min(self.spectra.len() - pair * PAIR);
+            let sides = PAIR.min(self.channels() - pair * PAIR);
             let stream = streams.as_deref().and_then(|streams| streams.get(pair));
             for side in 0..sides {
                 self.separate(pair * PAIR + side, side, stream, settings.focus);
                 if bands && pair == 0 {
-                    self.bands.add(&self.spectra[side], &self.side, self.to_power / sides as f32);
+                    self.bands.add(&self.spectra[self.due()][side], &self.side, self.to_power / sides as f32);
                 }
                 self.watch(pair * PAIR + side, sides, settings.bypass || stream.is_none());
             }
@@ -261,7 +280,7 @@ impl Core {
 
     /// Takes a channel's frame apart.
     fn separate(&mut self, channel: usize, side: usize, stream: Option<&Separator>, focus: f32) {
-        let twins = self.twins[channel / PAIR];
+        let (twins, due) = (self.twins[channel / PAIR], self.due());
         match stream {
             Some(stream) => {
                 for (stem, mask) in self.side.iter_mut().enumerate() {
@@ -273,15 +292,17 @@ impl Core {
             None => self.side.iter_mut().for_each(|mask| mask.fill(Complex32::default())),
         }
         for (stem, mask) in self.side.iter().enumerate() {
-            let sound = stem * self.spectra.len() + channel;
-            self.overlap.add(sound, &self.spectra[channel], mask, &mut self.stems[stem][channel]);
+            let sound = stem * self.main.len() + channel;
+            let frame = self.spectra[due][channel].iter().zip(mask).map(|(bin, gain)| bin * gain);
+            self.overlap.add(sound, frame, &mut self.stems[stem][channel]);
         }
     }
 
     /// Adds a channel to what the observer gets to see.
     fn watch(&mut self, channel: usize, sides: usize, dry: bool) {
-        let share = 1.0 / self.spectra.len() as f32;
-        for (power, bin) in self.power.iter_mut().zip(&self.spectra[channel]) {
+        let share = 1.0 / self.channels() as f32;
+        let due = self.due();
+        for (power, bin) in self.power.iter_mut().zip(&self.spectra[due][channel]) {
             *power += bin.norm_sqr() * self.to_power * share;
         }
         if dry {
@@ -298,7 +319,7 @@ impl Core {
     /// Mixes the hop of a pair, and gives its levels.
     fn mix(&mut self, pair: usize, sides: usize) -> super::mixer::Levels {
         let (hop, first) = (self.framer.hop(), pair * PAIR);
-        let start = self.framer.history(first).len() - self.synthesis;
+        let start = self.framer.history(first).len() - self.synthesis - self.look_ahead * hop;
         let mixes: [&[f32]; PAIR] = std::array::from_fn(|side| &self.framer.history(first + side.min(sides - 1))[start..start + hop]);
         let stems = std::array::from_fn(|stem| {
             std::array::from_fn(|side| {
@@ -319,7 +340,7 @@ impl Core {
     }
 
     fn tell(&self, late: bool, bands: bool, levels: super::mixer::Levels, with: &mut With<'_>) {
-        let age = (0.5 * self.synthesis as f32 + self.lag as f32) * self.seconds / self.framer.hop() as f32;
+        let age = (self.latency() as f32 - 0.5 * self.synthesis as f32) * self.seconds / self.framer.hop() as f32;
         with.observer.stems(&StemFrame {
             task: with.settings.task,
             peaks: levels.peaks,

@@ -2,7 +2,6 @@
 
 use super::separator::MOST_MASKS;
 use super::settings::{Listen, Outputs, STEMS, Settings, Strip};
-use crate::units::Db;
 use std::f32::consts::FRAC_PI_2;
 
 /// From left and right to left and right: `[to][from]`.
@@ -157,13 +156,19 @@ impl Mixer {
         }
     }
 
-    /// Mixes a hop of a pair of channels into `main[side]` and `outputs[stem][side]`, all `[sample]`.
+    /// Mixes a hop of a pair of channels into `main[side]`, `[sample]`.
+    pub fn main(&self, pair: &Pair<'_>, main: &mut [&mut [f32]]) {
+        let which = usize::from(pair.sides == 1);
+        for (side, out) in main.iter_mut().enumerate() {
+            blend(pair, &self.plans[which].main, &self.targets[which].main, side, out);
+        }
+    }
+
+    /// As [`Mixer::main`], into `outputs[stem][side]` too.
     pub fn mix(&self, pair: &Pair<'_>, main: &mut [&mut [f32]], outputs: &mut [[&mut [f32]; 2]; STEMS]) {
+        self.main(pair, main);
         let which = usize::from(pair.sides == 1);
         let (from, to) = (&self.plans[which], &self.targets[which]);
-        for (side, out) in main.iter_mut().enumerate() {
-            blend(pair, &from.main, &to.main, side, out);
-        }
         for (stem, outputs) in outputs.iter_mut().enumerate() {
             for (side, out) in outputs.iter_mut().enumerate().take(pair.sides) {
                 if stem < pair.masks {
@@ -261,6 +266,7 @@ fn blend(pair: &Pair<'_>, from: &Blend, to: &Blend, side: usize, out: &mut [f32]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Db;
 
     const HOP: usize = 64;
 

@@ -5,6 +5,7 @@
 //! stems and the delayed mix in time (`mixer.rs`): where nothing is asked for, the main output is the
 //! delayed input's own bits.
 
+mod bounce;
 mod core;
 mod frame;
 mod mixer;
@@ -12,7 +13,9 @@ mod models;
 mod overlap;
 mod separator;
 mod settings;
+mod wiener;
 
+pub use bounce::{Bounce, Quality};
 pub use core::Outs;
 pub use frame::{STEM_BANDS, StemFrame};
 pub use models::Models;

@@ -40,11 +40,11 @@ pub fn path(settings: &Settings) -> usize {
 }
 
 impl Path {
-    /// How its model is framed, and for how many stems it gives masks.
+    /// How its model is framed, its look-ahead in frames, and for how many stems it gives masks.
     ///
     /// # Errors
     /// [`Error::Model`] when its manifest does not say, or is of a model for something else.
-    pub fn model(&self) -> Result<(Frame, usize), Error> {
+    pub fn model(&self) -> Result<(Frame, usize, usize), Error> {
         let manifest = embedded(self.id)?.manifest()?;
         let Some(frame) = manifest.frame else { return Err(manifest.refuse("its manifest has no [frame]".into())) };
         let shape = manifest.parts.first().and_then(|part| part.outputs.first()).map(|output| output.shape.as_slice());
@@ -52,7 +52,7 @@ impl Path {
         if masks + 1 != self.task.keys().len() {
             return Err(manifest.refuse(format!("gives {masks} masks; \"{}\" needs {}", self.task.key(), self.task.keys().len() - 1)));
         }
-        Ok((frame, masks))
+        Ok((frame, manifest.look_ahead, masks))
     }
 
     /// An empty path for a format.
@@ -60,14 +60,14 @@ impl Path {
     /// # Errors
     /// As [`Path::model`].
     pub fn core(&self, format: Format) -> Result<Core, Error> {
-        let (frame, masks) = self.model()?;
-        Ok(Core::new(&frame, masks, self.lag, format))
+        let (frame, look_ahead, masks) = self.model()?;
+        Ok(Core::new(&frame, look_ahead, masks, self.lag, format))
     }
 
     /// A stream after its first steps, at zero again.
     fn stream(&self) -> Result<Separator, Error> {
         let plan = embedded(self.id)?.plan()?;
-        let (frame, _) = self.model()?;
+        let (frame, ..) = self.model()?;
         masks_of(&plan, self.task.key(), &frame)?;
         let mut stream = Separator::new(&plan, self.task.key(), &frame)?;
         let spectrum = vec![Complex32::new(1e-3, 0.0); frame.bins()];

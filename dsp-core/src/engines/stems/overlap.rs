@@ -46,11 +46,9 @@ impl Overlap {
         self.sums.iter_mut().for_each(|sum| sum.fill(0.0));
     }
 
-    /// Adds the frame of a sound, its spectrum times a mask, `[bin]`, and writes its finished hop.
-    pub fn add(&mut self, sound: usize, spectrum: &[Complex32], mask: &[Complex32], out: &mut [f32]) {
-        for ((to, &bin), &gain) in self.frequency.iter_mut().zip(spectrum).zip(mask) {
-            *to = bin * gain;
-        }
+    /// Adds the frame of a sound, its spectrum by bins, and writes its finished hop.
+    pub fn add(&mut self, sound: usize, spectrum: impl Iterator<Item = Complex32>, out: &mut [f32]) {
+        self.frequency.iter_mut().zip(spectrum).for_each(|(to, bin)| *to = bin);
         // The lowest and highest bin of a real signal's spectrum are real.
         self.frequency[0].im = 0.0;
         if let Some(last) = self.frequency.last_mut() {
@@ -94,7 +92,7 @@ mod tests {
                 framer.advance();
                 analyser.analyse(framer.history(0), &mut spectrum);
                 for (index, mask) in masks.iter().enumerate() {
-                    overlap.add(index, &spectrum, mask, &mut out);
+                    overlap.add(index, spectrum.iter().zip(mask).map(|(bin, gain)| bin * gain), &mut out);
                     let Some(begin) = ((frame + 1) * hop).checked_sub(windows.latency()) else { continue };
                     for (got, want) in out.iter().zip(&sound[begin..]) {
                         assert!((got - want * mask[0].re).abs() < 1e-5, "{got} {want}");
