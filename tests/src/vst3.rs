@@ -12,9 +12,6 @@ use vst3::Steinberg::Vst::{
 use vst3::Steinberg::{IPluginBaseTrait, IPluginFactory, IPluginFactoryTrait, PClassInfo, int32, kResultOk};
 use vst3::{ComPtr, Interface};
 
-/// Folder of the library inside a bundle.
-const INSIDE: &str = concat!("Contents/", "x86_64", "-linux");
-
 /// An instance of a plugin, active.
 pub struct Plugin {
     component: ComPtr<IComponent>,
@@ -28,7 +25,7 @@ fn ok(what: &str, result: i32) {
 
 /// The factory of a bundle, whose library stays loaded until the process ends.
 fn factory(file: &str) -> ComPtr<IPluginFactory> {
-    let inside = if cfg!(target_arch = "x86_64") { INSIDE.to_owned() } else { format!("Contents/{}-linux", std::env::consts::ARCH) };
+    let inside = format!("Contents/{}-linux", std::env::consts::ARCH);
     let path = bundled(&format!("{file}.vst3")).join(inside).join(format!("{file}.so"));
     let text = CString::new(path.to_string_lossy().into_owned()).expect("no zero bytes");
     // SAFETY: the library is this project's own plugin, whose entry points have these signatures.
@@ -71,7 +68,8 @@ fn name(info: &PClassInfo) -> String {
 }
 
 impl Plugin {
-    /// The plugin of a name from a bundle, offline, with the first `active` of its outputs active.
+    /// The plugin of a name from a bundle, offline; each of its outputs, the main one first, is
+    /// active or not.
     ///
     /// # Panics
     /// When anything is refused.

@@ -53,6 +53,11 @@ const fn shot(package: &'static str, name: &'static str, parameters: &'static [&
 /// A voice without noise at a bright microphone: something for a de-esser to do.
 const SHARP: &[&str] = &["--bright", "9"];
 
+/// A song, with some of its faders moved.
+const SONG: &[&str] = &["--band", "vocals-gain=2", "drums-gain=-4.5", "bass-pan=-20", "other-width=140"];
+/// A voice over music that is turned down.
+const SPOKEN: &[&str] = &["--band", "task=dialogue", "voice-gain=3", "rest-gain=-9"];
+
 /// A master with something in every stage.
 const MASTERED: &[&str] = &[
     "eq2-on=on",
@@ -106,6 +111,8 @@ const SHOTS: &[Shot] = &[
     Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
     shot("limiter", "limiter", &["drive=12"], 11),
     shot("meter", "meter", &[], 24),
+    Shot { actions: &[AWAY], ..shot("stems", "stems", SONG, 14) },
+    Shot { actions: &["mousemove --window {w} 1034 72 click 1", AWAY], ..shot("stems", "stems-dialogue", SPOKEN, 14) },
     Shot { actions: &["mousemove --window {w} 490 372 click 1", AWAY], ..shot("podcast", "podcast", &[], 24) },
     Shot { actions: &["mousemove --window {w} 780 372 click 1", AWAY], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
     Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40"], ..shot("master", "master", MASTERED, 3) },

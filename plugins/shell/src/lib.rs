@@ -13,6 +13,8 @@
 //! The audio thread runs [`core`] only: it neither allocates nor locks nor waits, except that an
 //! offline bounce waits for its models.
 
+#[cfg(feature = "standalone")]
+mod band;
 pub mod compare;
 pub mod core;
 pub mod ear;

@@ -13,14 +13,15 @@ use std::sync::atomic::Ordering;
 pub const SIZE: (f32, f32) = (1_180.0, 780.0);
 /// Height of the mixer in points.
 pub const CONTROLS: f32 = 274.0;
-/// Width of the plate at the right in points.
-const SIDE: f32 = 268.0;
-/// Width of a fader with its marks, in points.
-const FADER: f32 = 84.0;
-/// Width of a strip's meter in points.
-const METER: f32 = 22.0;
-/// Width of the column with buttons and knobs in points.
-const KNOBS: f32 = 76.0;
+/// Widths of the plate at the right in points, and that of the window below which it takes the lesser.
+const SIDE: [f32; 2] = [240.0, 268.0];
+const NARROW: f32 = 1_060.0;
+/// Widths of a fader with its marks, of a meter, and of the column with buttons and knobs, in points; and the width of
+/// a strip below which they take the lesser.
+const FADER: [f32; 2] = [58.0, 84.0];
+const METER: [f32; 2] = [12.0, 22.0];
+const KNOBS: [f32; 2] = [68.0, 76.0];
+const SLIM: f32 = 182.0;
 /// Diameters of knobs in points.
 const KNOB: f32 = 46.0;
 const LARGE: f32 = 60.0;
@@ -43,12 +44,13 @@ pub fn controls(ui: &mut Ui, panel: &mut Panel, several: bool) {
     let task = settings(panel).task;
     let gap = ui.spacing().item_spacing.x;
     let count = task.keys().len();
-    let rest = ui.available_width() - SIDE - gap;
+    let side_width = SIDE[usize::from(ui.available_width() > NARROW)];
+    let rest = ui.available_width() - side_width - gap;
     let width = (rest - gap * (count - 1) as f32) / count as f32;
     for stem in 0..count {
         panel.group(ui, "", width, |ui, panel| strip(ui, panel, task, stem));
     }
-    panel.group(ui, "", SIDE, |ui, panel| side(ui, panel, task, several));
+    panel.group(ui, "", side_width, |ui, panel| side(ui, panel, task, several));
 }
 
 /// One strip: fader, meter, mute and solo, place in the image.
@@ -58,16 +60,19 @@ fn strip(ui: &mut Ui, panel: &mut Panel, task: Task, stem: usize) {
     ui.painter().rect_filled(Rect::from_min_size(area.min + vec2(0.0, 1.0), vec2(5.0, 16.0)), 2.0, color);
     ui.painter().text(area.min + vec2(13.0, 9.0), plainsong_shell::egui::Align2::LEFT_CENTER, name, theme::font(15.0), theme::TEXT);
     let inside = Rect::from_min_max(area.min + vec2(0.0, NAME), area.max);
+    let wide = usize::from(inside.width() > SLIM);
+    let widths = [FADER[wide], METER[wide], KNOBS[wide]];
+    let all = widths.iter().sum::<f32>();
     // Wide plates leave air between, narrow ones stand close.
-    let spare = ((inside.width() - FADER - METER - KNOBS) / 4.0).clamp(0.0, 28.0);
-    let used = FADER + METER + KNOBS + 2.0 * spare;
+    let spare = ((inside.width() - all) / 4.0).clamp(0.0, 28.0);
+    let used = all + 2.0 * spare;
     let mut left = inside.left() + (inside.width() - used).max(0.0) / 2.0;
     let mut place = |width: f32| {
         let rect = Rect::from_min_size(pos2(left, inside.top()), vec2(width, inside.height()));
         left += width + spare;
         rect
     };
-    let (fader, meter, knobs) = (place(FADER), place(METER), place(KNOBS));
+    let (fader, meter, knobs) = (place(widths[0]), place(widths[1]), place(widths[2]));
     let id = |what: &str| format!("{key}-{what}");
     let within =
         |rect: Rect, salt: &'static str| UiBuilder::new().id_salt((key, salt)).max_rect(rect).layout(Layout::top_down(Align::Center));
@@ -77,8 +82,8 @@ fn strip(ui: &mut Ui, panel: &mut Panel, task: Task, stem: usize) {
     draw(ui, &shown, channels, Rect::from_min_max(meter.min, meter.max - vec2(0.0, 30.0)));
     ui.scope_builder(within(knobs, "knobs"), |ui| {
         ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
-        let button = vec2(KNOBS / 2.0 - 4.0, 26.0);
-        ui.allocate_ui_with_layout(vec2(KNOBS, 26.0), Layout::left_to_right(Align::Center), |ui| {
+        let button = vec2(widths[2] / 2.0 - 2.0, 26.0);
+        ui.allocate_ui_with_layout(vec2(widths[2], 26.0), Layout::left_to_right(Align::Center), |ui| {
             panel.toggle(ui, &id("mute"), "M", theme::ALERT, button);
             panel.toggle(ui, &id("solo"), "S", SOLO, button);
         });

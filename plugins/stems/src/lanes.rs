@@ -27,6 +27,8 @@ const SILENCE: f32 = 1e-12;
 const HEAD: f32 = 104.0;
 /// Height of the line of times in points.
 const TIMES: f32 = 18.0;
+/// Height of a lane below which its head has one line, in points.
+const LOW: f32 = 42.0;
 /// Between lanes, in points.
 const GAP: f32 = 4.0;
 
@@ -211,8 +213,11 @@ impl Picture for Lanes {
                 2.0,
                 theme::faded(full, if heard { 1.0 } else { 0.4 }),
             );
-            let (size, color) = if heard { (15.0, theme::TEXT) } else { (15.0, theme::DIM) };
-            painter.text(head.left_center() + vec2(16.0, -8.0), Align2::LEFT_CENTER, *name, theme::font(size), color);
+            let low = lane.height() < LOW;
+            let (size, color) = (if low { 13.0 } else { 15.0 }, if heard { theme::TEXT } else { theme::DIM });
+            // In a small window name and note stand in one line.
+            let up = if low { 0.0 } else { -8.0 };
+            painter.text(head.left_center() + vec2(14.0, up), Align2::LEFT_CENTER, *name, theme::font(size), color);
             let strip = &settings.strips()[stem];
             let note = match (heard, strip.mute) {
                 (true, _) if strip.gain.0.abs() < 0.05 => "0.0 dB".to_owned(),
@@ -221,7 +226,12 @@ impl Picture for Lanes {
                 (false, false) if strip.gain.0.is_finite() => "not in solo".to_owned(),
                 (false, false) => "silent".to_owned(),
             };
-            painter.text(head.left_center() + vec2(16.0, 10.0), Align2::LEFT_CENTER, note, theme::font(11.5), theme::DIM);
+            let (place, align) = if low {
+                (head.right_center() - vec2(6.0, 0.0), Align2::RIGHT_CENTER)
+            } else {
+                (head.left_center() + vec2(14.0, 10.0), Align2::LEFT_CENTER)
+            };
+            painter.text(place, align, note, theme::font(if low { 10.0 } else { 11.5 }), theme::DIM);
             let plot = Rect::from_min_max(pos2(head.right() + 4.0, lane.top()), lane.max);
             painter.rect_filled(plot, 4.0, theme::WELL);
             let opacity = if heard { 1.0 } else { 0.35 };

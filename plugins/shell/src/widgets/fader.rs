@@ -10,8 +10,8 @@ const VALUE: f32 = 24.0;
 const CAP: f32 = 22.0;
 /// Width of the groove in points.
 const GROOVE: f32 = 6.0;
-/// Share of the width at which the groove stands: the marks are left of it.
-const PLACE: f32 = 0.62;
+/// Width of the cap in points.
+const CAP_WIDTH: f32 = 34.0;
 /// Values that have a mark, in dB, where the range holds them.
 const MARKS: [f32; 8] = [12.0, 6.0, 0.0, -6.0, -12.0, -24.0, -36.0, -48.0];
 
@@ -30,7 +30,8 @@ pub fn fader(ui: &mut Ui, panel: &mut Panel, index: usize, color: Color32, size:
     let value = panel.value(index);
     let y = |panel: &Panel, value: f32| egui::lerp(travel.bottom()..=travel.top(), panel.params().normalized(index, value));
     let lit = response.hovered() || response.dragged() || response.has_focus();
-    let x = egui::lerp(slot.x_range(), PLACE);
+    // The marks are left of the groove.
+    let x = slot.right() - CAP_WIDTH / 2.0 - 3.0;
     let painter = ui.painter();
     let (min, max) = param.range();
     for mark in MARKS.into_iter().filter(|mark| (min..=max).contains(mark)) {
@@ -46,9 +47,9 @@ pub fn fader(ui: &mut Ui, panel: &mut Panel, index: usize, color: Color32, size:
     painter.rect_filled(Rect::from_min_max(pos2(groove.left(), top), groove.max), 3.0, theme::faded(shown, 0.75));
     if let Some(modulated) = panel.modulated(index) {
         // Where the host's modulation has the value now.
-        painter.circle_filled(pos2(x + 22.0, y(panel, modulated)), 2.5, theme::COOL);
+        painter.circle_filled(pos2(x, y(panel, modulated)), 3.0, theme::TEXT);
     }
-    let cap = Rect::from_center_size(pos2(x, top), vec2(34.0, CAP));
+    let cap = Rect::from_center_size(pos2(x, top), vec2(CAP_WIDTH, CAP));
     painter.rect_filled(cap.translate(vec2(0.0, 2.0)), 4.0, Color32::from_black_alpha(110));
     painter.rect_filled(cap, 4.0, if lit { theme::HOVER } else { theme::RAISED });
     painter.rect_stroke(cap, 4.0, Stroke::new(1.0, if lit { theme::DIM } else { theme::LINE }), StrokeKind::Inside);
