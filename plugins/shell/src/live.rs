@@ -385,6 +385,17 @@ mod tests {
     }
 
     #[test]
+    fn the_load_settles_at_the_share_of_time_that_is_spent() {
+        let live = Live::default();
+        for _ in 0..500 {
+            live.load(0.0025, 0.01);
+        }
+        assert!((live.load.load(Ordering::Relaxed) - 0.25).abs() < 1e-3);
+        live.load(1.0, 0.0);
+        assert!((live.load.load(Ordering::Relaxed) - 0.25).abs() < 1e-3, "a block without samples tells nothing");
+    }
+
+    #[test]
     fn readings_are_kept_while_nobody_looks_and_stay_bounded() {
         let (live, mut tap) = (Live::new(true), Tap::new(48_000.0));
         let mut measured = Measured { peaks: [0.5, 0.25], seconds: 0.05, ..Measured::default() };

@@ -19,8 +19,8 @@ const SECONDS: f32 = 10.0;
 const RANGE: (f32, f32) = (-78.0, -22.0);
 /// Fall of music's spectra that is made up for, in dB over the whole height.
 const TILT: f32 = 14.0;
-/// Lowest level of a wave, in dBFS: quiet passages shall be seen.
-const WAVE_FLOOR: f32 = -48.0;
+/// Exponent of a wave's height over its amplitude: quiet passages shall be seen, and beats too.
+const WAVE_BEND: f32 = 0.6;
 /// Power below which a band is silent.
 const SILENCE: f32 = 1e-12;
 /// Width of the lane's head in points.
@@ -132,7 +132,7 @@ impl Lanes {
         let first = plot.right() - step * self.waves.len() as f32;
         let mut mesh = Mesh::default();
         for (index, peaks) in self.waves.iter().enumerate() {
-            let height = |peak: f32| remap_clamp(20.0 * peak.max(1e-9).log10(), WAVE_FLOOR..=0.0, 0.0..=plot.height() / 2.0);
+            let height = |peak: f32| peak.clamp(0.0, 1.0).powf(WAVE_BEND) * plot.height() / 2.0;
             let x = first + step * (index as f32 + 0.5);
             let next = mesh.vertices.len() as u32;
             for y in [middle - height(peaks[stem][0]), middle + height(peaks[stem][1])] {

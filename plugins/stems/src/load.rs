@@ -91,10 +91,12 @@ impl Picture for Load {
         }
         let most = self.columns.iter().fold(0.0_f32, |most, column| most.max(column.load));
         let late = self.columns.iter().filter(|column| column.late).count();
-        let text = match late {
-            0 => format!("Model steps: at most {:.0} % of their time, none late", 100.0 * most),
-            _ => format!("Model steps: at most {:.0} % of their time, late in {late} places", 100.0 * most),
+        let late_text = match late {
+            0 => "none late".to_owned(),
+            1 => "late once".to_owned(),
+            _ => format!("late {late} times"),
         };
+        let text = format!("Model steps: at most {:.0} % of their time, {late_text}", 100.0 * most);
         let galley = painter.layout_no_wrap(text, theme::font(11.0), if late > 0 { theme::ALERT } else { theme::DIM });
         let plate = Rect::from_min_size(rect.min + vec2(8.0, 4.0), galley.size() + vec2(10.0, 2.0));
         painter.rect_filled(plate, 3.0, theme::faded(theme::WELL, 0.8));
