@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 /// Programs that must be there.
-const PROGRAMS: [&str; 4] = ["Xvfb", "xdotool", "import", "openbox"];
+const PROGRAMS: [&str; 3] = ["Xvfb", "xdotool", "import"];
 /// Where the pointer shows no tooltip, in points of the window: between the pictures and the controls, which
 /// stand lower in the larger window of the Master.
 const ASIDE: [&str; 2] = ["500", "421"];
@@ -182,7 +182,7 @@ fn pause(milliseconds: u64) {
 fn take(args: &Args) -> Result<(), String> {
     for program in PROGRAMS {
         if crate::test::command::on_path(program).is_none() {
-            return Err(format!("{program} is missing; on Debian: apt-get install xvfb xdotool imagemagick openbox libgl1-mesa-dri"));
+            return Err(format!("{program} is missing; on Debian: apt-get install xvfb xdotool imagemagick libgl1-mesa-dri"));
         }
     }
     let sound = root().join(&args.sound);
@@ -207,9 +207,8 @@ fn take(args: &Args) -> Result<(), String> {
     let folder = root().join(&args.to);
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let _screen = start("Xvfb", &[DISPLAY, "-screen", "0", "1720x1120x24"])?;
-    pause(1500);
-    let _manager = start("openbox", &[])?;
-    pause(500);
+    // No window manager: one that takes the window in its frame can cost the editor its first picture, and with it all.
+    pause(2000);
     for shot in wanted {
         let played = if ["denoise", "podcast"].contains(&shot.package) { &sound } else { &clean };
         let program = release_folder().join(format!("examples/{}-shot", shot.package));
@@ -219,7 +218,7 @@ fn take(args: &Args) -> Result<(), String> {
         let search = ["search", "--sync", "--onlyvisible", "--name", "Plainsong"];
         let window = read("timeout", &[&["30", "xdotool"], &search[..]].concat()).ok_or("the editor did not open")?;
         let window = window.lines().last().unwrap_or_default().to_owned();
-        let _ = read("xdotool", &["windowactivate", "--sync", &window]);
+        let _ = read("xdotool", &["windowfocus", "--sync", &window]);
         let aside = if shot.package == "master" { ASIDE_OF_MASTER } else { ASIDE };
         let _ = read("xdotool", &["mousemove", "--window", &window, aside[0], aside[1]]);
         pause(shot.seconds * 1000);

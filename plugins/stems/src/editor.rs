@@ -5,6 +5,7 @@ use crate::load::Load;
 use crate::mixer::{Mixer, color, settings};
 use dsp_core::engines::stems::Task;
 use plainsong_shell::egui::{Align, Color32, Layout, Rect, RichText, Ui, UiBuilder, pos2, vec2};
+use plainsong_shell::widgets::knob::WIDTH;
 use plainsong_shell::widgets::meter::draw;
 use plainsong_shell::{Panel, Pictures, theme};
 use std::sync::atomic::Ordering;
@@ -12,7 +13,7 @@ use std::sync::atomic::Ordering;
 /// Window of a new instance in points.
 pub const SIZE: (f32, f32) = (1_180.0, 780.0);
 /// Height of the mixer in points.
-pub const CONTROLS: f32 = 274.0;
+pub const CONTROLS: f32 = 280.0;
 /// Widths of the plate at the right in points, and that of the window below which it takes the lesser.
 const SIDE: [f32; 2] = [240.0, 268.0];
 const NARROW: f32 = 1_060.0;
@@ -103,11 +104,14 @@ fn side(ui: &mut Ui, panel: &mut Panel, task: Task, several: bool) {
         let width = ui.available_width();
         panel.segmented(ui, "task", width);
         ui.add_space(2.0);
-        ui.allocate_ui_with_layout(vec2(width, 98.0), Layout::left_to_right(Align::Center), |ui| {
+        // One more row of buttons leaves less for the knobs.
+        let knob = if several { KNOB } else { LARGE };
+        let each = (knob + 10.0).max(WIDTH);
+        ui.allocate_ui_with_layout(vec2(width, knob + 36.0), Layout::left_to_right(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 24.0;
-            ui.add_space((width - 2.0 * (LARGE + 10.0) - 24.0).max(0.0) / 2.0 - 24.0);
-            panel.knob(ui, "focus", LARGE);
-            panel.knob(ui, "output", LARGE);
+            ui.add_space((width - 2.0 * each - 24.0).max(0.0) / 2.0 - 24.0);
+            panel.knob(ui, "focus", knob);
+            panel.knob(ui, "output", knob);
         });
         panel.segmented(ui, "listen", width);
         if several {
