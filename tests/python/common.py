@@ -196,6 +196,7 @@ STEMS = Product(
         "vocals-gain": "Vocals gain",
         "vocals-mute": "Vocals mute",
         "drums-gain": "Drums gain",
+        "drums-mute": "Drums mute",
         "drums-solo": "Drums solo",
         "bass-pan": "Bass pan",
         "other-width": "Other width",
@@ -205,11 +206,11 @@ STEMS = Product(
         "output": "Output",
         "bypass": "Bypass",
     },
-    # At the ends of their ranges: some tests set shares of the travel.
-    busy={"vocals-gain": "12.0 dB"},
-    other={"drums-gain": "-6.0 dB", "bass-pan": "-30 %", "other-width": "50 %", "focus": "40 %", "output": "-6.0 dB", "listen": "Removed"},
-    dry={"vocals-gain": "0.0 dB"},
-    known=("drums-gain", "-12.0 dB"),
+    # Gains are numbers here: pedalboard reads "-inf" at the end of their range as one, and no unit after others.
+    busy={"vocals-gain": "12.0"},
+    other={"drums-mute": "on", "bass-pan": "-30 %", "other-width": "50 %", "focus": "40 %", "output": "-6.0 dB", "listen": "Removed"},
+    dry={"vocals-gain": "0.0"},
+    known=("focus", "50 %"),
     low_latency=("low-latency", True),
     # The mix alone, which is written where a fader is named.
     render=("--stems", "none", "--quality", "fast", "--set", "output=0"),
