@@ -9,6 +9,7 @@ use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::Podcast;
+use dsp_core::engines::stems::Stems;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::Counting;
 use plainsong_tests::long;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         ("meter", "engine", soak::engine::<Meter>),
         ("meter", "plugin", soak::plugin::<Meter>),
         ("podcast", "engine", soak::engine::<Podcast>),
+        ("stems", "engine", soak::engine::<Stems>),
         ("podcast", "plugin", soak::plugin::<Podcast>),
     ];
     let (mut passed, mut failed) = (0, 0);
@@ -99,6 +101,7 @@ fn accelerated(hours: f64, seed: u64, product: Option<&str>) -> ExitCode {
         ("master", long::run::<Master>),
         ("meter", long::run::<Meter>),
         ("podcast", long::run::<Podcast>),
+        ("stems", long::run::<Stems>),
     ];
     let (mut passed, mut failed) = (0, 0);
     for (_, run) in engines.into_iter().filter(|(name, _)| product.is_none_or(|product| product == *name)) {
