@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     if hours > 0.0 {
         return accelerated(hours, seed as u64, product.as_deref());
     }
-    let subjects: [(&str, &str, Soak); 12] = [
+    let subjects: [(&str, &str, Soak); 13] = [
         ("denoise", "engine", soak::engine::<Denoise>),
         ("denoise", "plugin", soak::plugin::<Denoise>),
         ("deess", "engine", soak::engine::<Deess>),
@@ -64,8 +64,8 @@ fn main() -> ExitCode {
         ("meter", "engine", soak::engine::<Meter>),
         ("meter", "plugin", soak::plugin::<Meter>),
         ("podcast", "engine", soak::engine::<Podcast>),
-        ("stems", "engine", soak::engine::<Stems>),
         ("podcast", "plugin", soak::plugin::<Podcast>),
+        ("stems", "engine", soak::engine::<Stems>),
     ];
     let (mut passed, mut failed) = (0, 0);
     for (engine, name, run) in subjects {
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
 
 /// Hours of programme through each engine, as fast as it goes.
 fn accelerated(hours: f64, seed: u64, product: Option<&str>) -> ExitCode {
-    let engines: [(&str, Long); 6] = [
+    let engines: [(&str, Long); 7] = [
         ("denoise", long::run::<Denoise>),
         ("deess", long::run::<Deess>),
         ("limiter", long::run::<Limiter>),
