@@ -8,6 +8,7 @@ use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::{self, Podcast, StageFrame};
+use dsp_core::engines::stems::Stems;
 use dsp_core::params::{FromValues, Param};
 use dsp_core::preset;
 use dsp_core::processor::{Error, Format, Frame, Observer, Stages};
@@ -123,6 +124,7 @@ pub static ENGINES: &[Entry] = &[
     entry::<Deess>("Take the sharpness off sibilants, and nothing else", WHOLE),
     entry::<Limiter>("Keep true peaks under a ceiling", WHOLE),
     entry::<Meter>("Pass the sound on as it is", &[]),
+    entry::<Stems>("A song's vocals, drums, bass and other, or a voice and what is under it, at levels of their own", WHOLE),
     entry::<Master>("Equaliser, dynamics, colour and limiter as they are set", MASTER),
 ];
 

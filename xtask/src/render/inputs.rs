@@ -27,8 +27,10 @@ pub struct Plan {
 pub struct Naming<'a> {
     /// Format of the files in a folder; where nothing is said WAV.
     pub format: Option<FileFormat>,
+    /// FLAC stays FLAC where nothing is said.
+    pub keep_flac: bool,
     /// Several files are made of each, with these words behind its name, always in a folder; the last stands for
-    /// them. FLAC stays FLAC then.
+    /// them.
     pub parts: &'a [&'a str],
 }
 
@@ -138,7 +140,7 @@ pub fn plan(
     picture: Option<&Path>,
     report: Option<&Path>,
 ) -> Result<Plan, Failure> {
-    let Naming { format, parts } = *naming;
+    let Naming { format, keep_flac, parts } = *naming;
     let mut plan = Plan { batch: inputs.len() > 1 || list.is_some(), ..Plan::default() };
     let mut found: Vec<Found> = match list {
         Some(list) => listed(list)?,
@@ -224,7 +226,7 @@ pub fn plan(
     let mut taken: HashMap<PathBuf, PathBuf> = HashMap::new();
     for (input, place) in found {
         let (target, format) = if into_folder {
-            let as_it_was = if parts.is_empty() { None } else { FileFormat::of(&input).filter(|format| *format == FileFormat::Flac) };
+            let as_it_was = FileFormat::of(&input).filter(|format| keep_flac && *format == FileFormat::Flac);
             let format = format.or(as_it_was).unwrap_or(FileFormat::Wav);
             (output.join(&place).with_extension(format.extension()), format)
         } else {

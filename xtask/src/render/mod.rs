@@ -98,7 +98,7 @@ struct RenderArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     from_list: Option<PathBuf>,
 
-    /// The file to write (.wav, .flac, .mp3 or .opus); for several inputs the folder, which gets their names and folders
+    /// The file to write (.wav, .flac, .mp3 or .opus); for several inputs, and for stems, the folder, which gets their names and folders
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "list_params")]
     output: Option<PathBuf>,
 
@@ -355,7 +355,11 @@ pub fn run(args: Args) -> ExitCode {
         _ => None,
     };
     let list = args.from_list.as_deref();
-    let naming = inputs::Naming { format: args.format, parts: separation.as_ref().map_or(&[], Separation::files) };
+    let naming = inputs::Naming {
+        format: args.format,
+        keep_flac: separation.is_some() && args.bits != Some(source::Depth::F32),
+        parts: separation.as_ref().map_or(&[], Separation::files),
+    };
     let mut plan = match inputs::plan(&args.inputs, list, output, &naming, args.picture.as_deref(), args.report.as_deref()) {
         Ok(plan) => plan,
         Err(failure) => return usage(failure),

@@ -341,10 +341,11 @@ fn draw(contents: &Contents<'_>) -> Vec<u8> {
     canvas.text(&fitting(&contents.subtitle, Style::Small), LEFT, 52, Style::Small, SOFT);
     let level = |map: &Map, time, width, row| map.at(time, width, row).map(|power| 10.0 * power.max(1e-20).log10());
     let spectrum = |index, head| Look { index, head, unit: "dBFS", colours: &MAGMA, range: LEVELS };
-    panel(&mut canvas, contents, &spectrum(0, "Before"), |time, width, row| level(contents.before, time, width, row));
+    let first = if contents.stems.is_empty() { "Before" } else { "Input" };
+    panel(&mut canvas, contents, &spectrum(0, first), |time, width, row| level(contents.before, time, width, row));
     if !contents.stems.is_empty() {
         for (index, (name, map)) in contents.stems.iter().enumerate() {
-            panel(&mut canvas, contents, &spectrum(1 + index, *name), |time, width, row| level(map, time, width, row));
+            panel(&mut canvas, contents, &spectrum(1 + index, name), |time, width, row| level(map, time, width, row));
         }
         return canvas.pixels;
     }

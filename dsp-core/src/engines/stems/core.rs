@@ -378,3 +378,55 @@ pub struct With<'a> {
 }
 
 const _: () = assert!(MOST_MASKS < STEMS);
+
+#[cfg(test)]
+mod tests {
+    use super::super::models::PATHS;
+    use super::*;
+    use crate::units::{Db, Hz};
+
+    /// Frames that were late, and nothing else.
+    struct Late(u64);
+
+    impl Observer for Late {
+        fn frame(&mut self, frame: &Frame<'_>) {
+            self.0 += u64::from(frame.late);
+        }
+    }
+
+    /// A step that takes too long is counted, and the frame behind it goes on with its masks: sums stay right.
+    #[test]
+    fn late_steps_go_on_with_the_last_masks() {
+        let format = Format::new(Hz(16_000.0), 2).unwrap();
+        let input: Vec<f32> = (0..16_000).map(|n| 0.3 * ((n * n % 977) as f32 * 0.01 - 5.0).sin()).collect();
+        let mut settings = Settings { outputs: super::super::Outputs::Before, ..Settings::default() };
+        settings.stems[1].gain = Db(-6.0);
+        let run = |realtime: bool, deadline: Option<Duration>| {
+            let mut core = PATHS[0].core(format).unwrap();
+            core.deadline = deadline.unwrap_or(core.deadline);
+            let mut streams = [PATHS[0].stream().unwrap()];
+            let (mut left, mut right) = (input.clone(), input.iter().rev().copied().collect::<Vec<f32>>());
+            let mut told = Late(0);
+            let mut outs = vec![vec![vec![0.0_f32; input.len()]; 2]; STEMS];
+            let mut slices: Vec<Vec<&mut [f32]>> = outs.iter_mut().map(|out| out.iter_mut().map(Vec::as_mut_slice).collect()).collect();
+            let mut slices: Vec<&mut [&mut [f32]]> = slices.iter_mut().map(Vec::as_mut_slice).collect();
+            let mut with = With { settings: &settings, realtime, write: true, observer: &mut told };
+            let all = 0..input.len();
+            let late = core.process(&mut [&mut left, &mut right], &mut slices, all, Some(&mut streams), &mut with);
+            assert_eq!(late, told.0);
+            for (n, sample) in input.iter().enumerate().take(input.len() - core.latency()) {
+                let sum: f32 = outs.iter().map(|out| out[0][n + core.latency()]).sum();
+                assert!((sum - sample).abs() < 1e-5, "sample {n}: {sum} {sample}");
+            }
+            (late, outs)
+        };
+        let (late, usual) = run(false, Some(Duration::ZERO));
+        assert_eq!(late, 0, "offline nothing is late");
+        assert_eq!(run(true, Some(Duration::from_secs(9))), (0, usual.clone()));
+        let (late, outs) = run(true, Some(Duration::ZERO));
+        assert_eq!(late, 50, "every step is late, and every second frame makes none");
+        assert_ne!(outs, usual);
+        let power = |outs: &[Vec<Vec<f32>>]| outs[0][0].iter().map(|x| x * x).sum::<f32>();
+        assert!((power(&outs) / power(&usual) - 1.0).abs() < 0.5, "the last masks are near the ones that are missing");
+    }
+}

@@ -65,7 +65,7 @@ impl Path {
     }
 
     /// A stream after its first steps, at zero again.
-    fn stream(&self) -> Result<Separator, Error> {
+    pub fn stream(&self) -> Result<Separator, Error> {
         let plan = embedded(self.id)?.plan()?;
         let (frame, ..) = self.model()?;
         masks_of(&plan, self.task.key(), &frame)?;

@@ -30,6 +30,10 @@ const KEEP: f32 = 0.993_4;
 const SOFT: f32 = 1e-4;
 const LEAST: f32 = 1e-14;
 
+/// Share of what comes out that is filtered; the rest is the stem as it came. Half of each is nearest to the
+/// true stems of held-out songs (training/EXPERIMENTS.md): all of it takes the places too literally.
+const SHARE: f32 = 0.5;
+
 /// A Hermitian matrix of two channels: powers, and the product of the first with the second's conjugate.
 #[derive(Clone, Copy, Debug, Default)]
 struct Covariance {
@@ -181,7 +185,8 @@ impl Wiener {
             for stem in 0..masks {
                 let out = models[stem].times(solved);
                 for side in 0..sides {
-                    self.filtered[stem * sides + side][bin] = out[side];
+                    let own = due[(stem + 1) * sides + side][bin];
+                    self.filtered[stem * sides + side][bin] = own + (out[side] - own) * SHARE;
                 }
             }
         }
@@ -234,7 +239,8 @@ mod tests {
         let late = wiener.latency();
         let from = 20_000;
         let after = error_db(&sounds[2][from..], &first[from - late..length - late]);
-        assert!(after < before - 6.0, "{before:.1} dB before, {after:.1} dB after");
+        // Half of the error stays with half of what came.
+        assert!(after < before - 4.0, "{before:.1} dB before, {after:.1} dB after");
         assert_eq!(sounds[0][from..from + 100], mix([1.0, 0.2])[from - late..from - late + 100]);
     }
 

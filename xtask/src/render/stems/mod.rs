@@ -63,11 +63,6 @@ impl Separation {
         let others = &self.files[..self.files.len() - 1];
         others.iter().map(|file| Self::place(task, file)).collect()
     }
-
-    /// What is known of a song's stems, for people.
-    pub fn words(&self) -> &'static str {
-        self.quality.key()
-    }
 }
 
 /// Where a stem of an input stands beside `output`, which has the ending; `below` has the input's name.
