@@ -8,6 +8,7 @@ use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::{self, Podcast, StageFrame};
+use dsp_core::engines::stems::Stems;
 use dsp_core::processor::{Frame, Observer, Stages};
 
 pub use dsp_core::engines::driver::Driver;
@@ -38,6 +39,7 @@ pub static ENGINES: &[Entry] = &[
     entry::<Deess, _>("Take the sharpness off sibilants, and nothing else", WHOLE),
     entry::<Limiter, _>("Keep true peaks under a ceiling", WHOLE),
     entry::<Meter, _>("Pass the sound on as it is", &[]),
+    entry::<Stems, _>("A song's vocals, drums, bass and other, or a voice and what is under it, at levels of their own", WHOLE),
     entry::<Master, _>("Equaliser, dynamics, colour and limiter as they are set", MASTER),
 ];
 

@@ -32,11 +32,19 @@ pub trait Driver: Send {
     /// Other values of the parameters, in the order of the table. Never allocates.
     fn set(&mut self, values: &[f32]);
     /// As [`Engine::set_realtime`].
-    fn set_realtime(&mut self, realtime: bool);
+    fn set_realtime(&mut self, realtime: bool) {
+        let _ = realtime;
+    }
     /// As [`Engine::late_frames`].
-    fn late_frames(&self) -> u64;
+    fn late_frames(&self) -> u64 {
+        0
+    }
     /// As `Processor::notice`.
     fn notice(&self) -> Option<&'static str>;
+    /// Stems of the last block, `[stem][channel][sample]`, from what makes some.
+    fn stems(&self) -> &[Vec<Vec<f32>>] {
+        &[]
+    }
 }
 
 struct With<E: Engine> {

@@ -8,6 +8,7 @@ pub mod limiter;
 pub mod master;
 pub mod meter;
 pub mod podcast;
+pub mod stems;
 
 use crate::model::Package;
 use crate::params::FromValues;
@@ -143,5 +144,6 @@ mod tests {
         check::<master::MasterMoves>();
         check::<meter::Settings>();
         check::<podcast::Settings>();
+        check::<stems::Settings>();
     }
 }

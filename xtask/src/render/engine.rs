@@ -7,6 +7,7 @@ use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::Podcast;
+use dsp_core::engines::stems::Stems;
 
 pub use dsp_core::engines::driver::{Driver, Model, Values};
 
@@ -19,6 +20,8 @@ pub enum More {
     Master,
     /// It makes episodes: the options of [`super::podcast`].
     Podcast,
+    /// It makes several files of one: the options of [`super::stems`].
+    Stems,
 }
 
 /// An engine's entry: all that `render` knows of it.
@@ -31,6 +34,7 @@ pub static ENGINES: &[Entry] = &[
     entry::<Limiter, _>("Keep true peaks under a ceiling", More::Nothing),
     entry::<Meter, _>("Measure loudness and pass the sound on", More::Nothing),
     entry::<Podcast, _>("Make an episode of a recorded voice: cleaned, levelled, toned, silences cut, loudness exact", More::Podcast),
+    entry::<Stems, _>("Take songs apart into files of their own: vocals, drums, bass, other; or voice and rest", More::Stems),
     entry::<Master, _>("Master a mix: loudness and ceiling exact, balance decided and explained", More::Master),
 ];
 
