@@ -11,10 +11,10 @@ use crate::filters::section::Lanes;
 /// Most bands.
 pub const MAX_BANDS: usize = 4;
 /// Damping of a Butterworth filter of second order.
-const DAMPING: f64 = std::f64::consts::SQRT_2;
+pub(crate) const DAMPING: f64 = std::f64::consts::SQRT_2;
 
 /// Integrators of a state variable filter, two channels.
-pub(crate) type Memory = [Lanes; 2];
+type Memory = [Lanes; 2];
 
 /// Coefficient `g` along a tick.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +45,7 @@ impl Corner {
 
 /// Low-pass, band-pass (times the damping) and high-pass of one Butterworth filter.
 #[inline]
-pub(crate) fn butterworth(memory: &mut Memory, x: Lanes, g: f64, a1: f64) -> [Lanes; 3] {
+fn butterworth(memory: &mut Memory, x: Lanes, g: f64, a1: f64) -> [Lanes; 3] {
     let mut out = [[0.0; 2]; 3];
     for lane in 0..2 {
         let [s1, s2] = [memory[0][lane], memory[1][lane]];
