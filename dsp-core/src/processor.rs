@@ -130,6 +130,11 @@ pub trait Observer {
     /// What the stages of a podcast chain do, every 10 ms.
     fn podcast(&mut self, _frame: &StageFrame) {}
 
+    /// False when nobody looks at frames, so that engines can do without them. The sound is the same.
+    fn wants_frames(&self) -> bool {
+        true
+    }
+
     /// True when the loudness of the output is wanted from engines that can do without measuring it.
     fn wants_loudness(&self) -> bool {
         false

@@ -1,8 +1,8 @@
 //! The meter: everything that is read of a programme, as it streams by.
 
+use super::front::Front;
 use super::gate::{Blocks, loudness};
 use super::image::{BANDS, Image, Sums};
-use super::front::Front;
 use super::true_peak::CHUNK;
 use crate::processor::{Error, Format};
 use crate::realtime::FlushDenormals;

@@ -352,7 +352,9 @@ mod tests {
         let mut out = Vec::new();
         for chunk in input.chunks(block) {
             let intervals = interpolator.process(chunk);
-            let bits = |index: usize| (intervals.coarse()[index].to_bits(), intervals.peak(index).to_bits(), intervals.values(index).map(f32::to_bits));
+            let bits = |index: usize| {
+                (intervals.coarse()[index].to_bits(), intervals.peak(index).to_bits(), intervals.values(index).map(f32::to_bits))
+            };
             out.extend((0..chunk.len()).map(bits));
         }
         out
