@@ -7,7 +7,7 @@ use dsp_core::processor::Format;
 use dsp_core::units::Hz;
 use parking_lot::Mutex;
 use plainsong_shell::live::Live;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sound_files::failure::{self, Failure};
 use sound_files::part::{self, Part};
 use sound_files::source;
@@ -84,7 +84,14 @@ pub struct Choice {
     /// How much their sides count: see [`Weights`].
     pub weights: Weighing,
     /// The album that the song belongs to. It is kept whole, so that a project needs no file for it.
+    #[serde(deserialize_with = "known")]
     pub album: Option<Member>,
+}
+
+/// An album that this version knows; another must not cost the files.
+fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Member>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(from)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
 /// An album and the name of the file that it came from.
@@ -433,5 +440,24 @@ mod tests {
         assert_eq!((choice.weights.tone, choice.weights.loudness, choice.weights.width), (MOST_WEIGHT, 1.0, 1.0));
         let back: Choice = serde_json::from_str(&serde_json::to_string(&choice).unwrap()).unwrap();
         assert_eq!(back, choice);
+    }
+
+    #[test]
+    fn an_album_is_kept_and_a_strange_one_costs_nothing() {
+        let shifts = vec!["0.5"; 37].join(",");
+        let path = std::env::temp_dir().join(format!("plainsong-album-{}.json", std::process::id()));
+        std::fs::write(&path, format!(r#"{{"version":1,"songs":9,"loudness":-20.0,"shifts":[{shifts}]}}"#)).unwrap();
+        let member = Member::read(&path).unwrap();
+        let choice = Choice { files: vec![Reference::new(Path::new("/a.wav"))], album: Some(member), ..Choice::default() };
+        let text = serde_json::to_string(&choice).unwrap();
+        let back = |text: &str| serde_json::from_str::<Choice>(text).unwrap().checked();
+        assert_eq!(back(&text), choice);
+        for strange in [text.replace("\"version\":1", "\"version\":9"), text.replace("\"songs\"", "\"tunes\"")] {
+            assert_eq!(back(&strange), Choice { album: None, ..choice.clone() }, "{strange}");
+        }
+        std::fs::write(&path, "no album").unwrap();
+        let told = Member::read(&path).unwrap_err().to_string();
+        assert!(told.contains("--album-file"), "{told}");
+        let _ = std::fs::remove_file(&path);
     }
 }

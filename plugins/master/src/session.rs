@@ -6,7 +6,8 @@ use dsp_core::dynamics::forecast::Probe;
 use dsp_core::engines::master::{Listen, MasterMoves};
 use dsp_core::loudness::Meter;
 use dsp_core::mastering::{
-    Adviser, Album, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Refiner, Stages, Style, Weights, explain, level, moves, remarks,
+    Adviser, Album, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Refiner, Stages, Style, Weights, explain, level, moves,
+    remarks,
 };
 use dsp_core::params::FromValues;
 use dsp_core::processor::{Error, Format};
@@ -311,6 +312,8 @@ fn apart(a: &MasterMoves, b: &MasterMoves) -> bool {
 mod tests {
     use super::*;
     use crate::cost::sound;
+    use dsp_core::engines::master::Master;
+    use dsp_core::processor::Processor;
 
     const RATE: f64 = 48_000.0;
 
@@ -485,5 +488,22 @@ mod tests {
         let piece = Piece { samples: [[0.0; PIECE]; 2], length: PIECE, channels: 1, rate: Hz(RATE) };
         (0..2_000).for_each(|_| session.hear(&piece));
         assert_eq!(session.propose(&orders("neutral", "spotify")), None);
+    }
+
+    /// Alone a song gets the place's loudness; as one of an album the one it has in it.
+    #[test]
+    fn a_song_of_an_album_keeps_its_place_in_it() {
+        let shifts = vec!["0.0"; 37].join(",");
+        let album = Album::from_json(&format!(r#"{{"version":1,"songs":9,"loudness":-20.0,"shifts":[{shifts}]}}"#)).unwrap();
+        let alone = orders("neutral", "spotify");
+        let within = Orders { album: Some(album), ..alone.clone() };
+        assert_eq!((alone.loudness(Some(-18.0)), within.loudness(Some(-18.0))), (Some(-14.0), Some(-12.0)));
+        // Where nothing is known of the song, the album as a whole.
+        assert_eq!(within.loudness(None), Some(-14.0));
+        let mut session = Session::new(Hz(RATE), 2, None).unwrap();
+        song(&mut session, 10.0, 0.5);
+        let learned = session.propose(&within).unwrap();
+        let limiter = learned.told.iter().find(|told| told.id == "limiter").unwrap();
+        assert!(limiter.sentence.contains("its place among the album's 9 songs"), "{}", limiter.sentence);
     }
 }
