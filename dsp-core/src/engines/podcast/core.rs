@@ -75,6 +75,8 @@ pub struct Core {
     compressor: Compressor,
     tone: Tone,
     limiter: TruePeakLimiter,
+    /// The limiter has not seen what came last.
+    slept: bool,
     spectrum: Spectrum,
     heard: events::Frame,
     /// How far there is music, smoothed, 0 to 1.
@@ -141,6 +143,7 @@ impl Core {
             removed: Ramp::new(MOVE, format.rate),
             frames: Frames::new(format),
             programme: Programme::new(format)?,
+            slept: false,
             realtime: false,
             late: 0,
             skip: false,
@@ -193,6 +196,7 @@ impl Core {
         self.compressor.reset();
         self.tone.reset();
         self.limiter.reset();
+        self.slept = false;
         self.slots.iter_mut().for_each(Slot::reset);
         self.whole.iter_mut().for_each(Delay::reset);
         // Before the first sample the gain was one.
@@ -267,7 +271,12 @@ impl Core {
                 Kind::Leveller => self.leveller.process(audio, range.clone(), &mut self.levels),
                 Kind::Compressor => self.compressor.process(audio, range.clone(), &settings.compressor),
                 Kind::Tone => self.tone.process(&mut part(audio, range.clone())[..self.dry.len()]),
+                // The others' models are heard by more than themselves.
+                Kind::Limiter if slot.sleeps() => self.slept = true,
                 Kind::Limiter => {
+                    if std::mem::take(&mut self.slept) {
+                        self.limiter.reset();
+                    }
                     // What stages before could make of the loudest sound must not stay in the limiter.
                     audio.iter_mut().for_each(|channel| usable_all(&mut channel[range.clone()]));
                     self.limiter.process_range(audio, range.clone(), &settings.limit);

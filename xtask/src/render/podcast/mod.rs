@@ -7,6 +7,7 @@
 //! ```
 
 mod cut_list;
+mod dips;
 mod edit;
 mod health;
 mod land;
@@ -224,7 +225,7 @@ impl<'a> Episode<'a> {
             health: Health::new(info.rate, info.channels),
             before: producer.page.as_ref().map(|_| Curve::new(format)).transpose()?,
             // Without a known length it listens in a pass of its own.
-            probe: seconds.filter(|_| wants_probe).map(|seconds| Probe::new(format, seconds)).transpose()?,
+            probe: seconds.filter(|_| wants_probe).map(|seconds| Probe::new(format, seconds).map(Probe::sparing)).transpose()?,
             heard: 0,
             levels: Vec::new(),
             power: 0.0,
@@ -329,6 +330,8 @@ impl<'a> Episode<'a> {
                 "limiter_ceiling_dbtp": rounded(goal.loudness.map(|_| landed.limiter_ceiling)),
                 "limiter_mean_reduction_db": rounded(Some(landed.reduction.0)),
                 "limiter_deep_reduction_db": rounded(Some(landed.reduction.1)),
+                "encoder_peaks_turned_down": landed.dips.0,
+                "encoder_peaks_deepest_db": rounded(Some(landed.dips.1)),
                 "passes": landed.tries.len(),
                 "files": landed.tries.iter().map(|(lufs, dbtp)| json!([rounded(Some(*lufs)), rounded(Some(*dbtp))])).collect::<Vec<_>>(),
             }),
