@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! file ─▶ chain without its limiter ─▶ spool ─▶ cuts ─▶ gain, limiter, encoder until it is right ─▶ file
-//!   │        └─▶ tap: events, gains ───────────────┤
+//!   │        ├─▶ tap: events, gains ───────────────┤
+//!   │        └─▶ again: events behind the chain ───┤
 //!   └─▶ health: clipping, hum, room ───────────────┴─▶ report, page, cut list
 //! ```
 
+mod again;
 mod cut_list;
 mod dips;
 mod edit;
@@ -27,6 +29,7 @@ use super::master::page_of;
 use super::sink::Store;
 use super::source::{self, Info};
 use super::spectra::Spectra;
+use again::Again;
 use cut_list::Form;
 use dsp_core::dynamics::forecast::Probe;
 use dsp_core::engines::podcast::Settings;
@@ -157,6 +160,8 @@ pub struct Episode<'a> {
     health: Health,
     before: Option<Curve>,
     probe: Option<Probe>,
+    /// Where silences are looked for.
+    again: Option<Again>,
     heard: u64,
     /// Levels of hops behind the chain, dBFS.
     levels: Vec<f32>,
@@ -177,6 +182,9 @@ impl Ears for Episode<'_> {
     fn after(&mut self, block: &[&[f32]]) -> Result<(), Failure> {
         if let Some(probe) = &mut self.probe {
             probe.process(block);
+        }
+        if let Some(again) = &mut self.again {
+            again.hear(block);
         }
         for n in 0..block.first().map_or(0, |samples| samples.len()) {
             self.power += block.iter().map(|samples| f64::from(samples[n]).powi(2)).sum::<f64>();
@@ -226,6 +234,7 @@ impl<'a> Episode<'a> {
             before: producer.page.as_ref().map(|_| Curve::new(format)).transpose()?,
             // Without a known length it listens in a pass of its own.
             probe: seconds.filter(|_| wants_probe).map(|seconds| Probe::new(format, seconds).map(Probe::sparing)).transpose()?,
+            again: producer.wish.map(|_| Again::new(format.rate.0)).transpose()?,
             heard: 0,
             levels: Vec::new(),
             power: 0.0,
@@ -243,7 +252,7 @@ impl<'a> Episode<'a> {
         let Known { task, info, .. } = *known;
         let seconds = self.spool.frames() as f64 / self.format.rate.0;
         let findings = self.health.findings();
-        let frames = known.tap.frames(self.health.levels(), &self.levels);
+        let frames = known.tap.frames(self.health.levels(), &self.levels, self.again.as_ref().map_or(&[], Again::heard));
         let found = self.producer.wish.map(|wish| silence::find(&frames, &wish)).unwrap_or_default();
         let edit = Edit::place(&mut self.spool, self.format.rate.0, &found)?;
         let played = if self.producer.mark_only { Edit::none(self.spool.frames()) } else { edit.clone() };
