@@ -34,6 +34,9 @@ const CLOSE_LU: f64 = 0.003;
 const TRIES: usize = 40;
 /// Least slope of loudness over drive that is believed: a limiter that takes all that is added.
 const LEAST_SLOPE: f64 = 0.02;
+/// A sparing probe reads true peaks only near the largest so far, within this factor (12 dB): no limiter that leaves
+/// a programme worth hearing takes more off it.
+const NEAR_LARGEST: f32 = 0.25;
 /// The share of the time that a large reduction is told for: the deepest twentieth of it.
 const DEEP: f64 = 0.95;
 
@@ -65,6 +68,9 @@ pub struct Probe {
     count: u64,
     power: f64,
     peak: f32,
+    /// Largest true peak so far, and the share of it below which peaks are those of the samples.
+    largest: f32,
+    share: f32,
     /// A ring.
     steps: Vec<Step>,
     scratch: Vec<f32>,
@@ -113,9 +119,19 @@ impl Probe {
             count: 0,
             power: 0.0,
             peak: 0.0,
+            largest: 0.0,
+            share: 0.0,
             steps: vec![Step::default(); ((seconds * STEPS).ceil() as usize).max(BLOCK) + 1],
             scratch: vec![0.0; CHUNK],
         })
+    }
+
+    /// A probe for programmes that are limited by 12 dB at most: quieter peaks than that are those of the samples, and
+    /// listening costs half.
+    #[must_use]
+    pub fn sparing(mut self) -> Self {
+        self.share = NEAR_LARGEST;
+        self
     }
 
     /// Forgets all.
@@ -124,7 +140,7 @@ impl Probe {
             channel.states = Default::default();
             channel.interpolator.reset();
         }
-        (self.position, self.count, self.power, self.peak) = (0, 0, 0.0, 0.0);
+        (self.position, self.count, self.power, self.peak, self.largest) = (0, 0, 0.0, 0.0, 0.0);
     }
 
     /// Takes a block of what comes to the limiter, `audio[channel][sample]`, before any drive.
@@ -164,9 +180,16 @@ impl Probe {
             }
             self.power += channel.weight * power;
             let mut peak = self.peak;
-            channel.interpolator.process(clean, |_, interval| peak = peak.max(interval.coarse()));
+            if self.share > 0.0 {
+                peak = clean.iter().fold(peak, |most, sample| most.max(sample.abs()));
+                let floor = peak.max(self.share * self.largest);
+                channel.interpolator.process_over(clean, floor, |_, interval| peak = peak.max(interval.coarse()));
+            } else {
+                channel.interpolator.process(clean, |_, interval| peak = peak.max(interval.coarse()));
+            }
             self.peak = peak;
         }
+        self.largest = self.largest.max(self.peak);
     }
 
     /// The steps, the oldest first.

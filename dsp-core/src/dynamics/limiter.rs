@@ -136,18 +136,18 @@ impl<const TAPS: usize> Stage<TAPS> {
     /// linear. `time` counts the samples up to the chunk.
     fn process(&mut self, audio: &mut [&mut [f32]], range: Range<usize>, ceilings: &[f32], time: u64, ahead: usize, how: (&Return, f32)) {
         let (back, link) = how;
+        let lowest = ceilings.iter().copied().fold(f32::INFINITY, f32::min);
         for (channel, samples) in self.channels.iter_mut().zip(audio.iter()) {
-            let needs = &mut channel.needs;
-            channel.interpolator.process(&samples[range.clone()], |index, interval| {
+            let needs = &mut channel.needs[..range.len()];
+            needs.fill(0.0);
+            channel.interpolator.process_over(&samples[range.clone()], lowest * NEAR, |index, interval| {
                 let ceiling = ceilings[index];
-                let mut need = 0.0;
                 if interval.coarse() > ceiling * NEAR {
                     let peak = interval.peak();
                     if peak > ceiling {
-                        need = 1.0 - ceiling / peak;
+                        needs[index] = 1.0 - ceiling / peak;
                     }
                 }
-                needs[index] = need;
             });
         }
         if link > 0.0 && self.channels.len() > 1 {

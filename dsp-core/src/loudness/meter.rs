@@ -95,6 +95,8 @@ pub struct Meter {
     weighting: [Section; 2],
     channels: Vec<Channel>,
     image: Option<Image>,
+    /// Only the largest true peak of all is looked for.
+    totals: bool,
     /// True peak since the step began.
     true_peak: f32,
     sample_peak: f32,
@@ -133,6 +135,7 @@ impl Meter {
             weighting: k_weighting(format.rate.0),
             channels: (0..format.channels).map(channel).collect(),
             image: (format.channels > 1).then(|| Image::new(format.rate.0)),
+            totals: false,
             true_peak: 0.0,
             sample_peak: 0.0,
             position: 0,
@@ -160,6 +163,14 @@ impl Meter {
     #[must_use]
     pub fn without_image(mut self) -> Self {
         self.image = None;
+        self
+    }
+
+    /// A meter for who wants to know a programme's largest true peak, and not where it stands now: `recent_true_peak`
+    /// and `psr` read none, and the rest costs half.
+    #[must_use]
+    pub fn for_totals(mut self) -> Self {
+        self.totals = true;
         self
     }
 
@@ -229,7 +240,9 @@ impl Meter {
             }
             (channel.states, channel.power) = (states, power);
             let mut own = channel.peak;
-            channel.interpolator.process(clean, |_, interval| {
+            // Of what is not larger than both nothing is to be known.
+            let floor = if self.totals { true_peak.max(self.most_true_peak) } else { true_peak.min(own) };
+            channel.interpolator.process_largest(clean, floor, |_, interval| {
                 // The parabola adds 0.2 dB at most.
                 if interval.coarse() > true_peak.min(own) * 0.97 {
                     let peak = interval.peak();
@@ -302,7 +315,7 @@ impl Meter {
         // The step that is under way counts at once for peaks.
         let recent = self.last(SHORT_TERM).fold(self.true_peak, |most, step| most.max(step.true_peak));
         let (short_term, integrated) = (level(self.power(SHORT_TERM)), self.gated.gated_mean(RELATIVE_GATE));
-        let (true_peak, recent_true_peak) = (db(self.most_true_peak.max(self.true_peak)), db(recent));
+        let (true_peak, recent_true_peak) = (db(self.most_true_peak.max(self.true_peak)), db(recent).filter(|_| !self.totals));
         let difference = |peak: Option<f64>, level: Option<f64>| Some(peak? - level?);
         let window = |steps: usize| {
             let mut sums = Sums::default();

@@ -18,6 +18,12 @@ const BETA: f64 = 5.1;
 const ABREAST: usize = 4;
 /// Most samples at a time.
 pub const CHUNK: usize = 256;
+/// Samples that are left out together where nothing can reach up to what is looked for, a multiple of [`ABREAST`].
+const GROUP: usize = 32;
+/// How far sums of rounded numbers may lie over the bound of exact ones.
+const ROUNDING: f32 = 1.0001;
+/// How far a parabola through values may lie over the largest of them: 0.2 dB, and some.
+const PARABOLA: f32 = 1.04;
 
 /// `[tap][phase]`, the oldest sample's tap first.
 type Kernel<const TAPS: usize> = [[f32; PHASES]; TAPS];
@@ -50,6 +56,21 @@ fn kernel<const TAPS: usize>() -> Arc<Kernel<TAPS>> {
         }
     }
     Arc::new(kernel)
+}
+
+/// The largest magnitude that the filter makes of samples up to 1: the largest sum of a phase's taps.
+fn reach<const TAPS: usize>(kernel: &Kernel<TAPS>) -> f32 {
+    let phase = |phase: usize| kernel.iter().map(|row| row[phase].abs()).sum::<f32>();
+    (0..PHASES).map(phase).fold(1.0, f32::max) * ROUNDING
+}
+
+/// Largest magnitude of some samples.
+fn largest(samples: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if a > b { a } else { b };
+    // Side by side, which the processor does at once.
+    let (eights, rest) = samples.as_chunks::<8>();
+    let lanes = eights.iter().fold([0.0_f32; 8], |most, eight| std::array::from_fn(|lane| larger(eight[lane].abs(), most[lane])));
+    lanes.into_iter().chain(rest.iter().map(|sample| sample.abs())).fold(0.0, larger)
 }
 
 /// The signal from one sample up to the next.
@@ -93,10 +114,12 @@ impl Interval {
 #[derive(Clone, Debug)]
 pub struct Interpolator<const TAPS: usize> {
     kernel: Arc<Kernel<TAPS>>,
-    /// The last `TAPS - 1` samples and room for a chunk.
+    /// What the filter makes at most of samples up to 1.
+    reach: f32,
+    /// The last `TAPS` samples and room for a chunk: the first serves only for the interval before.
     window: Vec<f32>,
-    /// The last value of the interval before.
-    last: f32,
+    /// The last value of the interval before; none where that was left out.
+    last: Option<f32>,
     /// The processor adds and multiplies eight numbers at a time.
     wide: bool,
 }
@@ -107,7 +130,8 @@ impl<const TAPS: usize> Default for Interpolator<TAPS> {
         let wide = std::is_x86_feature_detected!("avx");
         #[cfg(not(target_arch = "x86_64"))]
         let wide = false;
-        Self { kernel: kernel(), window: vec![0.0; TAPS - 1 + CHUNK], last: 0.0, wide }
+        let kernel = kernel();
+        Self { reach: reach(&kernel), kernel, window: vec![0.0; TAPS + CHUNK], last: Some(0.0), wide }
     }
 }
 
@@ -118,20 +142,72 @@ impl<const TAPS: usize> Interpolator<TAPS> {
     /// As if only silence had been before.
     pub fn reset(&mut self) {
         self.window.fill(0.0);
-        self.last = 0.0;
+        self.last = Some(0.0);
     }
 
     /// Takes at most [`CHUNK`] samples (finite, full scale 1) and gives for each, by its index, the
     /// interval that begins [`DELAY`](Self::DELAY) samples before it.
     #[inline]
-    pub fn process(&mut self, input: &[f32], mut see: impl FnMut(usize, &Interval)) {
+    pub fn process(&mut self, input: &[f32], see: impl FnMut(usize, &Interval)) {
+        self.process_over(input, -1.0, see);
+    }
+
+    /// As [`process`](Self::process), but leaves intervals out whose values and parabolas are sure not to be larger
+    /// than `floor`, most of the time where little is. What is given is the same to the bit.
+    #[inline]
+    pub fn process_over(&mut self, input: &[f32], floor: f32, see: impl FnMut(usize, &Interval)) {
+        let length = self.take(input);
+        self.see(length, floor, see);
+    }
+
+    /// As [`process_over`](Self::process_over) for who only wants the largest of all peaks: with the largest sample
+    /// of the intervals as a floor, where that is higher.
+    #[inline]
+    pub fn process_largest(&mut self, input: &[f32], floor: f32, see: impl FnMut(usize, &Interval)) {
+        let length = self.take(input);
+        // The interval of the largest sample is looked at, since the filter reaches higher than it.
+        let own = largest(&self.window[Self::DELAY..Self::DELAY + length]);
+        self.see(length, floor.max(own), see);
+    }
+
+    /// Puts samples into the window.
+    #[inline]
+    fn take(&mut self, input: &[f32]) -> usize {
         let length = input.len().min(CHUNK);
-        self.window[TAPS - 1..TAPS - 1 + length].copy_from_slice(&input[..length]);
+        self.window[TAPS..TAPS + length].copy_from_slice(&input[..length]);
+        length
+    }
+
+    #[inline]
+    fn see(&mut self, length: usize, floor: f32, mut see: impl FnMut(usize, &Interval)) {
+        // Samples that are too small for anything over the floor.
+        let small = floor / (self.reach * PARABOLA);
         let mut at = 0;
         while at < length {
+            let end = length.min(at + GROUP);
+            // Those that take part in the group's values.
+            if largest(&self.window[at + 1..end + TAPS]) <= small {
+                self.last = None;
+            } else {
+                self.see_group(at..end, &mut see);
+            }
+            at = end;
+        }
+        self.window.copy_within(length..length + TAPS, 0);
+    }
+
+    #[inline]
+    fn see_group(&mut self, range: std::ops::Range<usize>, see: &mut impl FnMut(usize, &Interval)) {
+        let mut last = self.last.unwrap_or_else(|| {
+            let mut before = [[0.0_f32; PHASES]];
+            interpolate::<1, TAPS>(&self.kernel, &self.window[range.start..range.start + TAPS], &mut before);
+            before[0][PHASES - 1]
+        });
+        let mut at = range.start;
+        while at < range.end {
             // A short rest is computed with what lies behind it, and not looked at.
-            let frame = &self.window[at..(at + TAPS - 1 + ABREAST).min(TAPS - 1 + CHUNK)];
-            let count = ABREAST.min(length - at);
+            let frame = &self.window[at + 1..(at + TAPS + ABREAST).min(TAPS + CHUNK)];
+            let count = ABREAST.min(range.end - at);
             let mut values = [[0.0_f32; PHASES]; ABREAST];
             if frame.len() == TAPS - 1 + ABREAST {
                 interpolate_abreast(&self.kernel, frame, &mut values, self.wide);
@@ -141,13 +217,13 @@ impl<const TAPS: usize> Interpolator<TAPS> {
                 }
             }
             for (index, values) in values.iter().enumerate().take(count) {
-                let interval = Interval { values: *values, before: self.last, after: frame[index + Self::DELAY] };
-                self.last = values[PHASES - 1];
+                let interval = Interval { values: *values, before: last, after: frame[index + Self::DELAY] };
+                last = values[PHASES - 1];
                 see(at + index, &interval);
             }
             at += count;
         }
-        self.window.copy_within(length..length + TAPS - 1, 0);
+        self.last = Some(last);
     }
 }
 
@@ -262,5 +338,45 @@ mod tests {
         for block in [1, 3, 17, 64, 255] {
             assert!(run(block) == whole, "blocks of {block}");
         }
+    }
+
+    /// What is left out is not over the floor, and what is given is what all of them are, to the bit, however the signal
+    /// is cut.
+    #[test]
+    fn what_is_left_out_is_small() {
+        let seed = 11_u64;
+        println!("seed {seed}");
+        let mut state = seed;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        };
+        // Bursts between near silence.
+        let input: Vec<f32> = (0..20_000).map(|n| random() * if n % 1_900 < 300 { 0.8 } else { 0.02 }).collect();
+        let bits =
+            |interval: &Interval| interval.values.map(f32::to_bits).into_iter().chain([interval.before.to_bits()]).collect::<Vec<_>>();
+        let mut all = Vec::new();
+        let mut interpolator = Interpolator::<SHORT>::default();
+        input.chunks(CHUNK).for_each(|chunk| interpolator.process(chunk, |_, interval| all.push((bits(interval), interval.peak()))));
+        let most = all.iter().map(|(_, peak)| *peak).fold(0.0, f32::max);
+        for (floor, length) in [(0.1_f32, 256), (0.5, 77), (0.9, 256), (0.5, 1)] {
+            let mut interpolator = Interpolator::<SHORT>::default();
+            let mut given = vec![false; input.len()];
+            for (index, chunk) in input.chunks(length).enumerate() {
+                interpolator.process_over(chunk, floor, |at, interval| {
+                    given[index * length + at] = true;
+                    assert_eq!(bits(interval), all[index * length + at].0);
+                });
+            }
+            let left_out = given.iter().zip(&all).filter(|(given, _)| !**given);
+            assert!(left_out.clone().all(|(_, (_, peak))| *peak <= floor), "{floor}");
+            assert!(left_out.count() > input.len() / 4, "{floor}, {length}: some are left out");
+        }
+        let (mut interpolator, mut largest) = (Interpolator::<SHORT>::default(), 0.0_f32);
+        for chunk in input.chunks(100) {
+            let floor = largest;
+            interpolator.process_largest(chunk, floor, |_, interval| largest = largest.max(interval.peak()));
+        }
+        assert_eq!(largest, most);
     }
 }
