@@ -2,6 +2,7 @@
 
 use crate::detection::Detection;
 use crate::engines::podcast::StageFrame;
+use crate::engines::stems::StemFrame;
 use crate::loudness::Reading;
 use crate::units::Hz;
 use std::time::Duration;
@@ -129,6 +130,9 @@ pub trait Observer {
 
     /// What the stages of a podcast chain do, every 10 ms.
     fn podcast(&mut self, _frame: &StageFrame) {}
+
+    /// What the stems are like; comes just before the frame it belongs to.
+    fn stems(&mut self, _frame: &StemFrame<'_>) {}
 
     /// True when the loudness of the output is wanted from engines that can do without measuring it.
     fn wants_loudness(&self) -> bool {

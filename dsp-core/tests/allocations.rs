@@ -1,7 +1,7 @@
 //! `process` and `reset` never reach the system's allocator, model included.
 
 use allocations::{Counting, count as calls};
-use dsp_core::engines::{Engine, deess, denoise, limiter};
+use dsp_core::engines::{Engine, deess, denoise, limiter, stems};
 use dsp_core::loudness::Meter;
 use dsp_core::processor::Format;
 use dsp_core::realtime::{PoolAllocator, misses};
@@ -72,6 +72,26 @@ fn deess_allocates_nothing() {
         Settings { link: Link::PerChannel, speed: 0.2, listen: Listen::Detected, ..base },
         Settings { bypass: true, ..base },
     ]);
+}
+
+#[test]
+fn stems_allocate_nothing() {
+    use stems::{Outputs, Settings, Stems, Task};
+    let base = Settings::default();
+    process_and_reset::<Stems>(&[
+        base,
+        Settings { low_latency: true, focus: -0.5, ..base },
+        Settings { task: Task::Dialogue, outputs: Outputs::Before, focus: 1.0, ..base },
+        Settings { bypass: true, ..base },
+    ]);
+    let mut engine = Stems::with_builtin_models(Format::new(Hz(48_000.0), 1).unwrap()).unwrap();
+    let mut parts = [[0.0_f32; 4_800]; 3];
+    let mut audio = [0.1_f32; 4_800];
+    let made = calls(|| {
+        let [first, second, third] = &mut parts;
+        engine.process_outputs(&mut [&mut audio], &mut [&mut [first], &mut [second], &mut [], &mut [third]], &base, &mut ());
+    });
+    assert_eq!(made, 0);
 }
 
 #[test]

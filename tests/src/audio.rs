@@ -267,6 +267,19 @@ pub fn music(rate: f64, seconds: f32, seed: u64) -> Vec<f32> {
     out
 }
 
+/// A song of parts with places of their own: music, drums in the middle, a voice a little to one side.
+pub fn song(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+    let (band, voice, beat) = (music(rate, seconds, seed), speech(rate, seconds, seed), drums(rate, seconds, seed));
+    let place = |channel: usize| {
+        // How far to one side a channel stands.
+        let side = if channel.is_multiple_of(2) { 1.0 } else { 0.6 };
+        let hiss = white(band.len(), 1e-4, seed ^ (channel as u64 + 1) << 16);
+        let parts = band.iter().zip(&voice).zip(&beat).zip(hiss);
+        parts.map(|(((band, voice), beat), hiss)| side * band + (1.4 - side) * 0.3 * voice + 0.2 * beat + hiss).collect()
+    };
+    (0..channels).map(place).collect()
+}
+
 /// One sample of 1 at `at`, else silence.
 pub fn impulse(length: usize, at: usize) -> Vec<f32> {
     let mut out = vec![0.0; length];

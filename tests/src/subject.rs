@@ -11,6 +11,7 @@ use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::Podcast;
+use dsp_core::engines::stems::Stems;
 use dsp_core::params::{self, FromValues, Param};
 use dsp_core::processor::Processor;
 
@@ -31,6 +32,8 @@ pub trait Subject: Engine + Processor<Settings: FromValues> {
     const PER_CHANNEL: Set = &[("link", "per-channel")];
     /// Channels always share their decisions.
     const ALWAYS_LINKED: bool = false;
+    /// Each side may be treated as what stands there asks for.
+    const MOVES_THE_IMAGE: bool = false;
     /// What gives only what is taken away; empty where nothing ever is.
     const REMOVED: Set = &[("listen", "removed")];
     /// What else keeps the loudness as it came, so that what is kept and what is taken away add up to the input.
@@ -183,6 +186,28 @@ impl Subject for Podcast {
     }
 }
 
+impl Subject for Stems {
+    const PRODUCT: &'static str = "Plainsong Stems";
+    const MODES: &'static [(&'static str, Set)] =
+        &[("standard", &[("task", "stems"), ("low-latency", "off")]), ("low latency", &[("task", "stems"), ("low-latency", "on")])];
+    const DRY: &'static [(&'static str, Set)] = &[
+        ("unity", &[]),
+        ("unity with focus", &[("focus", "80")]),
+        ("faders of the other task", &[("voice-gain", "-20"), ("rest-mute", "on")]),
+    ];
+    const DRY_IS_EXACT: bool = true;
+    const PER_CHANNEL: Set = &[];
+    const ALWAYS_LINKED: bool = true;
+    const MOVES_THE_IMAGE: bool = true;
+    const BUSY: Set = &[("vocals-gain", "-inf"), ("drums-gain", "-9"), ("bass-gain", "-3"), ("focus", "30")];
+    /// The window that holds a sample.
+    const TAIL: f64 = 0.04;
+
+    fn sound(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
+        audio::song(rate, seconds, channels, seed)
+    }
+}
+
 /// The parameters of a subject.
 pub fn table<S: Subject>() -> &'static [Param] {
     <S::Settings as FromValues>::PARAMS
@@ -248,6 +273,7 @@ macro_rules! for_subjects {
         $crate::for_subjects!(@ master, dsp_core::engines::master::Master, $($test),+);
         $crate::for_subjects!(@ meter, dsp_core::engines::meter::Meter, $($test),+);
         $crate::for_subjects!(@ podcast, dsp_core::engines::podcast::Podcast, $($test),+);
+        $crate::for_subjects!(@ stems, dsp_core::engines::stems::Stems, $($test),+);
     };
     (@ $name:ident, $subject:ty, $($test:ident),+) => {
         mod $name {

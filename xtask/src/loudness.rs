@@ -155,6 +155,7 @@ fn master(input: &Path, output: &Path, target: f64, args: &Args) -> Result<Found
         package: None,
         models: Vec::new(),
         producer: None,
+        separation: None,
         archive: None,
         spend: None,
         mind: Some(Mind::new(&asked, Vec::new(), std::slice::from_ref(&task), reading)?),

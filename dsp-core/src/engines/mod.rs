@@ -2,11 +2,13 @@
 
 pub mod deess;
 pub mod denoise;
+pub mod driver;
 mod frames;
 pub mod limiter;
 pub mod master;
 pub mod meter;
 pub mod podcast;
+pub mod stems;
 
 use crate::model::Package;
 use crate::params::FromValues;
@@ -142,5 +144,6 @@ mod tests {
         check::<master::MasterMoves>();
         check::<meter::Settings>();
         check::<podcast::Settings>();
+        check::<stems::Settings>();
     }
 }

@@ -29,7 +29,16 @@ macro_rules! embed {
     };
 }
 
-static MODELS: [Embedded; 5] = [embed!("denoise"), embed!("denoise-low"), embed!("deess"), embed!("events"), embed!("master")];
+static MODELS: [Embedded; 8] = [
+    embed!("denoise"),
+    embed!("denoise-low"),
+    embed!("deess"),
+    embed!("events"),
+    embed!("master"),
+    embed!("stems"),
+    embed!("stems-low"),
+    embed!("dialogue"),
+];
 
 /// The model with this id.
 ///

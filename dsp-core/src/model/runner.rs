@@ -16,6 +16,8 @@ pub struct Runner {
     failed: bool,
     /// Steps that failed or gave a number that is not finite.
     bad: u64,
+    /// How far a step in parts has come, in operations.
+    at: usize,
 }
 
 /// What changes from step to step.
@@ -45,12 +47,13 @@ impl Runner {
                 Stream::General(general.session(plan.part()).map_err(refuse)?)
             }
         };
-        Ok(Self { plan: Arc::clone(plan), stream, failed: false, bad: 0 })
+        Ok(Self { plan: Arc::clone(plan), stream, failed: false, bad: 0, at: 0 })
     }
 
     /// Zeroes the states. The general runtime makes small tensors: on the audio thread call it inside
     /// a [`crate::realtime::Scope`].
     pub fn reset(&mut self) {
+        self.at = 0;
         let part = self.plan.part();
         match (&mut self.stream, self.plan.runtime()) {
             (Stream::Own(memory), Runtime::Own(program)) => {
@@ -81,6 +84,44 @@ impl Runner {
     /// a number that is not finite.
     #[must_use]
     pub fn step(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
+        self.begin(inputs);
+        self.end(inputs, outputs)
+    }
+
+    /// Begins a step that is done in parts: takes the inputs in, as [`Runner::step`].
+    pub fn begin(&mut self, inputs: &[&[f32]]) {
+        self.at = 0;
+        match (&mut self.stream, self.plan.runtime()) {
+            (Stream::Own(memory), Runtime::Own(program)) => {
+                for (index, values) in inputs.iter().enumerate() {
+                    program.input(memory, index).copy_from_slice(values);
+                }
+            }
+            #[cfg(feature = "tract")]
+            _ => {}
+        }
+    }
+
+    /// Goes on with a step until about this share of it is done, 0 to 1. The general runtime knows no
+    /// parts and does all in [`Runner::end`].
+    pub fn advance(&mut self, share: f32) {
+        if self.failed {
+            return;
+        }
+        match (&mut self.stream, self.plan.runtime()) {
+            (Stream::Own(memory), Runtime::Own(program)) => {
+                let at = &mut self.at;
+                self.failed = catch_unwind(AssertUnwindSafe(|| program.run_until(memory, at, share))).is_err();
+            }
+            #[cfg(feature = "tract")]
+            _ => {}
+        }
+    }
+
+    /// Ends a step with the inputs that it began with; outputs and what is given back are those of
+    /// [`Runner::step`], to the bit.
+    #[must_use]
+    pub fn end(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
         let done = !self.failed && catch_unwind(AssertUnwindSafe(|| self.run(inputs, outputs))).is_ok_and(|done| done);
         if !done {
             self.failed = true;
@@ -97,7 +138,10 @@ impl Runner {
         let part = self.plan.part();
         match (&mut self.stream, self.plan.runtime()) {
             (Stream::Own(memory), Runtime::Own(program)) => {
-                run_own(program, memory, inputs, outputs, part.states.len());
+                // They went in when the step began.
+                let _ = inputs;
+                program.run_until(memory, &mut self.at, 1.0);
+                give(program, memory, outputs, (part.inputs.len(), part.states.len()));
                 true
             }
             #[cfg(feature = "tract")]
@@ -108,15 +152,12 @@ impl Runner {
     }
 }
 
-fn run_own(program: &Program, memory: &mut Memory, inputs: &[&[f32]], outputs: &mut [&mut [f32]], states: usize) {
-    for (index, values) in inputs.iter().enumerate() {
-        program.input(memory, index).copy_from_slice(values);
-    }
-    program.run(memory);
+/// Copies the outputs of a step, and the states of `states.1` behind them to the inputs from `states.0` on.
+fn give(program: &Program, memory: &mut Memory, outputs: &mut [&mut [f32]], states: (usize, usize)) {
     for (index, values) in outputs.iter_mut().enumerate() {
         values.copy_from_slice(program.output(memory, index));
     }
-    for state in 0..states {
-        program.carry(memory, outputs.len() + state, inputs.len() + state);
+    for state in 0..states.1 {
+        program.carry(memory, outputs.len() + state, states.0 + state);
     }
 }

@@ -9,6 +9,7 @@ use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::Podcast;
+use dsp_core::engines::stems::Stems;
 use dsp_core::realtime::PoolAllocator;
 use plainsong_tests::allocations::Counting;
 use plainsong_tests::long;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     if hours > 0.0 {
         return accelerated(hours, seed as u64, product.as_deref());
     }
-    let subjects: [(&str, &str, Soak); 12] = [
+    let subjects: [(&str, &str, Soak); 14] = [
         ("denoise", "engine", soak::engine::<Denoise>),
         ("denoise", "plugin", soak::plugin::<Denoise>),
         ("deess", "engine", soak::engine::<Deess>),
@@ -64,6 +65,8 @@ fn main() -> ExitCode {
         ("meter", "plugin", soak::plugin::<Meter>),
         ("podcast", "engine", soak::engine::<Podcast>),
         ("podcast", "plugin", soak::plugin::<Podcast>),
+        ("stems", "engine", soak::engine::<Stems>),
+        ("stems", "plugin", soak::plugin::<Stems>),
     ];
     let (mut passed, mut failed) = (0, 0);
     for (engine, name, run) in subjects {
@@ -92,13 +95,14 @@ fn main() -> ExitCode {
 
 /// Hours of programme through each engine, as fast as it goes.
 fn accelerated(hours: f64, seed: u64, product: Option<&str>) -> ExitCode {
-    let engines: [(&str, Long); 6] = [
+    let engines: [(&str, Long); 7] = [
         ("denoise", long::run::<Denoise>),
         ("deess", long::run::<Deess>),
         ("limiter", long::run::<Limiter>),
         ("master", long::run::<Master>),
         ("meter", long::run::<Meter>),
         ("podcast", long::run::<Podcast>),
+        ("stems", long::run::<Stems>),
     ];
     let (mut passed, mut failed) = (0, 0);
     for (_, run) in engines.into_iter().filter(|(name, _)| product.is_none_or(|product| product == *name)) {

@@ -10,3 +10,4 @@ mod latency;
 mod podcast;
 mod random;
 mod sound;
+mod stems;

@@ -5,7 +5,7 @@ use dsp_core::params::index_of;
 use dsp_core::units::Db;
 use plainsong_tests::audio::{delayed, scaled};
 use plainsong_tests::engine::{Blocks, loaded, run_fresh};
-use plainsong_tests::measure::{level_db, null_db};
+use plainsong_tests::measure::{level_db, null_db, peak};
 use plainsong_tests::subject::{Set, Subject, settings, table};
 
 const RATE: f64 = 48_000.0;
@@ -20,6 +20,9 @@ fn pieces(samples: &[f32]) -> Vec<f64> {
 
 /// One decision for both channels: in every piece the ratio of their levels stays.
 fn linked_channels_keep_the_image<S: Subject>() {
+    if S::MOVES_THE_IMAGE {
+        return;
+    }
     let sound = S::sound(RATE, 3.0, 1, 81);
     let input = vec![sound[0].clone(), sound[0].iter().map(|x| 0.25 * x).collect()];
     let out = run_fresh(&mut loaded::<S>(RATE, 2), &input, &settings::<S>(&[S::BUSY]), Blocks::Of(512));
@@ -80,8 +83,9 @@ fn switching_makes_no_click<S: Subject>() {
             engine.process(&mut [block], &ends[(index / 40) % 2], &mut ());
         }
         let step = out.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max);
-        // The tone's own steepest step is 0.0026; a click at its crest would be up to 0.1.
-        assert!(step < 0.01, "a step of {step} when {} moves", param.id);
+        // The tone's own steepest step is 0.0026; a click at its crest would be up to 0.1. Gains of parts make both louder.
+        let most = 0.01 * (peak(std::slice::from_ref(&out)) / 0.1).max(1.0);
+        assert!(step < most, "a step of {step} when {} moves", param.id);
     }
 }
 

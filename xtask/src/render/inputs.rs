@@ -22,6 +22,18 @@ pub struct Plan {
     pub batch: bool,
 }
 
+/// How outputs are named.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Naming<'a> {
+    /// Format of the files in a folder; where nothing is said WAV.
+    pub format: Option<FileFormat>,
+    /// FLAC stays FLAC where nothing is said.
+    pub keep_flac: bool,
+    /// Several files are made of each, with these words behind its name, always in a folder; the last stands for
+    /// them.
+    pub parts: &'a [&'a str],
+}
+
 /// A file and its place below the output folder.
 type Found = (PathBuf, PathBuf);
 
@@ -124,10 +136,11 @@ pub fn plan(
     inputs: &[PathBuf],
     list: Option<&Path>,
     output: &Path,
-    format: Option<FileFormat>,
+    naming: &Naming<'_>,
     picture: Option<&Path>,
     report: Option<&Path>,
 ) -> Result<Plan, Failure> {
+    let Naming { format, keep_flac, parts } = *naming;
     let mut plan = Plan { batch: inputs.len() > 1 || list.is_some(), ..Plan::default() };
     let mut found: Vec<Found> = match list {
         Some(list) => listed(list)?,
@@ -165,7 +178,11 @@ pub fn plan(
     found.iter().for_each(|(path, _)| known.add(path));
 
     let named = FileFormat::of(output);
-    let into_folder = plan.batch || output.is_dir() || output.to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]);
+    if !parts.is_empty() && named.is_some() && !output.is_dir() {
+        return Err(Failure::new("is a file's name, and several files are made; name a folder with -o").about(output));
+    }
+    let into_folder =
+        plan.batch || !parts.is_empty() || output.is_dir() || output.to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]);
     if into_folder && output.exists() && !output.is_dir() {
         return Err(Failure::new("is a file, and several files need a folder; name a folder with -o").about(output));
     }
@@ -206,20 +223,27 @@ pub fn plan(
     {
         return Err(Failure::new("is an input or output already; choose another name for the report").about(report));
     }
-    let format_of_folder = format.unwrap_or(FileFormat::Wav);
     let mut taken: HashMap<PathBuf, PathBuf> = HashMap::new();
     for (input, place) in found {
         let (target, format) = if into_folder {
-            (output.join(&place).with_extension(format_of_folder.extension()), format_of_folder)
+            let as_it_was = FileFormat::of(&input).filter(|format| keep_flac && *format == FileFormat::Flac);
+            let format = format.or(as_it_was).unwrap_or(FileFormat::Wav);
+            (output.join(&place).with_extension(format.extension()), format)
         } else {
             (output.to_owned(), named.unwrap_or(FileFormat::Wav))
         };
+        let targets: Vec<PathBuf> = if parts.is_empty() {
+            vec![target.clone()]
+        } else {
+            parts.iter().map(|part| super::stems::named(&target, &place, part)).collect()
+        };
+        let target = targets.last().cloned().unwrap_or(target);
         let drawn = picture
             .map(|picture| if plan.batch || picture.is_dir() { picture.join(&place).with_extension("png") } else { picture.to_owned() });
-        let refusal = if same(&input, &target) {
+        let refusal = if targets.iter().any(|target| same(&input, target)) {
             Some(Failure::new("is input and output at once; choose another output with -o"))
-        } else if known.has(&target) {
-            Some(Failure::new("would be overwritten, though it is an input too; choose another folder with -o").about(&target))
+        } else if let Some(target) = targets.iter().find(|target| known.has(target)) {
+            Some(Failure::new("would be overwritten, though it is an input too; choose another folder with -o").about(target))
         } else if drawn.as_deref().is_some_and(|drawn| known.has(drawn)) {
             Some(Failure::new("has a picture's name that is an input; choose another with --picture"))
         } else {

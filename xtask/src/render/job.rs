@@ -13,6 +13,7 @@ use super::report;
 use super::sink::{FileFormat, Sink, Store};
 use super::source::{self, Depth, Source};
 use super::spectra::Spectra;
+use super::stems::{Separation, Taken, Takes};
 use super::watch::Watch;
 use dsp_core::dither::Dither;
 use dsp_core::model::Package;
@@ -62,6 +63,8 @@ pub struct Options {
     pub mind: Option<Mind>,
     /// What makes episodes; none where nothing comes behind the engine.
     pub producer: Option<Producer>,
+    /// What makes several files of one; none where one is made.
+    pub separation: Option<Separation>,
     /// Where it is noted what is done.
     pub archive: Option<Archive>,
     /// Where a page is written, and whether that is a folder for several.
@@ -87,7 +90,8 @@ impl Options {
     pub fn sides(&self, task: &Task) -> Vec<PathBuf> {
         let page = self.page.iter().map(|(page, batch)| page_of(page, &task.below, *batch));
         let sides = self.producer.iter().flat_map(|producer| producer.sides(task));
-        task.picture.iter().cloned().chain(page).chain(sides).collect()
+        let stems = self.separation.iter().flat_map(|separation| separation.sides(task));
+        task.picture.iter().cloned().chain(page).chain(sides).chain(stems).collect()
     }
 }
 
@@ -114,7 +118,10 @@ impl Worker {
     fn engine(&mut self, format: Format, options: &Options) -> Result<&mut Box<dyn Driver>, Failure> {
         let engine = match self.engine.take() {
             Some((known, engine)) if known == format => engine,
-            _ => (options.entry.make)(format, &options.values, options.package.as_ref())?,
+            _ => match &options.separation {
+                Some(separation) => separation.driver(format)?,
+                None => (options.entry.make)(format, &options.values, options.package.as_ref())?,
+            },
         };
         Ok(&mut self.engine.insert((format, engine)).1)
     }
@@ -159,6 +166,12 @@ impl Worker {
                 let (passed, told) = stream.produce(producer, progress)?;
                 return stream.finish(passed, told, progress, start);
             }
+            if let Some(separation) = &options.separation {
+                engine.reset();
+                let mut stream = Stream::new(source.as_mut(), engine.as_mut(), task, options, options.values.clone());
+                let (passed, told) = stream.take_apart(separation, progress)?;
+                return stream.finish(passed, told, progress, start);
+            }
             loop {
                 let values = session.as_ref().map_or(&options.values, Session::values).clone();
                 engine.set(&values);
@@ -190,6 +203,10 @@ struct Told {
     report: Option<(&'static str, Map<String, Value>)>,
     /// Pages and lists with their places.
     sides: Vec<(PathBuf, String)>,
+    /// Other files of sound.
+    others: Vec<Draft>,
+    /// Spectra of stems, with their names.
+    stems: Vec<(&'static str, Spectra)>,
 }
 
 /// What the mind behind a master tells.
@@ -199,6 +216,7 @@ fn tell_master(session: &Session<'_>, task: &Task, page: Option<&Path>) -> Told 
         warnings: session.remarks(),
         report: Some(("master", session.report())),
         sides: page.map(|page| (page.to_owned(), session.page(&title))).into_iter().collect(),
+        ..Told::default()
     }
 }
 
@@ -212,6 +230,14 @@ pub trait Ears {
     /// # Errors
     /// When what is heard cannot be kept.
     fn after(&mut self, block: &[&[f32]]) -> Result<(), Failure>;
+
+    /// A stem, from engines that make some, in time with what is behind them.
+    ///
+    /// # Errors
+    /// As [`Ears::after`].
+    fn stem(&mut self, _stem: usize, _block: &[&[f32]]) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// A sink, and the mind that listens to what goes there.
@@ -332,7 +358,8 @@ impl<'a> Stream<'a> {
         };
         let finished = episode.finish(&known, &|share| progress(CHAIN + (1.0 - CHAIN) * share))?;
         let landed = finished.landed;
-        let told = Told { warnings: finished.warnings, report: Some(("podcast", finished.report)), sides: finished.sides };
+        let told =
+            Told { warnings: finished.warnings, report: Some(("podcast", finished.report)), sides: finished.sides, ..Told::default() };
         let passed = Passed {
             draft: landed.draft,
             depth,
@@ -343,6 +370,19 @@ impl<'a> Stream<'a> {
             length: landed.length,
         };
         Ok((passed, told))
+    }
+
+    /// Renders all of the file into a file for each stem.
+    fn take_apart(&mut self, separation: &Separation, progress: &dyn Fn(f64)) -> Result<(Passed, Told), Failure> {
+        let info = self.source.info().clone();
+        let (task, depth, latency) = (self.task, self.depth(), self.skip);
+        let store = Store { depth, dither: self.options.dither, spend: self.options.spend };
+        let spectra = task.picture.is_some().then(|| info.frames.is_some_and(|frames| frames < LONG * u64::from(info.rate)));
+        let mut takes = Takes::new(separation, task, &info, store, self.options.report, spectra)?;
+        let total = self.run(&mut takes, progress)?;
+        let Taken { others, last, clipped, report, spectra } = takes.finish()?;
+        let told = Told { report: Some(("separation", report)), others, stems: spectra, ..Told::default() };
+        Ok((Passed { draft: last, depth, total, clipped, latency, after: None, length: total }, told))
     }
 
     /// Runs the file through the engine; returns its length in samples.
@@ -440,10 +480,10 @@ impl<'a> Stream<'a> {
         }
         let outcome = Outcome { seconds, took, warnings, report };
         // What stands beside the output goes first: where the output is, all of it is.
-        let picture = self.task.picture.as_ref().map(|place| self.draw(place, &info, seconds, latency)).transpose()?;
+        let picture = self.task.picture.as_ref().map(|place| self.draw(place, &info, seconds, latency, &told.stems)).transpose()?;
         let sides = told.sides.iter().map(|(place, text)| tell(place, text)).collect::<Result<Vec<_>, _>>()?;
         let again = self.options.overwrite || self.options.archive.is_some();
-        for side in picture.into_iter().chain(sides) {
+        for side in picture.into_iter().chain(sides).chain(told.others) {
             let place = side.place().to_owned();
             side.publish(again).map_err(|failure| failure.about(&place))?;
         }
@@ -494,7 +534,15 @@ impl<'a> Stream<'a> {
             return Err(Failure::new("made the engine give samples that are no numbers; please report this with the file"));
         }
         self.add(1, &ready);
-        ears.after(&ready)
+        ears.after(&ready)?;
+        for (number, stem) in self.engine.stems().iter().enumerate() {
+            let ready = slices(stem, skip..frames);
+            if ready.iter().any(|samples| samples.iter().any(|sample| !sample.is_finite())) {
+                return Err(Failure::new("made the engine give samples that are no numbers; please report this with the file"));
+            }
+            ears.stem(number, &ready)?;
+        }
+        Ok(())
     }
 
     /// Settings that differ from the defaults, in words.
@@ -511,7 +559,14 @@ impl<'a> Stream<'a> {
         if changed.is_empty() { "default settings".to_owned() } else { changed.join(", ") }
     }
 
-    fn draw(&self, place: &Path, info: &source::Info, seconds: f64, latency: u64) -> Result<Draft, Failure> {
+    fn draw(
+        &self,
+        place: &Path,
+        info: &source::Info,
+        seconds: f64,
+        latency: u64,
+        stems: &[(&'static str, Spectra)],
+    ) -> Result<Draft, Failure> {
         let about = |failure: Failure| failure.about(place);
         let (draft, file) = Draft::new(place).map_err(about)?;
         let Some([before, after]) = &self.spectra else { return Ok(draft) };
@@ -534,6 +589,7 @@ impl<'a> Stream<'a> {
             mask: Some((&self.watch.map, self.watch.behind, seconds + delay)),
             lifts: self.watch.octave_gains().into_iter().flatten().any(|gain| gain > LIFT_DB),
             events: self.watch.events(seconds),
+            stems: stems.iter().map(|(name, spectra)| (*name, &spectra.map)).collect(),
         };
         picture::write(file, &contents).map_err(about)?;
         Ok(draft)

@@ -24,6 +24,7 @@ mod report;
 mod resample;
 pub mod sink;
 mod spectra;
+pub mod stems;
 mod summary;
 mod svg;
 mod watch;
@@ -34,11 +35,7 @@ pub use sound_files::{base64, failure, source};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 use dsp_core::dither::Dither;
-use dsp_core::model::Package;
-use dsp_core::model::store::Store;
 use dsp_core::params::{self, Param};
-use dsp_core::processor::Format;
-use dsp_core::units::Hz;
 use engine::{ENGINES, Entry, More};
 use failure::{Failure, reading};
 use master::Mind;
@@ -50,6 +47,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use stems::Separation;
+use stems::options::StemsArgs;
 
 /// All files are done.
 const DONE: u8 = 0;
@@ -73,6 +72,7 @@ struct EngineArgs {
     args: RenderArgs,
     master: MasterArgs,
     podcast: PodcastArgs,
+    stems: StemsArgs,
     model: ModelArgs,
 }
 
@@ -95,7 +95,7 @@ struct RenderArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     from_list: Option<PathBuf>,
 
-    /// The file to write (.wav, .flac, .mp3 or .opus); for several inputs the folder, which gets their names and folders
+    /// The file to write (.wav, .flac, .mp3 or .opus); for several inputs, and for stems, the folder, which gets their names and folders
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "list_params")]
     output: Option<PathBuf>,
 
@@ -183,8 +183,9 @@ impl FromArgMatches for EngineArgs {
         let entry = engine::find(name).ok_or_else(missing)?;
         let master = if entry.more == More::Master { MasterArgs::from_arg_matches(matches)? } else { MasterArgs::default() };
         let podcast = if entry.more == More::Podcast { PodcastArgs::from_arg_matches(matches)? } else { PodcastArgs::default() };
+        let stems = if entry.more == More::Stems { StemsArgs::from_arg_matches(matches)? } else { StemsArgs::default() };
         let model = if entry.task.is_some() { ModelArgs::from_arg_matches(matches)? } else { ModelArgs::default() };
-        Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master, podcast, model })
+        Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master, podcast, stems, model })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -201,6 +202,7 @@ impl Subcommand for EngineArgs {
                 More::Nothing => command,
                 More::Master => MasterArgs::augment_args(command),
                 More::Podcast => PodcastArgs::augment_args(command),
+                More::Stems => StemsArgs::augment_args(command),
             };
             let command = if entry.task.is_some() { ModelArgs::augment_args(command) } else { command };
             command.about(entry.about).long_about(None).after_help(format!(
@@ -290,20 +292,6 @@ fn values(entry: &Entry, args: &RenderArgs) -> Result<(Vec<f32>, Vec<usize>), Fa
     Ok((values, named))
 }
 
-/// An installed and checked model, fit for the engine. Never another in its place.
-fn installed(entry: &Entry, id: &str) -> Result<Package, Failure> {
-    let known = |store: &Store| {
-        let ids: Vec<String> = store.list().into_iter().filter(|(_, stamp)| stamp.is_ok()).map(|(id, _)| id).collect();
-        if ids.is_empty() { "none is installed".to_owned() } else { format!("installed are: {}", ids.join(", ")) }
-    };
-    let store = Store::user().ok_or_else(|| Failure::new("--model: there is no folder for models: set XDG_DATA_HOME or HOME"))?;
-    let package = store.open(id).map_err(|error| Failure::new(format!("{error}; {}", known(&store))))?;
-    // Loaded once here, so that what does not fit is told before any file is touched.
-    let format = Format::new(Hz(48_000.0), 1)?;
-    (entry.make)(format, &params::defaults(entry.params), Some(&package))?;
-    Ok(package)
-}
-
 /// Writes a report or table beside its place and moves it there.
 fn write_text(path: &std::path::Path, text: &str, overwrite: bool) -> Result<(), Failure> {
     let folders = path.parent().map_or(Ok(Vec::new()), place::make_folders)?;
@@ -324,7 +312,7 @@ fn complain(path: Option<&std::path::Path>, failure: &Failure) {
 
 /// Renders, and returns what the command line's help says.
 pub fn run(args: Args) -> ExitCode {
-    let EngineArgs { entry, args, master, podcast, model } = args.engine;
+    let EngineArgs { entry, args, master, podcast, stems, model } = args.engine;
     if args.list_params {
         // A closed pipe (`| head`) is no error.
         let _ = std::io::stdout().write_all(table(entry).as_bytes());
@@ -335,15 +323,30 @@ pub fn run(args: Args) -> ExitCode {
         ExitCode::from(USAGE)
     };
     let Some(output) = &args.output else { return usage(Failure::new("name the output with -o")) };
-    let (values, named) = match values(entry, &args) {
+    let (mut values, mut named) = match values(entry, &args) {
         Ok(values) => values,
         Err(failure) => return usage(failure),
     };
     if podcast.multitrack.multitrack {
         return multitrack::run(entry, &args, &podcast, &values, &named, output);
     }
+    let separation = match entry.more {
+        More::Stems => {
+            let asked = stems.apply(&mut values, &mut named).and_then(|()| Separation::new(&stems, &values, &named));
+            match asked {
+                Ok(separation) => Some(separation),
+                Err(failure) => return usage(failure),
+            }
+        }
+        _ => None,
+    };
     let list = args.from_list.as_deref();
-    let mut plan = match inputs::plan(&args.inputs, list, output, args.format, args.picture.as_deref(), args.report.as_deref()) {
+    let naming = inputs::Naming {
+        format: args.format,
+        keep_flac: separation.is_some() && args.bits != Some(source::Depth::F32),
+        parts: separation.as_ref().map_or(&[], Separation::files),
+    };
+    let mut plan = match inputs::plan(&args.inputs, list, output, &naming, args.picture.as_deref(), args.report.as_deref()) {
         Ok(plan) => plan,
         Err(failure) => return usage(failure),
     };
@@ -379,7 +382,7 @@ pub fn run(args: Args) -> ExitCode {
         std::process::exit(STOPPED);
     });
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let package = match model.model.as_deref().map(|id| installed(entry, id)).transpose() {
+    let package = match model.model.as_deref().map(|id| entry.installed(id)).transpose().map_err(Failure::new) {
         Ok(package) => package,
         Err(failure) => return usage(failure),
     };
@@ -399,8 +402,12 @@ pub fn run(args: Args) -> ExitCode {
     let archive = match &args.state {
         None => None,
         Some(path) => {
-            let settings =
-                format!("{} {values:?} {models:?} {:?} {:?} {spend:?} {master:?} {podcast:?}", entry.name, args.bits, args.dither);
+            // Nothing where there are none, so that state files of other engines stay theirs.
+            let about_stems = separation.as_ref().map_or(String::new(), |_| format!(" {stems:?}"));
+            let settings = format!(
+                "{} {values:?} {models:?} {:?} {:?} {spend:?} {master:?} {podcast:?}{}",
+                entry.name, args.bits, args.dither, about_stems
+            );
             match Archive::open(path, args.shard, &settings) {
                 Ok(archive) => Some(archive),
                 Err(failure) => return usage(failure),
@@ -428,6 +435,7 @@ pub fn run(args: Args) -> ExitCode {
         values,
         mind,
         producer,
+        separation,
         archive,
         spend,
         page: master.page.map(|page| (page, plan.batch)),

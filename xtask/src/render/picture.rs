@@ -18,6 +18,8 @@ const RIGHT: usize = 1478;
 const TOP: usize = 96;
 const PANEL: usize = 320;
 const GAP: usize = 40;
+/// Panels of a picture without stems.
+const PANELS: usize = 3;
 /// Levels shown, in dB where a full-scale sine has 0.
 const LEVELS: (f32, f32) = (-100.0, -20.0);
 /// Gains shown, in dB.
@@ -91,12 +93,20 @@ pub struct Contents<'a> {
     pub lifts: bool,
     /// The sounds that were heard; none where the engine does not listen for any.
     pub events: Option<Vec<Event>>,
+    /// Power of each stem, with its name; they stand in the place of what is after.
+    pub stems: Vec<(&'static str, &'a Map)>,
 }
 
 impl Contents<'_> {
+    /// Panels from top to bottom.
+    fn panels(&self) -> usize {
+        if self.stems.is_empty() { PANELS } else { 1 + self.stems.len() }
+    }
+
     /// Height of the picture in pixels.
     fn height(&self) -> usize {
-        HEIGHT + if self.events.is_some() { GAP + LANES.len() * LANE } else { 0 }
+        let panels = HEIGHT - PANELS * (PANEL + GAP) + self.panels() * (PANEL + GAP);
+        panels + if self.events.is_some() { GAP + LANES.len() * LANE } else { 0 }
     }
 }
 
@@ -270,11 +280,11 @@ fn panel(canvas: &mut Canvas, contents: &Contents<'_>, look: &Look, db: impl Fn(
         let seconds = mark as f64 * step;
         let x = LEFT + (seconds / contents.seconds.max(f64::MIN_POSITIVE) * (width - 1) as f64) as usize;
         canvas.rectangle(x, top + PANEL + 1, 1, 6, SOFT);
-        if index == 2 {
+        if index + 1 == contents.panels() {
             canvas.text_middle(&time_label(seconds, step, contents.seconds), x, top + PANEL + 18, Style::Small, SOFT);
         }
     }
-    if index == 2 {
+    if index + 1 == contents.panels() {
         let unit = if contents.seconds >= 3600.0 {
             "h:min:s"
         } else if contents.seconds >= 120.0 {
@@ -331,7 +341,14 @@ fn draw(contents: &Contents<'_>) -> Vec<u8> {
     canvas.text(&fitting(&contents.subtitle, Style::Small), LEFT, 52, Style::Small, SOFT);
     let level = |map: &Map, time, width, row| map.at(time, width, row).map(|power| 10.0 * power.max(1e-20).log10());
     let spectrum = |index, head| Look { index, head, unit: "dBFS", colours: &MAGMA, range: LEVELS };
-    panel(&mut canvas, contents, &spectrum(0, "Before"), |time, width, row| level(contents.before, time, width, row));
+    let first = if contents.stems.is_empty() { "Before" } else { "Input" };
+    panel(&mut canvas, contents, &spectrum(0, first), |time, width, row| level(contents.before, time, width, row));
+    if !contents.stems.is_empty() {
+        for (index, (name, map)) in contents.stems.iter().enumerate() {
+            panel(&mut canvas, contents, &spectrum(1 + index, name), |time, width, row| level(map, time, width, row));
+        }
+        return canvas.pixels;
+    }
     panel(&mut canvas, contents, &spectrum(1, "After"), |time, width, row| level(contents.after, time, width, row));
     let range = match (&contents.events, contents.lifts) {
         (Some(_), _) => SMALL_GAINS,
@@ -422,6 +439,7 @@ mod tests {
                 mask: None,
                 lifts: false,
                 events,
+                stems: Vec::new(),
             };
             assert_eq!(draw(&contents).len(), WIDTH * contents.height() * 3);
         }

@@ -277,6 +277,16 @@ impl<'a> Builder<'a> {
             done.dedup();
             free.extend(done.into_iter().filter_map(|number| place[number]).filter(|&slot| slot >= first).map(|slot| slot - first));
         }
+        let mut done = 0;
+        let work: Vec<usize> = self
+            .steps
+            .iter()
+            .map(|step| {
+                done += step.kernel.cost(self.buffers[step.output].size);
+                done
+            })
+            .collect();
+        let shares = work.iter().map(|&work| work as f32 / done.max(1) as f32).collect();
         let find = |number: usize| place[number].ok_or_else(|| Refusal::Invalid("an output that nothing computes".into()));
         for step in &mut self.steps {
             for number in step.operands.iter_mut().chain([&mut step.output]) {
@@ -289,6 +299,6 @@ impl<'a> Builder<'a> {
         let inputs = self.inputs.iter().map(|&number| find(number)).collect::<Result<_, _>>()?;
         let kept = self.kept.iter().map(|&number| find(number)).collect::<Result<_, _>>()?;
         debug_assert!(outputs.iter().all(|view| view.size() == size(&view.dims)));
-        Ok(Program { constants, sizes, steps: self.steps, inputs, kept, outputs, level: level() })
+        Ok(Program { constants, sizes, steps: self.steps, inputs, kept, outputs, shares, level: level() })
     }
 }

@@ -29,6 +29,7 @@ use lanes::{Lanes, Plain};
 use matmul::Matmul;
 use pointwise::{Binary, Reduce, Unary};
 use recurrent::Recurrent;
+use std::ops::Range;
 use view::{Nest, View};
 
 /// Why a graph does not become a program.
@@ -73,7 +74,20 @@ struct Step {
     output: usize,
 }
 
+/// Products that a matrix product makes in the time of a value of any other operation, about.
+const PRODUCTS_A_VALUE: usize = 6;
+
 impl Kernel {
+    /// What it costs beside the others, about, in values of `size` in the output.
+    fn cost(&self, size: usize) -> usize {
+        let product = |matmul: &Matmul| matmul.m * matmul.k * matmul.n * matmul.pairs.len() / PRODUCTS_A_VALUE;
+        size + match self {
+            Self::Matmul(matmul) => product(matmul),
+            Self::Recurrent(recurrent) => recurrent.steps * product(&recurrent.product),
+            _ => 0,
+        }
+    }
+
     /// Runs it.
     ///
     /// # Safety
@@ -144,6 +158,8 @@ pub struct Program {
     kept: Vec<usize>,
     /// Row by row, in the graph's order.
     outputs: Vec<View>,
+    /// Share of the work that is done after each step, about.
+    shares: Vec<f32>,
     level: Level,
 }
 
@@ -215,20 +231,34 @@ impl Program {
 
     /// Computes the outputs from the inputs.
     pub fn run(&self, memory: &mut Memory) {
+        self.run_range(memory, 0..self.steps.len());
+    }
+
+    /// Computes the outputs in parts: runs steps from `at` on until this share of the work is done, 0 to 1,
+    /// and moves `at` on. The outputs are there at a share of 1, and are those of [`Program::run`].
+    pub fn run_until(&self, memory: &mut Memory, at: &mut usize, share: f32) {
+        let end = if share < 1.0 { self.shares.partition_point(|&done| done <= share) } else { self.steps.len() };
+        if end > *at {
+            self.run_range(memory, *at..end);
+            *at = end;
+        }
+    }
+
+    fn run_range(&self, memory: &mut Memory, range: Range<usize>) {
         match self.level {
             // SAFETY: `level` has asked the processor for both features.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { self.run_avx2(memory) },
+            Level::Avx2 => unsafe { self.run_avx2(memory, range) },
             // SAFETY: every processor of the target has these.
-            Level::Base => unsafe { self.run_steps::<BASE_FUSED, Plain>(memory) },
+            Level::Base => unsafe { self.run_steps::<BASE_FUSED, Plain>(memory, range) },
         }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
-    fn run_avx2(&self, memory: &mut Memory) {
+    fn run_avx2(&self, memory: &mut Memory, range: Range<usize>) {
         // SAFETY: the caller has asked the processor for both.
-        unsafe { self.run_steps::<true, lanes::Avx>(memory) }
+        unsafe { self.run_steps::<true, lanes::Avx>(memory, range) }
     }
 
     #[inline(always)]
@@ -242,8 +272,8 @@ impl Program {
     /// # Safety
     /// The processor must have the instructions of `L`.
     #[inline(always)]
-    unsafe fn run_steps<const FUSED: bool, L: Lanes>(&self, memory: &mut Memory) {
-        for step in &self.steps {
+    unsafe fn run_steps<const FUSED: bool, L: Lanes>(&self, memory: &mut Memory, range: Range<usize>) {
+        for step in &self.steps[range] {
             let output = step.output - self.constants.len();
             // Taken out while it is written: what a step reads is never what it writes.
             let mut out = std::mem::take(&mut memory.buffers[output]);

@@ -128,6 +128,38 @@ fn products_of_every_remainder_with_all_that_follows() {
 }
 
 #[test]
+fn a_run_in_parts_gives_the_bits_of_a_whole_one() {
+    let mut noise = Noise(9);
+    let (a, b) = (noise.take(7 * 9), noise.take(9 * 40));
+    let program = Make::default()
+        .input("a", &[7, 9])
+        .floats("b", &[9, 40], b)
+        .node("MatMul", &["a", "b"], "p")
+        .node("Tanh", &["p"], "q")
+        .node_with("Transpose", &["q"], "t", &[("perm", Attribute::Ints(vec![1, 0]))])
+        .node("MatMul", &["t", "q"], "r")
+        .node("Sigmoid", &["r"], "s")
+        .plan("s")
+        .unwrap();
+    let mut memory = program.memory();
+    program.input(&mut memory, 0).copy_from_slice(&a);
+    program.run(&mut memory);
+    let whole = program.output(&memory, 0).to_vec();
+    for parts in [1_u8, 2, 3, 50] {
+        memory.buffers.iter_mut().for_each(|buffer| buffer.fill(f32::NAN));
+        program.input(&mut memory, 0).copy_from_slice(&a);
+        let (mut at, mut places) = (0, vec![0]);
+        for part in 1..=parts {
+            program.run_until(&mut memory, &mut at, f32::from(part) / f32::from(parts));
+            places.push(at);
+        }
+        assert_eq!(program.output(&memory, 0), whole);
+        assert!(places.is_sorted() && at == program.steps());
+        assert!(parts < 3 || places[usize::from(parts) / 2] < at, "nothing is left for the second half: {places:?}");
+    }
+}
+
+#[test]
 fn products_of_two_results_in_batches_and_turned() {
     let mut noise = Noise(2);
     let (a, b) = (noise.take(2 * 3 * 5), noise.take(2 * 7 * 5));
