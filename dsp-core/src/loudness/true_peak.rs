@@ -353,7 +353,8 @@ mod tests {
         };
         // Bursts between near silence.
         let input: Vec<f32> = (0..20_000).map(|n| random() * if n % 1_900 < 300 { 0.8 } else { 0.02 }).collect();
-        let bits = |interval: &Interval| interval.values.map(f32::to_bits).into_iter().chain([interval.before.to_bits()]).collect::<Vec<_>>();
+        let bits =
+            |interval: &Interval| interval.values.map(f32::to_bits).into_iter().chain([interval.before.to_bits()]).collect::<Vec<_>>();
         let mut all = Vec::new();
         let mut interpolator = Interpolator::<SHORT>::default();
         input.chunks(CHUNK).for_each(|chunk| interpolator.process(chunk, |_, interval| all.push((bits(interval), interval.peak()))));

@@ -243,8 +243,11 @@ mod tests {
         for _ in 0..200 {
             let parts: Vec<(Heard, f64)> = (0..20)
                 .map(|_| {
-                    let frame =
-                        Heard { speech: random() as f32, again: [0.0, random() as f32 * 0.3], ..if random() < 0.5 { SPEECH } else { PAUSE } };
+                    let frame = Heard {
+                        speech: random() as f32,
+                        again: [0.0, random() as f32 * 0.3],
+                        ..if random() < 0.5 { SPEECH } else { PAUSE }
+                    };
                     (frame, 0.05 + 2.0 * random() * random())
                 })
                 .collect();
