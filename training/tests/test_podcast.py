@@ -41,7 +41,7 @@ def test_words_stay_intact(proofs):
     for key in ("stoi", "pesq"):
         assert mean(proofs, "episode", key) > mean(proofs, "noisy", key), key
     # A voice that lost words loses far more than this.
-    assert all(proof.episode["stoi"] > proof.noisy["stoi"] - 0.07 for proof in proofs)
+    assert all(proof.episode["stoi"] > proof.noisy["stoi"] - 0.1 for proof in proofs)
 
 
 def test_loudness_is_exact_and_peaks_are_under_the_ceiling(proofs):

@@ -14,7 +14,7 @@ const RISE: f32 = 0.06;
 const SPEECH: f32 = 0.7;
 const NO_SONG: f32 = 0.5;
 /// Hops of such speech, less the others, from which it is believed: a sung vowel passes for it now and then.
-const BELIEVED: u32 = 15;
+const BELIEVED: u32 = 12;
 /// Time constant of the fall once somebody speaks, seconds.
 const SPOKEN: f32 = 0.25;
 /// Probabilities of noise and of music beyond which there is nothing but noise, and the time constant then: longer than
@@ -34,11 +34,13 @@ pub(super) struct Music {
     state: f32,
     /// Hops of speech that are more than those of anything else, up to [`BELIEVED`].
     spoken: u32,
+    /// Speech was believed, and no music was heard since: pauses between words do not hold what it began.
+    falls: bool,
 }
 
 impl Music {
     /// Nothing was heard.
-    pub const BEGINNING: Self = Self { state: 1.0, spoken: 0 };
+    pub const BEGINNING: Self = Self { state: 1.0, spoken: 0, falls: false };
 
     /// How far there is music, 0 to 1.
     pub const fn state(&self) -> f32 {
@@ -50,9 +52,10 @@ impl Music {
         let there = ((heard.music - MUSIC.0) / (MUSIC.1 - MUSIC.0)).clamp(0.0, 1.0);
         let speaks = heard.speech > SPEECH && heard.music < NO_SONG;
         self.spoken = if speaks { (self.spoken + 1).min(BELIEVED) } else { self.spoken.saturating_sub(1) };
+        self.falls = heard.music < NO_SONG && (self.falls || self.spoken == BELIEVED);
         let time = if there >= self.state {
             RISE
-        } else if self.spoken == BELIEVED {
+        } else if self.falls {
             SPOKEN
         } else if heard.noise > NOISE.0 && heard.music < NOISE.1 {
             NOISY
@@ -86,9 +89,10 @@ mod tests {
     fn it_begins_untouched_and_speech_ends_that_soon() {
         let begin = Music::BEGINNING;
         assert!(after(begin, &Frame::NOTHING, 2.0).state() > 0.8);
-        assert!(after(begin, &TALK, 0.1).state() > 0.95, "a syllable is no talk");
+        assert!(after(begin, &TALK, 0.1).state() > 0.95, "a vowel is no talk");
         assert!(after(begin, &TALK, 0.6).state() < 0.2);
         assert_eq!(after(begin, &TALK, 4.0).state(), 0.0);
+        assert!(after(after(begin, &TALK, 0.2), &Frame::NOTHING, 1.0).state() < 0.05, "a word is enough");
     }
 
     #[test]

@@ -197,7 +197,8 @@ mod tests {
         assert!(find(&outs[0], ceiling).peaks.iter().all(|peak| peak.over_db < -NEAR_DB / 2.0));
         for (n, (before, after)) in audio.iter().zip(&outs[0]).enumerate() {
             let t = n as f64 / RATE;
-            let near = loud.iter().any(|at| (t - at).abs() < 0.002 + HOLD + FALL);
+            // The steps in level ring for some samples.
+            let near = loud.iter().any(|at| (t - at).abs() < 0.003 + HOLD + FALL);
             assert!(near || before == after, "{t} s is left as it was");
         }
     }

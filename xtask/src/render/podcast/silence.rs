@@ -40,6 +40,8 @@ const FLOOR_SHARE: f64 = 0.1;
 /// Where the floor before the chain is no further under speech than this, dB, the recording is noisy: levels before the
 /// chain tell nothing then.
 const NOISY: f32 = 35.0;
+/// But where it is nearer than this, dB, short words are buried, and both listenings miss them.
+const BURIED: f32 = 11.0;
 /// In a noisy recording both listenings must be sure that nobody speaks, so many hops around too.
 const CLEAR: f32 = 0.2;
 const AROUND: usize = 10;
@@ -110,7 +112,7 @@ fn silent(frames: &[Heard]) -> Option<Vec<bool>> {
     let clear = around(&most, AROUND).map(|part| part.iter().all(|&speech| speech < CLEAR));
     let silent = |(index, (frame, clear)): (usize, (&Heard, bool))| {
         let floor = floors_before[index / FLOOR_BLOCK];
-        let quiet = if clear && floor > before - NOISY {
+        let quiet = if clear && (before - NOISY..before - BURIED).contains(&floor) {
             let near = (after - UNDER_BEHIND).max(floors_behind[index / FLOOR_BLOCK] + OVER_FLOOR_BEHIND);
             smooth[index] < near.min(after - UNDER_NOISY)
         } else {
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn pauses_in_noise_are_found() {
         let pause = |frame: Heard| -> Vec<Heard> {
-            (0..400).map(|n| Heard { before_db: -27.0 + 3.0 * ((n * 7 % 13) as f32 / 6.0 - 1.0), after_db: -36.0, ..frame }).collect()
+            (0..400).map(|n| Heard { before_db: -30.0 + 3.0 * ((n * 7 % 13) as f32 / 6.0 - 1.0), after_db: -36.0, ..frame }).collect()
         };
         let speech = frames(&[(Heard { before_db: -20.0, ..SPEECH }, 2.0)]);
         let wish = Wish { longest: 1.0, to: 0.6 };
