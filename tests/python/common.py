@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +34,19 @@ class Product:
     passes: bool = False
     # What the renderer is told beside the settings, so that it does what the plugin does.
     render: tuple[str, ...] = ()
+    # The file that the renderer makes of "in.wav", where it names it itself.
+    rendered: str | None = None
+    # The bundle, if it has another name than the plugin.
+    file: str | None = None
+
+    @property
+    def key_name(self) -> str:
+        """Short and without spaces, for the names of tests."""
+        return self.name.removeprefix("Plainsong ").lower().replace(" ", "-")
 
     def bundle(self) -> str:
         """Path of the VST3 bundle."""
-        path = TARGET / "bundled" / f"{self.name}.vst3"
+        path = TARGET / "bundled" / f"{self.file or self.name}.vst3"
         assert path.exists(), f"{path} is missing: run `cargo xtask bundle --release`"
         return str(path)
 
@@ -177,7 +186,41 @@ PODCAST = Product(
     render=("--loudness", "keep"),
 )
 
-PRODUCTS = [DENOISE, DEESSER, MASTER, METER, PODCAST]
+STEMS = Product(
+    name="Plainsong Stems",
+    engine="stems",
+    # Of 37 those that tests name, and one of each kind.
+    parameters={
+        "task": "Task",
+        "low-latency": "Low latency",
+        "vocals-gain": "Vocals gain",
+        "vocals-mute": "Vocals mute",
+        "drums-gain": "Drums gain",
+        "drums-mute": "Drums mute",
+        "drums-solo": "Drums solo",
+        "bass-pan": "Bass pan",
+        "other-width": "Other width",
+        "rest-gain": "Rest gain",
+        "focus": "Focus",
+        "listen": "Listen",
+        "output": "Output",
+        "bypass": "Bypass",
+    },
+    # Gains are numbers here: pedalboard reads "-inf" at the end of their range as one, and no unit after others.
+    busy={"vocals-gain": "12.0"},
+    other={"drums-mute": "on", "bass-pan": "-30 %", "other-width": "50 %", "focus": "40 %", "output": "-6.0 dB", "listen": "Removed"},
+    dry={"vocals-gain": "0.0"},
+    known=("focus", "50 %"),
+    low_latency=("low-latency", True),
+    # The mix alone, which is written where a fader is named.
+    render=("--stems", "none", "--quality", "fast", "--set", "output=0"),
+    rendered="in.mix.wav",
+)
+
+# Here without its outputs beside the main one, which these hosts leave out.
+STEMS_MULTI_OUT = replace(STEMS, name="Plainsong Stems Multi-out", file="Plainsong Stems")
+
+PRODUCTS = [DENOISE, DEESSER, MASTER, METER, PODCAST, STEMS, STEMS_MULTI_OUT]
 
 
 def renderer() -> str:
@@ -219,7 +262,7 @@ def render(product: Product, audio: np.ndarray, rate: int, folder: Path, setting
     for id, value in (settings or {}).items():
         command += ["--set", f"{id}={value}"]
     subprocess.run(command, check=True)
-    out, out_rate = soundfile.read(result, dtype="float32", always_2d=True)
+    out, out_rate = soundfile.read(folder / product.rendered if product.rendered else result, dtype="float32", always_2d=True)
     assert out_rate == rate
     return np.ascontiguousarray(out.T)
 

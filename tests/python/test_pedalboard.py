@@ -35,7 +35,7 @@ def ready(plugin, product: Product, rate: int, channels: int = 2) -> None:
     raise AssertionError(f"after {PATIENCE} s the plugin still passes its input")
 
 
-@pytest.fixture(params=PRODUCTS, ids=[product.engine for product in PRODUCTS])
+@pytest.fixture(params=PRODUCTS, ids=[product.key_name for product in PRODUCTS])
 def product(request) -> Product:
     """Each product."""
     return request.param

@@ -18,7 +18,7 @@ use clack_extensions::render::{PluginRender, RenderMode};
 use clack_extensions::state::{HostState, HostStateImpl, PluginState};
 use clack_host::events::event_types::ParamValueEvent;
 use clack_host::prelude::*;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -143,6 +143,51 @@ pub struct Param {
     pub stepped: bool,
 }
 
+/// How a host treats an output beside the main one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wire {
+    /// It takes the sound, `[channel][sample]`.
+    Connected(Vec<Vec<f32>>),
+    /// It says that there are no channels.
+    Empty,
+    /// It says that there are as many channels as here, and gives none of their memory.
+    Null(Vec<Vec<f32>>),
+}
+
+impl Wire {
+    /// Connected, with so many channels.
+    pub fn of(channels: usize) -> Self {
+        Self::Connected(vec![Vec::new(); channels])
+    }
+
+    /// What it has taken; nothing where it is not connected.
+    pub fn heard(&self) -> &[Vec<f32>] {
+        match self {
+            Self::Connected(channels) => channels,
+            _ => &[],
+        }
+    }
+
+    fn channels(&self) -> usize {
+        self.heard().len()
+    }
+
+    /// Its memory for a block, full of what must not come out.
+    fn block(&mut self, length: usize) -> Vec<&mut [f32]> {
+        match self {
+            Self::Connected(channels) | Self::Null(channels) => channels
+                .iter_mut()
+                .map(|channel| {
+                    channel.clear();
+                    channel.resize(length, f32::NAN);
+                    &mut channel[..]
+                })
+                .collect(),
+            Self::Empty => Vec::new(),
+        }
+    }
+}
+
 /// An instance of a plugin.
 pub struct Plugin {
     processor: Option<PluginAudioProcessor<Host>>,
@@ -161,13 +206,21 @@ impl Plugin {
     /// When it cannot be made.
     pub fn new(bundle: &Bundle) -> Self {
         let id = bundle.ids().first().cloned().expect("a plugin in the bundle");
+        Self::of_id(bundle, &id)
+    }
+
+    /// A new instance of the file's plugin of this id.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn of_id(bundle: &Bundle, id: &CStr) -> Self {
         let info = HostInfo::new("Plainsong tests", "Plainsong", "", "0.1.0").expect("no zero bytes");
-        let instance = PluginInstance::<Host>::new(|_| Requests::default(), |_| Main, &bundle.0, &id, &info)
+        let instance = PluginInstance::<Host>::new(|_| Requests::default(), |_| Main, &bundle.0, id, &info)
             .unwrap_or_else(|e| panic!("no instance of {id:?}: {e}"));
         let mut plugin = Self {
             processor: None,
             instance,
-            ports: (AudioPorts::with_capacity(8, 1), AudioPorts::with_capacity(8, 1)),
+            ports: (AudioPorts::with_capacity(8, 1), AudioPorts::with_capacity(16, 8)),
             input: Vec::new(),
             events: EventBuffer::with_capacity(256),
             clock: 0,
@@ -387,6 +440,14 @@ impl Plugin {
     /// # Panics
     /// When the plugin is not active or reports an error.
     pub fn process(&mut self, audio: &mut [&mut [f32]], values: &[(ClapId, f64)]) {
+        self.process_wired(audio, &mut [], values);
+    }
+
+    /// As [`Plugin::process`], with outputs beside the main one.
+    ///
+    /// # Panics
+    /// When the plugin is not active or reports an error.
+    pub fn process_wired(&mut self, audio: &mut [&mut [f32]], others: &mut [Wire], values: &[(ClapId, f64)]) {
         let length = audio.first().map_or(0, |channel| channel.len());
         self.input.resize_with(audio.len(), Vec::new);
         for (kept, channel) in self.input.iter_mut().zip(audio.iter_mut()) {
@@ -403,10 +464,17 @@ impl Plugin {
             latency: 0,
             channels: AudioPortBufferType::f32_input_only(self.input.iter_mut().map(InputChannel::variable)),
         }]);
-        let mut output = self.ports.1.with_output_buffers([AudioPortBuffer {
-            latency: 0,
-            channels: AudioPortBufferType::f32_output_only(audio.iter_mut().map(|channel| &mut **channel)),
-        }]);
+        let cut: Vec<bool> = others.iter().map(|wire| matches!(wire, Wire::Null(_))).collect();
+        let main: Vec<&mut [f32]> = audio.iter_mut().map(|channel| &mut **channel).collect();
+        let beside = others.iter_mut().map(|wire| wire.block(length));
+        let outputs: Vec<_> = std::iter::once(main)
+            .chain(beside)
+            .map(|channels| AudioPortBuffer { latency: 0, channels: AudioPortBufferType::f32_output_only(channels) })
+            .collect();
+        let mut output = self.ports.1.with_output_buffers(outputs);
+        for (buffer, _) in output.as_raw_buffers().iter_mut().skip(1).zip(cut).filter(|(_, cut)| *cut) {
+            buffer.data32 = std::ptr::null_mut();
+        }
         let processor = self.processor.as_mut().expect("an active plugin").as_started_mut().expect("a started plugin");
         processor
             .process(&input, &mut output, &self.events.as_input(), &mut OutputEvents::void(), Some(self.clock), None)
@@ -430,6 +498,33 @@ impl Plugin {
                 left -= now;
             }
             self.idle();
+        }
+        out
+    }
+
+    /// As [`Plugin::run`], with outputs beside the main one that hold the whole sound afterwards.
+    ///
+    /// # Panics
+    /// When a block is longer than `max_block`.
+    pub fn run_wired(&mut self, input: &[Vec<f32>], others: &mut [Wire], blocks: Blocks, max_block: u32) -> Vec<Vec<f32>> {
+        let mut out = input.to_vec();
+        let mut whole: Vec<Vec<Vec<f32>>> = others.iter().map(|wire| vec![Vec::new(); wire.channels()]).collect();
+        let mut start = 0;
+        for length in blocks.lengths(input.first().map_or(0, Vec::len)) {
+            assert!(length <= max_block as usize, "blocks of {length}, the plugin knows of {max_block}");
+            let end = start + length;
+            let mut block: Vec<&mut [f32]> = out.iter_mut().map(|channel| &mut channel[start..end]).collect();
+            self.process_wired(&mut block, others, &[]);
+            for (whole, wire) in whole.iter_mut().zip(others.iter()) {
+                whole.iter_mut().zip(wire.heard()).for_each(|(whole, heard)| whole.extend_from_slice(heard));
+            }
+            self.idle();
+            start = end;
+        }
+        for (wire, whole) in others.iter_mut().zip(whole) {
+            if let Wire::Connected(channels) = wire {
+                *channels = whole;
+            }
         }
         out
     }

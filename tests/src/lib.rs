@@ -1,4 +1,4 @@
-//! What the proofs share: generated audio, measures, drivers for engines and a small CLAP host.
+//! What the proofs share: generated audio, measures, drivers for engines and small hosts.
 //!
 //! Nothing here reads data from a disk or a network: every signal is generated, and every random
 //! choice comes from a seed that a failing test prints.
@@ -14,3 +14,5 @@ pub mod pace;
 pub mod random;
 pub mod soak;
 pub mod subject;
+#[cfg(target_os = "linux")]
+pub mod vst3;

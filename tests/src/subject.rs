@@ -260,7 +260,6 @@ pub fn random_settings<S: Subject>(random: &mut Random, fixed: Set) -> S::Settin
 macro_rules! for_engines {
     ($($test:ident),+ $(,)?) => {
         $crate::for_subjects!($($test),+);
-        $crate::for_subjects!(@ stems, dsp_core::engines::stems::Stems, $($test),+);
     };
 }
 
@@ -274,6 +273,7 @@ macro_rules! for_subjects {
         $crate::for_subjects!(@ master, dsp_core::engines::master::Master, $($test),+);
         $crate::for_subjects!(@ meter, dsp_core::engines::meter::Meter, $($test),+);
         $crate::for_subjects!(@ podcast, dsp_core::engines::podcast::Podcast, $($test),+);
+        $crate::for_subjects!(@ stems, dsp_core::engines::stems::Stems, $($test),+);
     };
     (@ $name:ident, $subject:ty, $($test:ident),+) => {
         mod $name {

@@ -12,6 +12,10 @@ use plainsong_tests::subject::{Set, Subject, settings, table};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+#[path = "hosts/outputs.rs"]
+mod outputs;
+
 const RATE: f64 = 48_000.0;
 const RATES: [f64; 6] = [16_000.0, 44_100.0, 48_000.0, 88_200.0, 96_000.0, 192_000.0];
 const MAX_BLOCK: u32 = 8192;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 /// Programs that must be there.
-const PROGRAMS: [&str; 4] = ["Xvfb", "xdotool", "import", "openbox"];
+const PROGRAMS: [&str; 3] = ["Xvfb", "xdotool", "import"];
 /// Where the pointer shows no tooltip, in points of the window: between the pictures and the controls, which
 /// stand lower in the larger window of the Master.
 const ASIDE: [&str; 2] = ["500", "421"];
@@ -53,6 +53,11 @@ const fn shot(package: &'static str, name: &'static str, parameters: &'static [&
 /// A voice without noise at a bright microphone: something for a de-esser to do.
 const SHARP: &[&str] = &["--bright", "9"];
 
+/// A song, with some of its faders moved.
+const SONG: &[&str] = &["--band", "vocals-gain=2", "drums-gain=-4.5", "bass-pan=-20", "other-width=140"];
+/// A voice over music that is turned down.
+const SPOKEN: &[&str] = &["--band", "task=dialogue", "voice-gain=3", "rest-gain=-9"];
+
 /// A master with something in every stage.
 const MASTERED: &[&str] = &[
     "eq2-on=on",
@@ -92,6 +97,9 @@ const SHOTS: &[Shot] = &[
         ..shot("denoise", "denoise-spectrogram", &["limit=24", "release=30", "high=80"], 11)
     },
     Shot { actions: &["mousemove --window {w} 460 23 click 1"], ..shot("denoise", "denoise-presets", &[], 5) },
+    Shot { actions: &["mousemove --window {w} 640 23 click 1"], ..shot("denoise", "denoise-models", &["limit=24"], 8) },
+    // A model that is chosen and not there.
+    shot("denoise", "denoise-missing", &["--model", "absent"], 6),
     Shot { actions: &["mousemove --window {w} 875 647 click 1"], ..shot("denoise", "denoise-card", &[], 4) },
     Shot {
         actions: &["mousemove --window {w} 230 533 click 3", "type --delay 80 21.5"],
@@ -106,6 +114,8 @@ const SHOTS: &[Shot] = &[
     Shot { actions: &["mousemove --window {w} 804 72 click 1"], ..shot("deesser", "deesser-spectrogram", SHARP, 11) },
     shot("limiter", "limiter", &["drive=12"], 11),
     shot("meter", "meter", &[], 24),
+    Shot { actions: &[AWAY], ..shot("stems", "stems", SONG, 14) },
+    Shot { actions: &["mousemove --window {w} 1034 72 click 1", AWAY], ..shot("stems", "stems-dialogue", SPOKEN, 14) },
     Shot { actions: &["mousemove --window {w} 490 372 click 1", AWAY], ..shot("podcast", "podcast", &[], 24) },
     Shot { actions: &["mousemove --window {w} 780 372 click 1", AWAY], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
     Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40"], ..shot("master", "master", MASTERED, 3) },
@@ -175,7 +185,7 @@ fn pause(milliseconds: u64) {
 fn take(args: &Args) -> Result<(), String> {
     for program in PROGRAMS {
         if crate::test::command::on_path(program).is_none() {
-            return Err(format!("{program} is missing; on Debian: apt-get install xvfb xdotool imagemagick openbox libgl1-mesa-dri"));
+            return Err(format!("{program} is missing; on Debian: apt-get install xvfb xdotool imagemagick libgl1-mesa-dri"));
         }
     }
     let sound = root().join(&args.sound);
@@ -200,9 +210,8 @@ fn take(args: &Args) -> Result<(), String> {
     let folder = root().join(&args.to);
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let _screen = start("Xvfb", &[DISPLAY, "-screen", "0", "1720x1120x24"])?;
-    pause(1500);
-    let _manager = start("openbox", &[])?;
-    pause(500);
+    // No window manager: one that takes the window in its frame can cost the editor its first picture, and with it all.
+    pause(2000);
     for shot in wanted {
         let played = if ["denoise", "podcast"].contains(&shot.package) { &sound } else { &clean };
         let program = release_folder().join(format!("examples/{}-shot", shot.package));
@@ -212,7 +221,7 @@ fn take(args: &Args) -> Result<(), String> {
         let search = ["search", "--sync", "--onlyvisible", "--name", "Plainsong"];
         let window = read("timeout", &[&["30", "xdotool"], &search[..]].concat()).ok_or("the editor did not open")?;
         let window = window.lines().last().unwrap_or_default().to_owned();
-        let _ = read("xdotool", &["windowactivate", "--sync", &window]);
+        let _ = read("xdotool", &["windowfocus", "--sync", &window]);
         let aside = if shot.package == "master" { ASIDE_OF_MASTER } else { ASIDE };
         let _ = read("xdotool", &["mousemove", "--window", &window, aside[0], aside[1]]);
         pause(shot.seconds * 1000);

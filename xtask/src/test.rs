@@ -47,7 +47,7 @@ pub struct SoakArgs {
     /// Only this subject: engine or plugin
     #[arg(long)]
     only: Option<String>,
-    /// Only this product, by its engine's name: denoise, deess, limiter, master, meter, podcast
+    /// Only this product, by its engine's name: denoise, deess, limiter, master, meter, podcast, stems
     #[arg(long)]
     product: Option<String>,
     /// Seed of the parameter changes

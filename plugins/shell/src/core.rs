@@ -8,7 +8,7 @@ use crate::params::TableParams;
 use crossbeam::queue::ArrayQueue;
 use dsp_core::engines::Engine;
 use dsp_core::params::FromValues;
-use dsp_core::processor::{Format, Processor};
+use dsp_core::processor::{Format, Observer, Processor};
 use dsp_core::units::Hz;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,10 +56,17 @@ impl<E: Engine> std::fmt::Debug for Core<E> {
 
 impl<E: Engine> Default for Core<E> {
     fn default() -> Self {
+        Self::hiding(&[])
+    }
+}
+
+impl<E: Engine> Core<E> {
+    /// A new one whose parameters of these ids hosts do not show.
+    pub fn hiding(hidden: &[&str]) -> Self {
         let loader = Loader::shared();
         // Fills the process-wide cache while the host still sets up.
         loader.warm::<E>(|| drop(E::load(WARM)));
-        let params = TableParams::new(Settings::<E>::PARAMS);
+        let params = TableParams::hiding(Settings::<E>::PARAMS, hidden);
         Self {
             values: vec![0.0; params.len()].into(),
             params,
@@ -76,9 +83,7 @@ impl<E: Engine> Default for Core<E> {
             latency: 0,
         }
     }
-}
 
-impl<E: Engine> Core<E> {
     /// The parameters.
     pub fn params(&self) -> &Arc<TableParams> {
         &self.params
@@ -172,6 +177,15 @@ impl<E: Engine> Core<E> {
     /// Processes a block in place, planar. Gives the latency in samples when it changed. For the
     /// audio thread.
     pub fn process(&mut self, audio: &mut [&mut [f32]]) -> Option<usize> {
+        self.process_with(audio, |engine, audio, settings, observer| engine.process(audio, settings, observer))
+    }
+
+    /// As [`Core::process`], with what the engine does in the middle. For the audio thread.
+    pub fn process_with(
+        &mut self,
+        audio: &mut [&mut [f32]],
+        run: impl FnOnce(&mut E, &mut [&mut [f32]], &Settings<E>, &mut dyn Observer),
+    ) -> Option<usize> {
         let format = self.format?;
         if audio.len() != format.channels {
             return None;
@@ -188,7 +202,8 @@ impl<E: Engine> Core<E> {
             self.live.ready.store(true, Ordering::Relaxed);
         }
         let samples = audio.first().map_or(0, |channel| channel.len());
-        let live_pace = self.pace.block(samples as f64 / format.rate.0, Instant::now());
+        let start = Instant::now();
+        let live_pace = self.pace.block(samples as f64 / format.rate.0, start);
         self.engine.set_realtime(live_pace && !self.offline);
         let settings = self.settings();
         self.live.ear.hear(audio, format.rate);
@@ -197,8 +212,9 @@ impl<E: Engine> Core<E> {
             let peak = self.live.input.block(audio);
             self.live.wake(peak);
         }
-        self.engine.process(audio, &settings, &mut self.tap.observer(&self.live, watched));
+        run(&mut self.engine, audio, &settings, &mut self.tap.observer(&self.live, watched));
         if watched {
+            self.live.load(start.elapsed().as_secs_f64(), samples as f64 / format.rate.0);
             self.live.output.block(audio);
             self.live.late.store(self.engine.late_frames(), Ordering::Relaxed);
         }

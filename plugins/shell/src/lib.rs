@@ -13,6 +13,8 @@
 //! The audio thread runs [`core`] only: it neither allocates nor locks nor waits, except that an
 //! offline bounce waits for its models.
 
+#[cfg(feature = "standalone")]
+mod band;
 pub mod compare;
 pub mod core;
 pub mod ear;
@@ -20,6 +22,7 @@ pub mod editor;
 pub mod live;
 pub mod loader;
 pub mod models;
+pub mod outputs;
 pub mod pace;
 pub mod params;
 pub mod persist;

@@ -6,6 +6,7 @@ use atomic_float::AtomicF32;
 use crossbeam::queue::ArrayQueue;
 use dsp_core::detection::Detection;
 use dsp_core::engines::podcast::StageFrame;
+use dsp_core::engines::stems::{STEM_BANDS, STEMS, StemFrame, Task};
 use dsp_core::model::store::Store;
 use dsp_core::processor::{Frame, Measured, Observer, Stages};
 use nice_plug_egui::RepaintNotifier;
@@ -27,6 +28,8 @@ const WATCH: f32 = 2.5;
 /// Readings of loudness that are kept while no editor takes them: ten minutes of 50 ms each. Older ones
 /// are forgotten.
 const READINGS: usize = 12_000;
+/// Time over which the load is smoothed, in seconds.
+const LOAD_SECONDS: f64 = 0.5;
 /// Peak from which a resting editor is woken: -80 dBFS.
 const WAKE: f32 = 1e-4;
 
@@ -55,6 +58,38 @@ pub struct DisplayFrame {
     pub stages: Option<Stages>,
     /// What the stages did, from podcast chains.
     pub podcast: Option<StageFrame>,
+    /// What was taken apart, from engines that do.
+    pub stems: Option<StemsSeen>,
+}
+
+/// A frame of stems as the editor shows it: see [`StemFrame`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StemsSeen {
+    /// What the mix is taken apart into.
+    pub task: Task,
+    /// Largest magnitude before the faders, `[stem][side]`, linear.
+    pub peaks: [[f32; 2]; STEMS],
+    /// The same after the faders.
+    pub levels: [[f32; 2]; STEMS],
+    /// Power before the faders, `[stem][band]`, with some of the frames.
+    pub bands: Option<[[f32; STEM_BANDS]; STEMS]>,
+    /// The step took too long.
+    pub late: bool,
+    /// What the step took, in seconds.
+    pub step_seconds: f32,
+}
+
+impl StemsSeen {
+    fn of(frame: &StemFrame<'_>) -> Self {
+        Self {
+            task: frame.task,
+            peaks: frame.peaks,
+            levels: frame.levels,
+            bands: frame.bands.copied(),
+            late: frame.late,
+            step_seconds: frame.step_seconds,
+        }
+    }
 }
 
 /// One point of the history of loudness.
@@ -100,6 +135,7 @@ impl DisplayFrame {
         detection: None,
         stages: None,
         podcast: None,
+        stems: None,
     };
 }
 
@@ -145,6 +181,8 @@ pub struct Live {
     pub latency: AtomicU32,
     /// Frames that passed dry because a step was late.
     pub late: AtomicU64,
+    /// Share of real time that the engine takes, smoothed, 0 to 1 and more.
+    pub load: AtomicF32,
     /// The models are installed.
     pub ready: AtomicBool,
     /// Why models are missing, for the user. Never touched on the audio thread.
@@ -186,6 +224,7 @@ impl Live {
             channels: AtomicU32::new(0),
             latency: AtomicU32::new(0),
             late: AtomicU64::new(0),
+            load: AtomicF32::new(0.0),
             ready: AtomicBool::new(false),
             error: Mutex::new(None),
             playing: Mutex::default(),
@@ -204,6 +243,15 @@ impl Live {
     /// The editor is there and wants meters and frames for a while.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a block of `audio` seconds that took `spent` seconds. For the audio thread.
+    pub fn load(&self, spent: f64, audio: f64) {
+        if audio > 0.0 {
+            let share = 1.0 - (-audio / LOAD_SECONDS).exp();
+            let before = f64::from(self.load.load(Ordering::Relaxed));
+            self.load.store((before + share * (spent / audio - before)) as f32, Ordering::Relaxed);
+        }
     }
 
     /// The editor draws rarely until there is sound again.
@@ -266,7 +314,7 @@ impl Observer for TapObserver<'_> {
         reduce(frame, show);
         // Full is not an error: the editor misses a frame.
         let _ = self.live.frames.push(*show);
-        (show.stages, show.podcast) = (None, None);
+        (show.stages, show.podcast, show.stems) = (None, None, None);
     }
 
     fn stages(&mut self, stages: &Stages) {
@@ -275,6 +323,12 @@ impl Observer for TapObserver<'_> {
 
     fn podcast(&mut self, frame: &StageFrame) {
         self.tap.frame.podcast = Some(*frame);
+    }
+
+    fn stems(&mut self, frame: &StemFrame<'_>) {
+        if self.watched {
+            self.tap.frame.stems = Some(StemsSeen::of(frame));
+        }
     }
 
     fn wants_loudness(&self) -> bool {
@@ -328,6 +382,17 @@ mod tests {
         meters.block(&[&mut [0.3], &mut [0.0]]);
         assert_eq!(meters.take(), [0.5, 0.2]);
         assert_eq!(meters.take(), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn the_load_settles_at_the_share_of_time_that_is_spent() {
+        let live = Live::default();
+        for _ in 0..500 {
+            live.load(0.0025, 0.01);
+        }
+        assert!((live.load.load(Ordering::Relaxed) - 0.25).abs() < 1e-3);
+        live.load(1.0, 0.0);
+        assert!((live.load.load(Ordering::Relaxed) - 0.25).abs() < 1e-3, "a block without samples tells nothing");
     }
 
     #[test]

@@ -44,9 +44,14 @@ impl std::fmt::Debug for TableParams {
 impl TableParams {
     /// Parameters at their defaults.
     pub fn new(table: &'static [Param]) -> Arc<Self> {
+        Self::hiding(table, &[])
+    }
+
+    /// As [`TableParams::new`]; hosts do not show those of some ids.
+    pub fn hiding(table: &'static [Param], hidden: &[&str]) -> Arc<Self> {
         Arc::new(Self {
             table,
-            slots: table.iter().map(slot).collect(),
+            slots: table.iter().map(|param| slot(param, hidden.contains(&param.id))).collect(),
             persisted: Mutex::new(Persisted::default()),
             revision: AtomicU32::new(0),
             reload: Mutex::new(None),
@@ -181,7 +186,17 @@ unsafe impl Params for TableParams {
 }
 
 /// The host's parameter for one row of the table.
-fn slot(param: &'static Param) -> Slot {
+fn slot(param: &'static Param, hidden: bool) -> Slot {
+    let slot = made(param);
+    match slot {
+        slot if !hidden => slot,
+        Slot::Float(p) => Slot::Float(p.hide().non_automatable()),
+        Slot::Choice(p) => Slot::Choice(p.hide().non_automatable()),
+        Slot::Switch(p) => Slot::Switch(p.hide().non_automatable()),
+    }
+}
+
+fn made(param: &'static Param) -> Slot {
     match param.kind {
         Kind::Float { min, max, default, skew, .. } => {
             let range = if skew == 1.0 { FloatRange::Linear { min, max } } else { FloatRange::Skewed { min, max, factor: skew } };

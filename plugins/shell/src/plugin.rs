@@ -2,8 +2,10 @@
 
 use crate::core::Core;
 use crate::editor::ShellEditor;
+use crate::outputs::Spare;
 use crate::product::Product;
 use crate::state;
+use dsp_core::processor::Observer;
 use nice_plug::prelude::*;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -13,12 +15,16 @@ pub const VENDOR: &str = "Plainsong";
 /// Seconds for which an engine may still sound after its latency: the longest release.
 const TAIL_SECONDS: f32 = 0.5;
 
-/// Stereo and mono, and nothing beside the main buses: with auxiliary buses nice-plug 0.4.2 loses
-/// sound or crashes in VST3 (its defects 2 to 4). The inputs have no name of their own, because it
-/// would also become the output's (defect 1).
-const LAYOUTS: &[AudioIOLayout] = &[layout(2), layout(1)];
+/// Most outputs beside the main one.
+pub const MOST_OUTPUTS: usize = 4;
 
-const fn layout(channels: u32) -> AudioIOLayout {
+/// Stereo and mono, and nothing beside the main buses: an input beside the main one would crash in VST3
+/// (defect 3 of nice-plug 0.4.2).
+pub const LAYOUTS: &[AudioIOLayout] = &[layout(2), layout(1)];
+
+/// Main buses of so many channels. The input has no name of its own, because it would also become the
+/// output's (defect 1 of nice-plug 0.4.2).
+pub const fn layout(channels: u32) -> AudioIOLayout {
     AudioIOLayout {
         main_input_channels: NonZeroU32::new(channels),
         main_output_channels: NonZeroU32::new(channels),
@@ -26,17 +32,21 @@ const fn layout(channels: u32) -> AudioIOLayout {
     }
 }
 
-/// A [`Product`] as a plugin.
+/// A [`Product`] as a plugin. One with outputs beside the main one is exported by
+/// [`export`](crate::export).
 pub struct Shell<P: Product> {
     core: Core<P::Engine>,
     rate: f32,
+    /// For outputs that the host does not connect; none where there is one output alone.
+    spare: Option<Arc<Spare>>,
 }
 
 impl<P: Product> Default for Shell<P> {
     fn default() -> Self {
-        let core = Core::default();
+        let core = Core::hiding(P::HIDDEN);
         core.params().persist(|state| state.size = P::SIZE);
-        Self { core, rate: 0.0 }
+        let more = P::LAYOUTS.iter().any(|layout| !layout.aux_output_ports.is_empty());
+        Self { core, rate: 0.0, spare: more.then(Spare::offered) }
     }
 }
 
@@ -52,7 +62,7 @@ impl<P: Product> Plugin for Shell<P> {
     const URL: &'static str = "";
     const EMAIL: &'static str = "";
     const VERSION: &'static str = P::VERSION;
-    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = LAYOUTS;
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = P::LAYOUTS;
     // Frames are longer than most blocks: cutting blocks at automation points would cost and gain nothing.
     const SAMPLE_ACCURATE_AUTOMATION: bool = false;
 
@@ -76,6 +86,10 @@ impl<P: Product> Plugin for Shell<P> {
     fn activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, context: &mut impl ActivateContext<Self>) -> bool {
         let channels = layout.main_output_channels.map_or(0, NonZeroU32::get) as usize;
         self.rate = config.sample_rate;
+        if let Some(spare) = &self.spare {
+            let others = layout.aux_output_ports.iter().map(|count| count.get() as usize);
+            spare.prepare(&std::iter::once(channels).chain(others).collect::<Vec<_>>(), config.max_buffer_size as usize);
+        }
         // What VST3 says here is one change old (defect 5 of nice-plug 0.4.2): it decides only whether to
         // wait long or short for models, and `Pace` finds out the rest.
         let offline = config.process_mode == ProcessMode::Offline;
@@ -92,8 +106,14 @@ impl<P: Product> Plugin for Shell<P> {
         self.core.reset();
     }
 
-    fn process(&mut self, buffer: &mut Buffer, _: &mut AuxiliaryBuffers, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
-        if let Some(latency) = self.core.process(buffer.as_slice()) {
+    fn process(&mut self, buffer: &mut Buffer, aux: &mut AuxiliaryBuffers, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
+        let count = aux.outputs.len().min(MOST_OUTPUTS);
+        let mut others = aux.outputs.iter_mut().map(|output| output.as_slice());
+        let mut outputs: [&mut [&mut [f32]]; MOST_OUTPUTS] = std::array::from_fn(|_| others.next().unwrap_or_default());
+        let run = |engine: &mut P::Engine, audio: &mut [&mut [f32]], settings: &_, observer: &mut dyn Observer| {
+            P::process(engine, audio, &mut outputs[..count], settings, observer);
+        };
+        if let Some(latency) = self.core.process_with(buffer.as_slice(), run) {
             // Only when the user changes to another mode.
             if context.plugin_api() == PluginApi::Clap {
                 // A latency set here would reach the host outside of `activate`, which CLAP forbids (defect 6 of

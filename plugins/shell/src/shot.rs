@@ -139,21 +139,27 @@ fn brighten(sound: &mut [[f32; 2]], gain: f32) {
     }
 }
 
-/// `SHOT FILE.wav [--bright DB] [--model ID] [--note NAME=TEXT ...] [PARAMETER=VALUE ...]`: 16-bit PCM or 32-bit float at 48 kHz,
-/// looped; notes are those of the state.
+/// `SHOT FILE.wav [--bright DB] [--band] [--model ID] [--note NAME=TEXT ...] [PARAMETER=VALUE ...]`: 16-bit PCM or 32-bit float at 48 kHz,
+/// looped, with a band behind it if asked for; notes are
+/// those of the state.
 ///
 /// # Errors
 /// When an argument makes no sense or the editor does not open.
 pub fn main<P: Product>() -> Result<(), String> {
     let table: &'static [Param] = <<P::Engine as Processor>::Settings as FromValues>::PARAMS;
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("usage: SHOT FILE.wav [--bright DB] [--model ID] [--note NAME=TEXT ...] [PARAMETER=VALUE ...]")?;
+    let file =
+        arguments.next().ok_or("usage: SHOT FILE.wav [--bright DB] [--band] [--model ID] [--note NAME=TEXT ...] [PARAMETER=VALUE ...]")?;
     let mut sound = wav(&file)?;
     let (mut values, mut notes) = (Vec::new(), Vec::new());
     while let Some(argument) = arguments.next() {
         if argument == "--bright" {
             let gain = arguments.next().and_then(|text| text.parse().ok()).ok_or("--bright takes a number of dB")?;
             brighten(&mut sound, gain);
+            continue;
+        }
+        if argument == "--band" {
+            crate::band::play(&mut sound);
             continue;
         }
         if argument == "--model" {

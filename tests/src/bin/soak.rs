@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     if hours > 0.0 {
         return accelerated(hours, seed as u64, product.as_deref());
     }
-    let subjects: [(&str, &str, Soak); 13] = [
+    let subjects: [(&str, &str, Soak); 14] = [
         ("denoise", "engine", soak::engine::<Denoise>),
         ("denoise", "plugin", soak::plugin::<Denoise>),
         ("deess", "engine", soak::engine::<Deess>),
@@ -66,6 +66,7 @@ fn main() -> ExitCode {
         ("podcast", "engine", soak::engine::<Podcast>),
         ("podcast", "plugin", soak::plugin::<Podcast>),
         ("stems", "engine", soak::engine::<Stems>),
+        ("stems", "plugin", soak::plugin::<Stems>),
     ];
     let (mut passed, mut failed) = (0, 0);
     for (engine, name, run) in subjects {

@@ -354,6 +354,7 @@ impl<'a> Stream<'a> {
             spectra: self.spectra.as_ref(),
             models: &self.options.models,
             settings: &self.settings(&self.options.values),
+            many: None,
         };
         let finished = episode.finish(&known, &|share| progress(CHAIN + (1.0 - CHAIN) * share))?;
         let landed = finished.landed;

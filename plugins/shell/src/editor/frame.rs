@@ -17,8 +17,6 @@ use std::time::Duration;
 const MOVING: Duration = Duration::from_millis(33);
 /// Between drawings while nothing moves; sound and the host's changes wake the window at once.
 const AT_REST: Duration = Duration::from_millis(1000);
-/// Height of the controls in points.
-const CONTROLS: f32 = 196.0;
 /// Width of a meter in points.
 const METER: f32 = 58.0;
 /// Height of tabs in points.
@@ -36,7 +34,7 @@ pub(super) fn show<P: Product>(ui: &mut Ui, panel: &mut Panel) {
     let top = Rect::from_min_size(whole.min, vec2(whole.width(), topbar::HEIGHT));
     let bottom = Rect::from_min_max(pos2(whole.left(), whole.bottom() - status::HEIGHT), whole.max);
     let middle = Rect::from_min_max(top.left_bottom(), bottom.right_top()).shrink(GAP);
-    let controls = Rect::from_min_max(pos2(middle.left(), middle.bottom() - CONTROLS), middle.max);
+    let controls = Rect::from_min_max(pos2(middle.left(), middle.bottom() - P::CONTROLS), middle.max);
     let pictures = Rect::from_min_max(middle.min, pos2(middle.right(), controls.top() - GAP));
 
     topbar::show(ui, panel, top);

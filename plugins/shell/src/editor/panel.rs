@@ -10,12 +10,14 @@ use crate::presets::{Format, Presets};
 use crate::product::{Card, Product};
 use crate::theme;
 use crate::undo::{Undo, What};
+use crate::widgets::fader::fader;
 use crate::widgets::knob::knob;
 use crate::widgets::menu::menu;
 use crate::widgets::meter::Meter;
 use crate::widgets::models::{Shelf, models};
 use crate::widgets::segmented::segmented;
 use crate::widgets::switch::switch;
+use crate::widgets::toggle::toggle;
 use dsp_core::engines::Engine;
 use dsp_core::params::{Param, index_of};
 use dsp_core::processor::{Measured, Processor};
@@ -72,6 +74,10 @@ pub struct Panel {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
     pub(super) cards: &'static [Card],
+    /// The status line shows the load.
+    pub(super) load: bool,
+    /// What late frames mean.
+    pub(super) late: &'static str,
     built_in: (&'static str, fn() -> String),
     /// The models that can be chosen; none where none can.
     shelf: Option<Shelf>,
@@ -119,6 +125,8 @@ impl Panel {
             name: P::NAME,
             version: P::VERSION,
             cards: P::CARDS,
+            load: P::LOAD,
+            late: P::LATE,
             built_in: P::BUILT_IN,
             shelf: P::Engine::TASK.map(Shelf::new),
             revision: params.revision(),
@@ -328,6 +336,20 @@ impl Panel {
     pub fn knob_as(&mut self, ui: &mut Ui, id: &str, name: &str, diameter: f32) {
         if let Ok(index) = index_of(self.table(), id) {
             knob(ui, self, index, name, diameter);
+        }
+    }
+
+    /// Draws a parameter as a fader of a size and colour, its value below.
+    pub fn fader(&mut self, ui: &mut Ui, id: &str, color: egui::Color32, size: egui::Vec2) {
+        if let Ok(index) = index_of(self.table(), id) {
+            fader(ui, self, index, color, size);
+        }
+    }
+
+    /// Draws a switch as a small button with a mark, of a colour while it is on.
+    pub fn toggle(&mut self, ui: &mut Ui, id: &str, mark: &str, color: egui::Color32, size: egui::Vec2) {
+        if let Ok(index) = index_of(self.table(), id) {
+            toggle(ui, self, index, mark, color, size);
         }
     }
 
@@ -706,6 +728,12 @@ impl Panel {
 
     /// Everything that a continuous control does: drag, wheel, keys, double-click, typing, tooltip.
     pub(crate) fn handle(&mut self, ui: &mut Ui, index: usize, response: &Response) {
+        let delta = response.drag_delta();
+        self.handle_moved(ui, index, response, (delta.x - delta.y) / DRAG);
+    }
+
+    /// As [`Panel::handle`], where the pointer has moved the control by a share of its travel.
+    pub(crate) fn handle_moved(&mut self, ui: &mut Ui, index: usize, response: &Response, moved: f32) {
         let param = &self.table()[index];
         let value = self.values[index];
         response.widget_info(|| WidgetInfo::slider(true, f64::from(value), param.name));
@@ -716,7 +744,7 @@ impl Panel {
             response.request_focus();
         }
         if response.dragged_by(PointerButton::Primary) {
-            let moved = (response.drag_delta().x - response.drag_delta().y) / DRAG * scale;
+            let moved = moved * scale;
             if let Some(gesture) = &mut self.gesture
                 && moved != 0.0
             {
@@ -764,7 +792,7 @@ impl Panel {
                 self.change(index, param.default_value());
             }
             if pressed(Key::Enter) {
-                self.typing = Some(Typing { index, text: param.format(value), fresh: true });
+                self.begin_typing(index);
             }
         }
         if steps != 0.0 {
@@ -772,9 +800,14 @@ impl Panel {
             self.change(index, self.params.plain(index, position.clamp(0.0, 1.0)));
         }
         if response.secondary_clicked() {
-            self.typing = Some(Typing { index, text: param.format(value), fresh: true });
+            self.begin_typing(index);
         }
         self.explain(response, index);
+    }
+
+    /// Opens the field in which a value is typed.
+    pub(crate) fn begin_typing(&mut self, index: usize) {
+        self.typing = Some(Typing { index, text: self.table()[index].format(self.values[index]), fresh: true });
     }
 
     /// The field in which a value is typed, while it is; false when it is not.

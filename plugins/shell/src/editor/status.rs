@@ -5,6 +5,8 @@ use crate::theme;
 use egui::{Align, Layout, Rect, RichText, Stroke, Ui, UiBuilder, vec2};
 use std::sync::atomic::Ordering;
 
+/// Share of real time from which there is danger of drop-outs.
+const BUSY: f32 = 0.7;
 /// Height in points.
 pub(super) const HEIGHT: f32 = 28.0;
 
@@ -34,9 +36,14 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
         }
         let late = panel.live().late.load(Ordering::Relaxed);
         let color = if late > 0 { theme::ALERT } else { theme::DIM };
-        ui.label(RichText::new(format!("{late} late")).size(11.5).color(color)).on_hover_text(
-            "Frames that passed uncleaned because the computer was too slow. At 0 all is well; else raise the host's buffer.",
-        );
+        ui.label(RichText::new(format!("{late} late")).size(11.5).color(color))
+            .on_hover_text(format!("{} At 0 all is well; else raise the host's buffer.", panel.late));
+        if panel.load {
+            let load = panel.live().load.load(Ordering::Relaxed);
+            let color = if load > BUSY { theme::ALERT } else { theme::DIM };
+            ui.label(RichText::new(format!("CPU {:.0} %", 100.0 * load)).size(11.5).color(color))
+                .on_hover_text("Share of one processor's time that this instance takes");
+        }
         match panel.latency() {
             Some((ms, samples)) => ui
                 .label(RichText::new(format!("{ms:.1} ms, {samples} samples")).size(11.5).color(theme::DIM))
@@ -51,7 +58,7 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     let playing = panel.live().playing.lock().clone();
     let missing = playing.trouble.zip(playing.wanted).map(|(reason, wanted)| {
         let name = if wanted.name.is_empty() { wanted.id } else { wanted.name };
-        format!("{name} {reason}. The built-in model plays, your choice is kept.")
+        format!("The built-in model plays: {name} {reason}.")
     });
     let (text, color) = match (error, panel.message(), panel.hint()) {
         (Some(error), _, _) => (error, theme::ALERT),

@@ -83,12 +83,29 @@ pub fn meter(ui: &mut Ui, meter: &mut Meter, name: &str, channels: usize, rect: 
     } else {
         Rect::from_min_max(pos2(bars.left() + scale, bars.top()), bars.max)
     };
-    let y = |db: f32| egui::remap_clamp(db, FLOOR..=TOP, bars.bottom()..=bars.top());
+    let y = place(bars);
+    draw(ui, meter, channels, column);
+    for tick in TICKS {
+        let (x, align) = if ticks_right { (bars.right(), Align2::RIGHT_CENTER) } else { (bars.left() + scale - 5.0, Align2::RIGHT_CENTER) };
+        painter.text(pos2(x, y(tick)), align, format!("{tick:.0}"), theme::font(10.0), theme::DIM);
+    }
+    response.on_hover_text("Highest peak in dBFS. Click to clear.")
+}
+
+/// Where a level in dBFS stands within the height of some bars.
+fn place(bars: Rect) -> impl Fn(f32) -> f32 {
+    move |db| egui::remap_clamp(db, FLOOR..=TOP, bars.bottom()..=bars.top())
+}
+
+/// Draws the bars of a meter alone, one a channel.
+pub fn draw(ui: &Ui, meter: &Meter, channels: usize, rect: Rect) {
+    let painter = ui.painter();
+    let y = place(rect);
     let channels = channels.clamp(1, METERS);
     let gap = 2.0;
-    let width = (column.width() - gap * (channels - 1) as f32) / channels as f32;
+    let width = (rect.width() - gap * (channels - 1) as f32) / channels as f32;
     for channel in 0..channels {
-        let bar = Rect::from_min_size(pos2(column.left() + (width + gap) * channel as f32, column.top()), vec2(width, column.height()));
+        let bar = Rect::from_min_size(pos2(rect.left() + (width + gap) * channel as f32, rect.top()), vec2(width, rect.height()));
         painter.rect_filled(bar, 2.0, theme::WELL);
         let level = meter.level[channel];
         if level > FLOOR {
@@ -107,11 +124,6 @@ pub fn meter(ui: &mut Ui, meter: &mut Meter, name: &str, channels: usize, rect: 
             painter.rect_filled(line, 0.0, if hold > 0.0 { theme::ALERT } else { theme::TEXT });
         }
     }
-    for tick in TICKS {
-        let (x, align) = if ticks_right { (bars.right(), Align2::RIGHT_CENTER) } else { (bars.left() + scale - 5.0, Align2::RIGHT_CENTER) };
-        painter.text(pos2(x, y(tick)), align, format!("{tick:.0}"), theme::font(10.0), theme::DIM);
-    }
-    response.on_hover_text("Highest peak in dBFS. Click to clear.")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The pictures and controls, one a file.
 
 pub mod axis;
+pub mod fader;
 pub mod files;
 pub mod gain;
 pub mod history;
@@ -22,3 +23,4 @@ pub mod spectrogram;
 pub mod spectrum;
 pub mod switch;
 pub mod timeline;
+pub mod toggle;

@@ -1,0 +1,71 @@
+//! Plainsong Stems: takes a song apart while it plays. Two plugins in one file: one whose mix comes out of
+//! the main output, and one with an output for each stem beside it.
+
+mod editor;
+mod lanes;
+mod load;
+mod mixer;
+mod several;
+
+pub use several::{StemsMultiOut, StemsMultiOutProduct};
+
+use dsp_core::engines::stems::Stems as Engine;
+use dsp_core::realtime::PoolAllocator;
+use plainsong_shell::live::Live;
+use plainsong_shell::nice_plug::prelude::*;
+use plainsong_shell::{Card, Companion, Panel, Pictures, Product, Shell, egui};
+use std::sync::Arc;
+
+/// Model steps take their memory from a pool: the system's allocator may wait.
+#[global_allocator]
+static ALLOCATOR: PoolAllocator = PoolAllocator::system();
+
+/// The models' cards.
+const CARDS: &[Card] = &[
+    Card { name: "Model", text: include_str!("../../../models/stems/CARD.md") },
+    Card { name: "Low-latency model", text: include_str!("../../../models/stems-low/CARD.md") },
+    Card { name: "Dialogue model", text: include_str!("../../../models/dialogue/CARD.md") },
+];
+/// What a late frame means.
+const LATE: &str = "Frames that went on with the masks before, because the computer was too slow.";
+
+/// What the plugin with one output says about itself.
+#[derive(Debug)]
+pub struct StemsProduct;
+
+impl Product for StemsProduct {
+    type Engine = Engine;
+
+    const NAME: &'static str = "Plainsong Stems";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const DESCRIPTION: &'static str = "Takes a song apart while it plays: vocals, drums, bass, other";
+    const CLAP_ID: &'static str = "org.plainsong.stems";
+    const CLAP_FEATURES: &'static [ClapFeature] =
+        &[ClapFeature::AudioEffect, ClapFeature::Restoration, ClapFeature::Utility, ClapFeature::Mono, ClapFeature::Stereo];
+    const VST3_CLASS_ID: [u8; 16] = *b"PlainsongStems__";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Restoration, Vst3SubCategory::Tools];
+    const CARDS: &'static [Card] = CARDS;
+    /// Of outputs that this one does not have.
+    const HIDDEN: &'static [&'static str] = &["outputs"];
+    const SIZE: (f32, f32) = editor::SIZE;
+    const CONTROLS: f32 = editor::CONTROLS;
+    const LOAD: bool = true;
+    const LATE: &'static str = LATE;
+
+    fn pictures() -> Pictures {
+        editor::pictures()
+    }
+
+    fn companion(_: &Arc<Live>) -> Box<dyn Companion> {
+        Box::new(mixer::Mixer::default())
+    }
+
+    fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
+        editor::controls(ui, panel, false);
+    }
+}
+
+/// The plugin with one output.
+pub type Stems = Shell<StemsProduct>;
+
+plainsong_shell::export!(Stems, StemsMultiOut);
