@@ -421,7 +421,8 @@ pub fn run(args: Args) -> ExitCode {
             );
         }
         let by_hand = named.iter().map(|&index| (index, values[index])).collect();
-        let reading = master::Reading { allow_truncated: args.allow_truncated, jobs, report: args.report.is_some() };
+        let reading =
+            master::Reading { allow_truncated: args.allow_truncated, jobs, report: args.report.is_some(), overwrite: args.overwrite };
         match Mind::new(&master, by_hand, &plan.tasks, reading) {
             Ok(made) => mind = Some(made),
             Err(failure) => return usage(failure),

@@ -20,6 +20,7 @@ const FRAME: Frame = Frame {
     synthesis: Window::SqrtHann,
     synthesis_window: 3_840,
     scale: Scale::Named(NamedScale::Amplitude),
+    exact: false,
 };
 /// Frames by which it looks ahead: a second.
 const AHEAD: usize = 50;

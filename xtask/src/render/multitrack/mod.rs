@@ -110,7 +110,7 @@ pub fn run(entry: &'static Entry, args: &RenderArgs, podcast: &PodcastArgs, valu
         Err(failure) => return usage(failure),
     };
     let first: Vec<PathBuf> = tracks.all.iter().take(1).map(|track| track.path.clone()).collect();
-    let task = match inputs::plan(&first, None, output, None, None, args.report.as_deref()) {
+    let task = match inputs::plan(&first, None, output, &inputs::Naming::default(), None, args.report.as_deref()) {
         Ok(mut plan) => match (plan.tasks.pop(), plan.failures.pop()) {
             (Some(task), _) => task,
             (None, Some((path, failure))) => return usage(failure.about(&path)),
