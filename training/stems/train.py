@@ -18,15 +18,15 @@ import torch
 from ..common.place import RUNS
 from ..common.trainer import Plan, Trainer, arguments, last_of, prepare_process
 from .export import load, model_id
-from .frames import MODES, analyse
-from .loss import loss_terms, sdr_sums
+from .frames import MODES, analyse, synthesise
+from .loss import loss_terms, sdr_sums, together
 from .mix import Bank, Mixer, Recipe
-from .net import TASKS, Net, Size, level_keep
+from .net import TASKS, Net, Size, apply, level_keep
 
 PAUSE = 60.0
 """Seconds: a step that took longer was interrupted (a stopped process), and the rest is not counted."""
-VALID_EXAMPLES = 24
-AVERAGE = 0.9995
+VALID_EXAMPLES, VALID_SECONDS = 24, 6.0
+AVERAGE = 0.998
 GRADIENT_NORM = 1.0
 
 
@@ -46,8 +46,7 @@ def batch_loss(net, mode, mixer, count, rng=None, bf16=False):
     start = run_in(rng, spec, net) if rng is not None else None
     with torch.autocast(spec.device.type, torch.bfloat16, enabled=bf16):
         low, high = net(spec, level_keep(mode), start=start)
-    terms, waves = loss_terms(low, high.float(), spec, stems, groups, mode)
-    return terms, (waves, stems, groups)
+    return loss_terms(low, high.float(), spec, stems, groups, mode), (low, high.float(), spec, stems, groups)
 
 
 @torch.no_grad()
@@ -60,7 +59,8 @@ def validate(net, mode, bank, task, seconds, count=None) -> dict:
     sums, ratios = {}, {n: [] for n in mixer.names}
     net.eval()
     for _ in range(count // 2):
-        terms, (waves, stems, groups) = batch_loss(net, mode, mixer, 2)
+        terms, (low, high, spec, stems, groups) = batch_loss(net, mode, mixer, 2)
+        waves = synthesise(together(groups, apply(low, high, spec)), mode)
         for k, v in terms.items():
             sums[k] = sums.get(k, 0) + float(v)
         power, error = sdr_sums(waves, stems, groups, mode)
@@ -106,7 +106,7 @@ def main():
     mixer = Mixer(Bank("train", device, args.bank), args.seconds, seed, args.task)
     valid = Bank("valid", device, args.bank)
     trainer.run(lambda: batch_loss(net, mode, mixer, args.batch, rng, args.bf16)[0], args.batch * args.seconds / 3600,
-                lambda: validate(net, mode, valid, args.task, args.seconds),
+                lambda: validate(net, mode, valid, args.task, max(args.seconds, VALID_SECONDS)),
                 task=net.task, size=f"{net.size.channels}x{net.size.layers}", mode=mode.name, seed=args.seed)
 
 
