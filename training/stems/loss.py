@@ -22,8 +22,8 @@ SCALE = 10 / LEVEL
 """Of spectra before they are compressed."""
 HIGH_SHARE = 0.33
 """Weight of a bin above 6 kHz: three of four bins lie there, with little of the power."""
-SDR_FLOOR = 1e-3
-"""Share of the mixture's power that is added to a stem's and to its error's: below -30 dB of the mix
+SDR_FLOOR = 1e-2
+"""Share of the mixture's power that is added to a stem's and to its error's: below -20 dB of the mix
 more silence is not asked for."""
 
 

@@ -52,8 +52,8 @@ ENERGY_EPS = 1e-8
 class Size:
     """Channels and layers."""
 
-    channels: int = 96
-    layers: int = 4
+    channels: int = 64
+    layers: int = 3
 
     @classmethod
     def parse(cls, text: str) -> "Size":
