@@ -3,7 +3,7 @@
     python -m training.stems.evaluate --model models/stems                 # a folder or a trainer's .pt; several
     python -m training.stems.evaluate --part valid --model training/runs/stems/last.pt
     python -m training.stems.evaluate --task dialogue --model models/dialogue
-    python -m training.stems.evaluate --bounce --model models/stems        # also what a bounce adds to it
+    python -m training.stems.evaluate --bounce --back models/stems-back --model models/stems   # also what a bounce adds to it
     python -m training.stems.evaluate --card --model models/stems          # writes the model's card
     python -m training.stems.evaluate --museval --model models/stems       # also BSS Eval v4, slow
 
@@ -37,8 +37,8 @@ CHUNK = 500
 HEARD_DB = -40.0
 """A second counts for a stem that is not further below the mix than this."""
 DIALOGUE_DB = (-5, 0, 5, 10, 20)
-GOOD_SHIFTS, BEST_SHIFTS = 2, 4
-"""Positions of the frames' grid in a bounce of that quality; `best` has a Wiener filter too."""
+GOOD_SHIFTS, BEST_SHIFTS = 2, 2
+"""Positions of the frames' grid in a bounce of that quality; `best` has the song turned round and a Wiener filter too."""
 
 
 def in_chunks(x: np.ndarray, mode: Mode, masks) -> np.ndarray:
@@ -186,16 +186,20 @@ def dialogue_pairs(part: str, each: int = 8, seconds: float = 10.0):
             yield f"{ratio} dB {i}", ratio, mixer.example()[0].numpy()
 
 
-def bounced(net, mode: Mode, shifts: int, filtered: bool):
-    """A bounce by `refine.py`: so many positions of the frames' grid, and a Wiener filter."""
+def bounced(net, mode: Mode, shifts: int, filtered: bool, back=None):
+    """A bounce by `refine.py`: so many positions of the frames' grid, a Wiener filter, and `back`, a net that has the
+    song turned round."""
     def run(x, _):
         got = moved(x, lambda v: in_chunks(v, mode, net_masks(net, mode)), shifts, mode.samples()[1])
+        if back is not None:
+            turned = moved(np.ascontiguousarray(x[:, ::-1]), lambda v: in_chunks(v, mode, net_masks(back, mode)), shifts, mode.samples()[1])
+            got = (got + turned[..., ::-1]) / 2
         return wiener(x, got) if filtered else got
 
     return run
 
 
-def systems(models: dict, sources: int, bounce: bool = False) -> dict:
+def systems(models: dict, sources: int, bounce: bool = False, back=None) -> dict:
     """Name to a function of (mixture `[2, n]`, true stems) that gives stems `[S + 1, 2, n]`."""
     out = {
         "mix as every stem": lambda x, s: np.repeat(x[None], sources + 1, 0),
@@ -207,7 +211,7 @@ def systems(models: dict, sources: int, bounce: bool = False) -> dict:
         out[name] = lambda x, s, net=net, mode=mode: in_chunks(x, mode, net_masks(net, mode))
         if bounce:
             out[f"{name}, good"] = bounced(net, mode, GOOD_SHIFTS, False)
-            out[f"{name}, best"] = bounced(net, mode, BEST_SHIFTS, True)
+            out[f"{name}, best"] = bounced(net, mode, BEST_SHIFTS, True, back)
     return out
 
 
@@ -250,6 +254,7 @@ def main():
     parser.add_argument("--part", choices=("test", "valid"), default="test", help="valid for decisions, test for what is published")
     parser.add_argument("--seconds", type=float, help="only the middle of each song")
     parser.add_argument("--bounce", action="store_true", help="also the models with shifts and a Wiener filter")
+    parser.add_argument("--back", type=Path, help="weights for songs turned round, which the best bounce adds")
     parser.add_argument("--card", action="store_true", help="write CARD.md into the models' folders")
     parser.add_argument("--museval", action="store_true", help="also BSS Eval v4")
     parser.add_argument("--out", type=Path, default=RUNS / "evaluate")
@@ -263,7 +268,8 @@ def main():
             mode = args.mode or ("low" if "asymmetric" in text else "standard")
         models[path.parent.name if path.suffix == ".pt" else path.name] = (net, MODES[mode])
     sources = len(TASKS[args.task])
-    runs = systems(models, sources, args.bounce)
+    back = load(args.back)[0] if args.back else None
+    runs = systems(models, sources, args.bounce, back)
     rows = {name: [] for name in runs}
     ours = [n for n in runs if n.startswith(tuple(models))] if models else []
     # what has no weights of ours gives the same figures each time
@@ -306,7 +312,7 @@ def main():
     (args.out / f"{args.task}-{args.part}.json").write_text(json.dumps({"songs": tags, "scores": rows}, indent=1))
     print("\n".join(text))
     if args.card:
-        command = f"python -m training.stems.evaluate --task {args.task}{' --bounce' * args.bounce} --card --model " + " ".join(map(str, args.model))
+        command = f"python -m training.stems.evaluate --task {args.task}{' --bounce' * args.bounce}{f' --back {args.back}' if args.back else ''} --card --model " + " ".join(map(str, args.model))
         for path in args.model:
             write_card(path, "\n".join(text), args.part, command)
 

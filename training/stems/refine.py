@@ -1,6 +1,7 @@
 """What a bounce may add to a net's stems: runs with the frames' grid moved, averaged, and a multichannel Wiener filter.
 
-Both use only what has been separated already, so they need no weights. `evaluate --bounce` scores them.
+Both use only what has been separated already, so they need no weights. `evaluate --bounce` scores them, and with `--back` a
+second net's stems of the song turned round in time, averaged with the first's.
 """
 
 import numpy as np
@@ -13,6 +14,8 @@ WINDOW_MS, HOP_MS = 80, 20
 """Frames of the Wiener filter, longer than the net's: stems have been told apart, now partials may be."""
 SPAN_SECONDS = 4.0
 """A covariance is the mean over so long a stretch; stretches overlap by half."""
+SHARE = 0.5
+"""Of what is filtered in the result; all of it was worse on `valid`."""
 FLOOR = 1e-10
 """Power added to what is inverted, relative to the loudest bin."""
 
@@ -64,7 +67,7 @@ def _filtered(x: torch.Tensor, y: torch.Tensor, power: float) -> torch.Tensor:
     return torch.einsum("ktfcd,tfd->kctf", each, white)
 
 
-def wiener(x: np.ndarray, stems: np.ndarray, share: float = 1.0, window_ms: int = WINDOW_MS, power: float = 1.0, span: float = SPAN_SECONDS) -> np.ndarray:
+def wiener(x: np.ndarray, stems: np.ndarray, share: float = SHARE, window_ms: int = WINDOW_MS, power: float = 1.0, span: float = SPAN_SECONDS) -> np.ndarray:
     """`stems` `[K, 2, n]` of the mixture `x` `[2, n]` after a multichannel Wiener filter, mixed with themselves by `share`;
     the last is what is left of the mix."""
     n = RATE * window_ms // 1000

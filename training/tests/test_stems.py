@@ -73,7 +73,7 @@ def test_export_equals_training_net(mode, task, tmp_path):
     assert back.task == task
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), back.parameters()))
     head = (tmp_path / "manifest.toml").read_text()
-    assert f'task = "{task}"' in head and f"window_ms = {mode.window_ms}" in head
+    assert f'task = "{task}"' in head and "window = 1920" in head and ("synthesis_window = 960" in head) == (mode.name == "low")
     assert sum(p.stat().st_size for p in (tmp_path / "parity").iterdir()) < 800_000
 
 
