@@ -37,8 +37,8 @@ CHUNK = 500
 HEARD_DB = -40.0
 """A second counts for a stem that is not further below the mix than this."""
 DIALOGUE_DB = (-5, 0, 5, 10, 20)
-GOOD_SHIFTS, BEST_SHIFTS = 2, 2
-"""Positions of the frames' grid in a bounce of that quality; `best` has the song turned round and a Wiener filter too."""
+SHIFTS = 2
+"""Positions of the frames' grid in a bounce; the best one has the song turned round and a Wiener filter too."""
 
 
 def in_chunks(x: np.ndarray, mode: Mode, masks) -> np.ndarray:
@@ -186,17 +186,34 @@ def dialogue_pairs(part: str, each: int = 8, seconds: float = 10.0):
             yield f"{ratio} dB {i}", ratio, mixer.example()[0].numpy()
 
 
-def bounced(net, mode: Mode, shifts: int, filtered: bool, back=None):
-    """A bounce by `refine.py`: so many positions of the frames' grid, a Wiener filter, and `back`, a net that has the
-    song turned round."""
-    def run(x, _):
-        got = moved(x, lambda v: in_chunks(v, mode, net_masks(net, mode)), shifts, mode.samples()[1])
-        if back is not None:
-            turned = moved(np.ascontiguousarray(x[:, ::-1]), lambda v: in_chunks(v, mode, net_masks(back, mode)), shifts, mode.samples()[1])
-            got = (got + turned[..., ::-1]) / 2
-        return wiener(x, got) if filtered else got
+class Runs:
+    """A net's runs over the song in hand: live, and what a bounce makes of several (`refine.py`). `back` is a net that has
+    the song turned round. What has been run for a song is kept until the next one."""
 
-    return run
+    def __init__(self, net, mode: Mode, back=None):
+        self.net, self.mode, self.back = net, mode, back
+        self.song, self.kept = None, {}
+
+    def at(self, x: np.ndarray, net, place: int) -> np.ndarray:
+        if self.song is not x:
+            self.song, self.kept = x, {}
+        if (net, place) not in self.kept:
+            turn = (lambda v: np.ascontiguousarray(v[..., ::-1])) if net is self.back else (lambda v: v)
+            one = lambda v: in_chunks(v, self.mode, net_masks(net, self.mode))  # noqa: E731
+            self.kept[net, place] = turn(moved(turn(x), one, place, SHIFTS, self.mode.samples()[1]))
+        return self.kept[net, place]
+
+    def live(self, x, _):
+        return self.at(x, self.net, 0)
+
+    def good(self, x, _):
+        return sum(self.at(x, self.net, i) for i in range(SHIFTS)) / SHIFTS
+
+    def best(self, x, _):
+        got = self.good(x, _)
+        if self.back is not None:
+            got = (got + sum(self.at(x, self.back, i) for i in range(SHIFTS)) / SHIFTS) / 2
+        return wiener(x, got)
 
 
 def systems(models: dict, sources: int, bounce: bool = False, back=None) -> dict:
@@ -208,10 +225,10 @@ def systems(models: dict, sources: int, bounce: bool = False, back=None) -> dict
         "ideal ratio mask": lambda x, s: in_chunks(x, STANDARD, ideal_masks(s, STANDARD)),
     }
     for name, (net, mode) in models.items():
-        out[name] = lambda x, s, net=net, mode=mode: in_chunks(x, mode, net_masks(net, mode))
-        if bounce:
-            out[f"{name}, good"] = bounced(net, mode, GOOD_SHIFTS, False)
-            out[f"{name}, best"] = bounced(net, mode, BEST_SHIFTS, True, back)
+        runs = Runs(net, mode, back if mode.name == "standard" else None)
+        out[name] = runs.live
+        if bounce and mode.name == "standard":
+            out |= {f"{name}, good": runs.good, f"{name}, best": runs.best}
     return out
 
 

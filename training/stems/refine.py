@@ -18,15 +18,14 @@ SHARE = 0.5
 """Of what is filtered in the result; all of it was worse on `valid`."""
 FLOOR = 1e-10
 """Power added to what is inverted, relative to the loudest bin."""
+LEAST = 1e-12
+"""And at least, so that silence can be inverted in single precision."""
 
 
-def moved(x: np.ndarray, run, count: int, hop: int) -> np.ndarray:
-    """Mean of `run(x)` `[K, 2, n]` over `count` positions of the frames' grid, a `count`-th of a hop apart."""
-    total = 0
-    for i in range(count):
-        late = i * hop // count
-        total = total + run(np.pad(x, ((0, 0), (late, 0))))[..., late:]
-    return total / count
+def moved(x: np.ndarray, run, place: int, count: int, hop: int) -> np.ndarray:
+    """`run(x)` `[K, 2, n]` with the frames' grid at one of `count` places, a `count`-th of a hop apart."""
+    late = place * hop // count
+    return run(np.pad(x, ((0, 0), (late, 0))))[..., late:]
 
 
 def _spectra(x: np.ndarray, n: int, hop: int) -> torch.Tensor:
@@ -48,18 +47,17 @@ def _waves(z: torch.Tensor, n: int, hop: int, length: int) -> np.ndarray:
     return out[..., n - hop : n - hop + length]
 
 
-def _filtered(x: torch.Tensor, y: torch.Tensor, power: float) -> torch.Tensor:
+def _filtered(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """One step of expectation maximisation (Duong et al. 2010; Nugraha et al. 2016) for a stretch: mixture `x` `[2, T, F]`, stems
     `y` `[K, 2, T, F]`. With v the mean power over channels and R the covariance over the stretch, relative to v,
     a stem is v R (sum of v R)^-1 x."""
     v = y.abs().square().mean(1)
     outer = torch.einsum("kctf,kdtf->kfcd", y, y.conj())
     cov = outer / (v.sum(1) + 1e-20)[..., None, None]
-    v = v ** power
-    each = v.permute(0, 1, 2)[..., None, None] * cov[:, None]
+    each = v[..., None, None] * cov[:, None]
     total = each.sum(0)
     a, b, c, d = total[..., 0, 0], total[..., 0, 1], total[..., 1, 0], total[..., 1, 1]
-    floor = FLOOR * (a.real + d.real).max() + 1e-25
+    floor = FLOOR * (a.real + d.real).max() + LEAST
     a, d = a + floor, d + floor
     det = a * d - b * c
     inverse = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2) / det[..., None, None]
@@ -67,7 +65,7 @@ def _filtered(x: torch.Tensor, y: torch.Tensor, power: float) -> torch.Tensor:
     return torch.einsum("ktfcd,tfd->kctf", each, white)
 
 
-def wiener(x: np.ndarray, stems: np.ndarray, share: float = SHARE, window_ms: int = WINDOW_MS, power: float = 1.0, span: float = SPAN_SECONDS) -> np.ndarray:
+def wiener(x: np.ndarray, stems: np.ndarray, share: float = SHARE, window_ms: int = WINDOW_MS, span: float = SPAN_SECONDS) -> np.ndarray:
     """`stems` `[K, 2, n]` of the mixture `x` `[2, n]` after a multichannel Wiener filter, mixed with themselves by `share`;
     the last is what is left of the mix."""
     n = RATE * window_ms // 1000
@@ -80,7 +78,7 @@ def wiener(x: np.ndarray, stems: np.ndarray, share: float = SHARE, window_ms: in
     for at in range(-half, z.shape[1], half):
         a, b = max(at, 0), min(at + size, z.shape[1])
         w = torch.from_numpy(np.hanning(size + 2)[1:-1].astype(np.float32))[a - at : b - at]
-        out[:, :, a:b] += _filtered(z[:, a:b], y[:, :, a:b], power) * w[:, None]
+        out[:, :, a:b] += _filtered(z[:, a:b], y[:, :, a:b]) * w[:, None]
         weight[a:b] += w
     got = _waves(out / weight[:, None], n, hop, x.shape[1])
     mixed = share * got + (1 - share) * stems
