@@ -14,7 +14,7 @@ from .sources import SPLIT, TABLE
 
 TITLES = {"stems": "Stems", "stems-low": "Stems, low latency", "dialogue": "Dialogue"}
 TRAINED = ROOT / "training" / "data" / "stems-trained.json"
-"""Hours of mixtures, steps and core-seconds behind the shipped weights, over all runs; written by `--trained`."""
+"""Hours of mixtures, steps and core-seconds behind the shipped weights, over all runs, kept by hand: a checkpoint knows its own run alone."""
 KINDS = {"stems": ("soundfont", "drums", "scores", "track", "album", "vocals", "vocals and voice"), "dialogue": ("soundfont", "drums", "scores", "track", "album", "vocals and voice")}
 
 LICENCE = f"""**Licence of the weights: {LICENSE}.** Part of the sounds they were trained on is under GPL and CC-BY-SA, listed
@@ -47,8 +47,9 @@ def trained(name: str) -> str:
     seen = json.loads(TRAINED.read_text()).get(name) if TRAINED.exists() else None
     if not seen:
         return "What it has seen was not written down."
-    first = f", from the weights of {seen['from']}" if seen.get("from") else ""
-    return (f"{seen['steps']:,} steps, {seen['hours']:.1f} hours of mixtures, {seen['core_seconds'] / 60:.0f} minutes of one busy core of a CPU{first}. "
+    if seen.get("note"):
+        return f"{seen['note']} Recipe and history: `training/EXPERIMENTS.md`, section 3."
+    return (f"{seen['steps']:,} steps, {seen['hours']:.1f} hours of mixtures, {seen['core_seconds'] / 60:.0f} minutes of one busy core. "
             "Recipe and history: `training/EXPERIMENTS.md`, section 3.")
 
 

@@ -3,7 +3,7 @@
     python -m training.stems.evaluate --model models/stems                 # a folder or a trainer's .pt; several
     python -m training.stems.evaluate --part valid --model training/runs/stems/last.pt
     python -m training.stems.evaluate --task dialogue --model models/dialogue
-    python -m training.stems.evaluate --bounce --back models/stems-back --model models/stems   # also what a bounce adds to it
+    python -m training.stems.evaluate --bounce --model models/stems        # also what a bounce adds to it
     python -m training.stems.evaluate --card --model models/stems          # writes the model's card
     python -m training.stems.evaluate --museval --model models/stems       # also BSS Eval v4, slow
 
