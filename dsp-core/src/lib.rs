@@ -25,6 +25,7 @@ pub mod loudness;
 pub mod mask;
 pub mod mastering;
 pub mod model;
+pub mod multitrack;
 pub mod params;
 pub mod preset;
 pub mod processor;

@@ -114,6 +114,37 @@ pub enum ParamError {
 }
 
 impl Param {
+    /// A continuous parameter with an even travel: `range` is the lowest value, the highest and the default.
+    pub const fn float(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3], unit: Unit, decimals: u8) -> Self {
+        let [min, max, default] = range;
+        Self { id, name, help, kind: Kind::Float { min, max, default, unit, decimals, skew: 1.0, off: None } }
+    }
+
+    /// This with another travel ([`Kind::Float`]'s `skew`), and with a word for an end that means "none".
+    #[must_use]
+    pub const fn shaped(mut self, shape: f32, word: Option<Off>) -> Self {
+        if let Kind::Float { skew, off, .. } = &mut self.kind {
+            (*skew, *off) = (shape, word);
+        }
+        self
+    }
+
+    /// A switch that is off in a new instance.
+    pub const fn switch(id: &'static str, name: &'static str, help: &'static str) -> Self {
+        Self { id, name, help, kind: Kind::Switch { default: false } }
+    }
+
+    /// One of several values, the default by its index.
+    pub const fn choice(
+        id: &'static str,
+        name: &'static str,
+        help: &'static str,
+        values: &'static [(&'static str, &'static str)],
+        default: usize,
+    ) -> Self {
+        Self { id, name, help, kind: Kind::Choice { values, default } }
+    }
+
     /// The default as a plain value.
     pub fn default_value(&self) -> f32 {
         match self.kind {
@@ -261,8 +292,22 @@ pub trait FromValues: Sized {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Ids of an engine's parameters: what hosts, presets and scripts hold on to. They never change.
+    pub(crate) fn ids<S: FromValues>() -> Vec<&'static str> {
+        S::PARAMS.iter().map(|param| param.id).collect()
+    }
+
+    /// Settings with some values, by id, in place of the defaults.
+    pub(crate) fn changed<S: FromValues>(changes: &[(&str, f32)]) -> S {
+        let mut values = defaults(S::PARAMS);
+        for (id, value) in changes {
+            values[index_of(S::PARAMS, id).unwrap()] = *value;
+        }
+        S::from_values(&values)
+    }
 
     const LIMIT: Param = Param {
         id: "limit",

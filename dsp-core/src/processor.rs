@@ -134,6 +134,11 @@ pub trait Observer {
     /// What the stems are like; comes just before the frame it belongs to.
     fn stems(&mut self, _frame: &StemFrame<'_>) {}
 
+    /// False when nobody looks at frames, so that engines can do without them. The sound is the same.
+    fn wants_frames(&self) -> bool {
+        true
+    }
+
     /// True when the loudness of the output is wanted from engines that can do without measuring it.
     fn wants_loudness(&self) -> bool {
         false

@@ -128,6 +128,37 @@ fn meter_allocates_nothing() {
 
 /// A host may call from another thread than the one that prepared.
 #[test]
+fn multitrack_allocates_nothing() {
+    use dsp_core::dynamics::{compressor, leveller};
+    use dsp_core::multitrack::{Multitrack, Role, Settings, Track};
+    let tracks = [Role::Talker, Role::Talker, Role::Music].map(|role| Track { role, channels: 1 });
+    let mut engine = Multitrack::new(Hz(48_000.0), &tracks, Ms(220.0)).unwrap();
+    let leveller = leveller::Settings { amount: 1.0, target: -16.0, most: Db(20.0), range: Db(20.0), speed: 0.5 };
+    let compressor = compressor::Settings { amount: 0.5, release: Ms(150.0), reference: -16.0 };
+    let settings = Settings { leveller: Some(leveller), compressor: Some(compressor), ..Settings::default() };
+    for block in [1, 17, 480, 512, 4096] {
+        let total = if block == 1 { 6_000 } else { 480_000 };
+        let mut audio: Vec<Vec<f32>> = (0..3)
+            .map(|track| (0..total).map(|n| ((n * (track + 1)) as f32 * 0.05).sin() * ((n >> 14) % 3) as f32 * 0.2).collect())
+            .collect();
+        let made = calls(|| {
+            for settings in [settings, Settings::default()] {
+                let mut at = 0;
+                while at < total {
+                    let end = total.min(at + block);
+                    let mut slices: [&mut [f32]; 3] = [&mut [], &mut [], &mut []];
+                    slices.iter_mut().zip(&mut audio).for_each(|(slot, channel)| *slot = &mut channel[at..end]);
+                    engine.process(&mut slices, &[1.0; 3], &settings, &mut ());
+                    at = end;
+                }
+                engine.reset();
+            }
+        });
+        assert_eq!(made, 0, "block {block}");
+    }
+}
+
+#[test]
 fn another_thread_allocates_nothing() {
     fn check<E: Engine>() {
         let mut engine = E::with_builtin_models(Format::new(Hz(44_100.0), 1).unwrap()).unwrap();

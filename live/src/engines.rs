@@ -1,105 +1,20 @@
 //! The engines that can stand between the devices. A new one is an entry in [`ENGINES`].
 
 use crate::status::{STAGES, Status};
-use dsp_core::engines::Engine;
 use dsp_core::engines::deess::Deess;
 use dsp_core::engines::denoise::Denoise;
+use dsp_core::engines::driver::{self, entry};
 use dsp_core::engines::limiter::Limiter;
 use dsp_core::engines::master::Master;
 use dsp_core::engines::meter::Meter;
 use dsp_core::engines::podcast::{self, Podcast, StageFrame};
 use dsp_core::engines::stems::Stems;
-use dsp_core::params::{FromValues, Param};
-use dsp_core::preset;
-use dsp_core::processor::{Error, Format, Frame, Observer, Stages};
+use dsp_core::processor::{Frame, Observer, Stages};
 
-/// An engine with its settings, whatever its type.
-pub trait Driver: Send {
-    /// As `Processor::process`.
-    fn process(&mut self, audio: &mut [&mut [f32]], observer: &mut dyn Observer);
-    /// As `Processor::latency`, in samples.
-    fn latency(&self) -> usize;
-    /// Other values of the parameters, in the order of the table. Never allocates.
-    fn set(&mut self, values: &[f32]);
-    /// As [`Engine::late_frames`].
-    fn late_frames(&self) -> u64;
-    /// As `Processor::notice`.
-    fn notice(&self) -> Option<&'static str>;
-}
+pub use dsp_core::engines::driver::Driver;
 
-struct With<E: Engine> {
-    engine: E,
-    settings: E::Settings,
-}
-
-impl<E: Engine> Driver for With<E> {
-    fn process(&mut self, audio: &mut [&mut [f32]], observer: &mut dyn Observer) {
-        self.engine.process(audio, &self.settings, observer);
-    }
-
-    fn latency(&self) -> usize {
-        self.engine.latency(&self.settings)
-    }
-
-    fn set(&mut self, values: &[f32]) {
-        self.settings = E::Settings::from_values(values);
-    }
-
-    fn late_frames(&self) -> u64 {
-        self.engine.late_frames()
-    }
-
-    fn notice(&self) -> Option<&'static str> {
-        self.engine.notice()
-    }
-}
-
-/// A factory preset: its name and the values that differ from the defaults, by id.
-type Preset = (&'static str, &'static [(&'static str, f32)]);
-
-/// Reads the name and values from a preset's text.
-type ReadPreset = fn(&str) -> Result<(String, Vec<f32>), Error>;
-/// Makes an engine with values.
-type Make = fn(Format, &[f32]) -> Result<Box<dyn Driver>, Error>;
-
-/// An engine's entry.
-pub struct Entry {
-    /// The name, as on the command line.
-    pub name: &'static str,
-    /// One line for the help.
-    pub about: &'static str,
-    /// Its parameters. Values are plain and stand in this order.
-    pub params: &'static [Param],
-    /// Its factory presets.
-    pub presets: &'static [Preset],
-    /// Names of the stages whose gain it tells of.
-    pub stages: &'static [&'static str],
-    /// Values of a factory preset, by name.
-    pub factory: fn(&str) -> Option<Vec<f32>>,
-    /// Name and values of a preset's text.
-    pub preset: ReadPreset,
-    /// Makes one, with values.
-    pub make: Make,
-}
-
-fn make<E: Engine>(format: Format, values: &[f32]) -> Result<Box<dyn Driver>, Error> {
-    let mut engine = E::with_builtin_models(format)?;
-    engine.set_realtime(true);
-    Ok(Box::new(With { engine, settings: E::Settings::from_values(values) }))
-}
-
-const fn entry<E: Engine>(about: &'static str, stages: &'static [&'static str]) -> Entry {
-    Entry {
-        name: <E::Settings as FromValues>::ENGINE,
-        about,
-        params: <E::Settings as FromValues>::PARAMS,
-        presets: <E::Settings as FromValues>::PRESETS,
-        stages,
-        factory: preset::factory::<E::Settings>,
-        preset: preset::from_json::<E::Settings>,
-        make: make::<E>,
-    }
-}
+/// An engine's entry; beside it stand the names of the stages whose gain it tells of.
+pub type Entry = driver::Entry<&'static [&'static str]>;
 
 /// What engines without stages of their own tell: how much quieter the frame became.
 const WHOLE: &[&str] = &["reduction"];
@@ -119,13 +34,13 @@ const PODCAST: &[&str] = &{
 
 /// All engines; the first is taken where none is named.
 pub static ENGINES: &[Entry] = &[
-    entry::<Podcast>("Make a published voice of a microphone's: cleaned, levelled, toned, limited", PODCAST),
-    entry::<Denoise>("Take noise out of speech", WHOLE),
-    entry::<Deess>("Take the sharpness off sibilants, and nothing else", WHOLE),
-    entry::<Limiter>("Keep true peaks under a ceiling", WHOLE),
-    entry::<Meter>("Pass the sound on as it is", &[]),
-    entry::<Stems>("A song's vocals, drums, bass and other, or a voice and what is under it, at levels of their own", WHOLE),
-    entry::<Master>("Equaliser, dynamics, colour and limiter as they are set", MASTER),
+    entry::<Podcast, _>("Make a published voice of a microphone's: cleaned, levelled, toned, limited", PODCAST),
+    entry::<Denoise, _>("Take noise out of speech", WHOLE),
+    entry::<Deess, _>("Take the sharpness off sibilants, and nothing else", WHOLE),
+    entry::<Limiter, _>("Keep true peaks under a ceiling", WHOLE),
+    entry::<Meter, _>("Pass the sound on as it is", &[]),
+    entry::<Stems, _>("A song's vocals, drums, bass and other, or a voice and what is under it, at levels of their own", WHOLE),
+    entry::<Master, _>("Equaliser, dynamics, colour and limiter as they are set", MASTER),
 ];
 
 /// The engine with this name.
@@ -187,6 +102,7 @@ impl Observer for Watch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dsp_core::processor::Format;
     use dsp_core::units::Hz;
 
     #[test]
@@ -194,13 +110,13 @@ mod tests {
         let format = Format::new(Hz(48_000.0), 1).expect("a format");
         for entry in ENGINES {
             let values = dsp_core::params::defaults(entry.params);
-            let mut driver = (entry.make)(format, &values).expect("an engine");
+            let mut driver = (entry.make)(format, &values, None).expect("an engine");
             driver.set(&values);
             let mut audio = vec![0.1; 4_800];
             let status = Status::default();
-            driver.process(&mut [&mut audio], &mut Watch { status: &status, stages: entry.stages });
+            driver.process(&mut [&mut audio], &mut Watch { status: &status, stages: entry.more });
             assert!(driver.latency() < 48_000 && driver.notice().is_none());
-            assert!(entry.stages.len() <= STAGES);
+            assert!(entry.more.len() <= STAGES);
             assert!(find(entry.name).is_some_and(|found| std::ptr::eq(found, entry)));
             for (name, _) in entry.presets {
                 assert_eq!((entry.factory)(name).expect("a preset").len(), entry.params.len());

@@ -53,6 +53,9 @@ pub struct Args {
     /// A preset of the engine, by its name or as a file
     #[arg(long, value_name = "NAME|FILE")]
     preset: Option<String>,
+    /// A model of your own in place of the engine's; cargo xtask models list shows them
+    #[arg(long, value_name = "ID")]
+    model: Option<String>,
     /// A parameter's value; may be given several times
     #[arg(long = "set", value_name = "ID=VALUE")]
     set: Vec<String>,

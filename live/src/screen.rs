@@ -308,7 +308,7 @@ impl Screen {
             level(levels[1]),
             link(status.output_link.get()).0
         );
-        for (name, gain) in self.entry.stages.iter().zip(&self.stages) {
+        for (name, gain) in self.entry.more.iter().zip(&self.stages) {
             text.push_str(&format!("  {name} {gain:.1}"));
         }
         text.push_str(&format!("  delay {:.1} ms", f64::from(status.delay_us.load(Ordering::Relaxed)) / 1_000.0));
@@ -318,7 +318,7 @@ impl Screen {
 
     /// Draws all.
     pub fn draw(&self, frame: &mut Frame<'_>, status: &Status) {
-        let stages = self.entry.stages.len() as u16;
+        let stages = self.entry.more.len() as u16;
         let controls = self.entry.params.len() as u16;
         let rows = [
             Constraint::Length(4),
@@ -398,7 +398,7 @@ impl Screen {
                 Span::from(format!(" {gain:6.1} dB")),
             ])
         };
-        let lines: Vec<Line<'_>> = self.entry.stages.iter().zip(&self.stages).map(row).collect();
+        let lines: Vec<Line<'_>> = self.entry.more.iter().zip(&self.stages).map(row).collect();
         frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" Gain by stage ")), area);
     }
 

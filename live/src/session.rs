@@ -28,6 +28,7 @@ const LINE: Duration = Duration::from_secs(1);
 pub fn run(args: &Args) -> Result<(), String> {
     let entry = engine(args.engine.as_deref())?;
     let start = values(entry, args)?;
+    let package = args.model.as_deref().map(|id| entry.installed(id)).transpose()?;
     let pick = pick(&args.in_channels)?;
     if !(0.0..=1_000.0).contains(&args.safety) {
         return Err(format!("a safety of {} ms is out of range; use 0 to 1000", args.safety));
@@ -45,7 +46,8 @@ pub fn run(args: &Args) -> Result<(), String> {
     let (to, to_format) = negotiate(&output, Side::Output, args.rate, Some(from.rate), args.block, width(channels.max(2)))
         .or_else(|_| negotiate(&output, Side::Output, args.rate, Some(from.rate), args.block, width(channels)))?;
     let format = Format::new(Hz(f64::from(from.rate)), channels).map_err(|error| error.to_string())?;
-    let driver = (entry.make)(format, &start).map_err(|error| error.to_string())?;
+    let mut driver = (entry.make)(format, &start, package.as_ref()).map_err(|error| error.to_string())?;
+    driver.set_realtime(true);
     let notice = driver.notice();
     let latency = driver.latency();
     let one_clock = system.one_clock() && from.rate == to.rate;
@@ -61,7 +63,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     let origin = Instant::now();
     let plan = Plan { channels, rate: f64::from(from.rate), safety: args.safety / 1_000.0, one_clock };
     let mut line = Line::new(plan, driver, entry.stages, shared.clone(), status.clone(), hatch.clone(), tape);
-    let (told, priority) = std::sync::mpsc::channel();
+    let (told, given) = std::sync::mpsc::channel();
     let ended = Arc::new(AtomicBool::new(false));
     let end = ended.clone();
     let thread = std::thread::Builder::new()
@@ -75,7 +77,9 @@ pub fn run(args: &Args) -> Result<(), String> {
             line.finish();
         })
         .map_err(|error| format!("no thread for the engine: {error}"))?;
-    let raised = priority.recv().unwrap_or(false);
+    let raised = given.recv().unwrap_or(false);
+    // Where it is refused, sound passes all the same.
+    let _ = priority::keep_in_memory();
 
     let names = [input.to_string(), output.to_string()];
     let key = system.name();

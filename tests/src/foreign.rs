@@ -1,10 +1,12 @@
 //! Other people's models in the denoise engine, as subjects of the same promises.
 //!
-//! They lie beside the project in `../shared/models`; where that is absent, nothing is tested.
+//! They lie beside the project in `../shared/models`; where that is absent, nothing is tested. The tutorial's
+//! model is among them, on a thread of its own as models are that are too slow for short blocks.
 
 use crate::subject::{Set, Subject};
 use dsp_core::engines::Engine;
 use dsp_core::engines::denoise::{Denoise, Models, Settings};
+use dsp_core::model::store::Verdict;
 use dsp_core::model::{Manifest, Package};
 use dsp_core::processor::{Error, Format, Observer, Processor};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,11 @@ pub trait Which: Default + Send + 'static {
     const ID: &'static str;
     /// Seconds for which an input sample can be heard, beside the latency.
     const TAIL: f64;
+
+    /// The model; none where its files are absent.
+    fn package() -> Option<Package> {
+        package(Self::ID)
+    }
 }
 
 macro_rules! which {
@@ -35,6 +42,20 @@ which!(UlUnas, "ul-unas", 0.032);
 which!(Dtln, "dtln", 0.016);
 which!(DeepFilterNet3, "deepfilternet3", 0.02);
 
+/// The model `gate` of the tutorial, on a thread of its own.
+#[derive(Debug, Default)]
+pub struct Aside;
+
+impl Which for Aside {
+    const ID: &'static str = "gate";
+    const TAIL: f64 = 0.02;
+
+    fn package() -> Option<Package> {
+        let read = Package::read(&root().join("training/examples/gate")).expect("the tutorial's model is tracked");
+        Some(Package { verdict: Verdict::Worker, ..read })
+    }
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -46,12 +67,12 @@ pub fn package(id: &str) -> Option<Package> {
     let manifest = Manifest::parse(&text.expect("the catalogue is tracked")).unwrap_or_else(|e| panic!("{e}"));
     let read = |part: &dsp_core::model::Part| std::fs::read(files.join(Path::new(&part.file))).ok().map(|bytes| (part.file.clone(), bytes));
     let files = manifest.parts.iter().map(read).collect::<Option<Vec<_>>>()?;
-    Some(Package { manifest, files })
+    Some(Package { manifest, files, verdict: Verdict::Inline })
 }
 
 /// True where the model's files are; says so where they are not.
 pub fn is_there<W: Which>() -> bool {
-    let there = package(W::ID).is_some();
+    let there = W::package().is_some();
     if !there {
         println!("../shared/models/{} is absent: nothing is tested", W::ID);
     }
@@ -86,7 +107,7 @@ impl<W: Which> Engine for Foreign<W> {
     type Models = Models;
 
     fn load(format: Format) -> Result<Box<Models>, Error> {
-        Denoise::load_package(format, &package(W::ID).expect("looked for before"))
+        Denoise::load_package(format, &W::package().expect("looked for before"))
     }
 
     fn install(&mut self, models: Box<Models>) -> Option<Box<Models>> {
@@ -137,6 +158,7 @@ macro_rules! for_foreign {
         $crate::for_foreign!(@ ul_unas, UlUnas, $($test),+);
         $crate::for_foreign!(@ dtln, Dtln, $($test),+);
         $crate::for_foreign!(@ deepfilternet3, DeepFilterNet3, $($test),+);
+        $crate::for_foreign!(@ aside, Aside, $($test),+);
     };
     (@ $name:ident, $which:ident, $($test:ident),+) => {
         mod $name {

@@ -11,6 +11,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,18 @@ def last_of(folder: Path) -> dict | None:
     """The checkpoint in a run's folder, or None."""
     path = folder / "last.pt"
     return torch.load(path, map_location="cpu", weights_only=False) if path.exists() else None
+
+
+def begin(net: torch.nn.Module, saved: dict | None, args: argparse.Namespace, load_onnx: Callable[[Path], torch.nn.Module]):
+    """The network that a run goes on with: the last of the run, or else what `--init` names, a folder with a `model.onnx` or
+    a trainer's file of which the averaged weights are taken, or `net` as it is."""
+    if saved:
+        net.load_state_dict(saved["net"])
+    elif args.init and args.init.is_dir():
+        net = load_onnx(args.init / "model.onnx")
+    elif args.init:
+        net.load_state_dict(torch.load(args.init, map_location="cpu", weights_only=False)["ema"])
+    return net
 
 
 class Trainer:

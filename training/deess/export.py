@@ -5,13 +5,13 @@
 """
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ..common import manifest
 from ..common.graph import Graph, Steps, initialisers
 from .bands import BANDS, CLASSES, FALL_MS, HOP_MS, MODES, REDUCTION_BANDS, REDUCTION_HIGH_HZ, REDUCTION_LOW_HZ, WINDOW_MS
 from .net import (EXCESS_UNIT, FEATURES, HIDDEN, LOG_SCALE, MEANS, N, PAST, WIDTH_MOST, Net, features, run)
@@ -22,6 +22,10 @@ INPUTS = {"features": [1, FEATURES]}
 GRAPH_STATES = {"h0": [1, HIDDEN], "h1": [1, HIDDEN]}
 OUTPUTS = {"classes": [1, N], "whistle": [1, 1], "excess": [1, REDUCTION_BANDS], "centre": [1, 1], "width": [1, 1]}
 PARITY_FRAMES, PARITY_RESET, TOLERANCE = 120, 60, 1e-3
+PARITY_NOTE = [
+    "# parity/NAME.f32 of each input and output, and bands and mode, of which the features are made: little-endian f32 [frames, ...]; all states are set to zero",
+    "# before frame 0 and before frame `reset`. Compare relative to max(1, the tensor's largest magnitude).",
+]
 
 
 def build(net: Net):
@@ -179,24 +183,15 @@ def write(net: Net, folder: Path, figures: dict | None = None) -> float:
 
 def write_manifest(folder: Path, figures: dict | None = None) -> None:
     """Writes `manifest.toml` for the `model.onnx` in `folder`."""
-    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     lines = [
-        f'id = "{ID}"', 'name = "De-esser"', f'version = "{VERSION}"', 'task = "deess"',
-        'authors = "Plainsong contributors"', f'license = "{LICENSE}"',
+        *manifest.card(ID, "De-esser", VERSION, "deess", LICENSE),
         f"window_ms = {WINDOW_MS}", f"fall_ms = {FALL_MS}", f"hop_ms = {HOP_MS}", 'window = "asymmetric-hann"',
         f"classes = {json.dumps(list(CLASSES))}", f"modes = {json.dumps(list(MODES))}",
         f"reduction_hz = [{REDUCTION_LOW_HZ}, {REDUCTION_HIGH_HZ}]",
-        'file = "model.onnx"', f'sha256 = "{digest}"', "",
+        *manifest.weights(folder), *manifest.tensors({"inputs": INPUTS, "outputs": OUTPUTS, "states": GRAPH_STATES}),
+        *manifest.parity(PARITY_FRAMES, PARITY_RESET, TOLERANCE, PARITY_NOTE),
     ]
-    for kind, named in (("inputs", INPUTS), ("outputs", OUTPUTS), ("states", GRAPH_STATES)):
-        for k, s in named.items():
-            lines += [f"[[{kind}]]", f'name = "{k}"', f"shape = {s}", ""]
-    lines += ["# parity/NAME.f32 of each input and output, and bands and mode, of which the features are made: little-endian f32 [frames, ...]; all states are set to zero",
-              "# before frame 0 and before frame `reset`. Compare relative to max(1, the tensor's largest magnitude).",
-              "[parity]", f"frames = {PARITY_FRAMES}", f"reset = {PARITY_RESET}", f"tolerance = {TOLERANCE}", ""]
-    if figures:
-        lines += ["[figures]"] + [f"{k} = {json.dumps(v)}" for k, v in figures.items()] + [""]
-    (folder / "manifest.toml").write_text("\n".join(lines))
+    manifest.write(folder, lines, figures)
 
 
 def main():

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..common.place import RUNS
-from ..common.trainer import Plan, Trainer, arguments, last_of, prepare_process
+from ..common.trainer import Plan, Trainer, arguments, begin, last_of, prepare_process
 from .export import load_onnx
 from .loss import figures, loss_terms
 from .mix import Mixer, Pool, Store
@@ -84,13 +84,7 @@ def main():
     prepare_process(args.seed)
     folder = RUNS / (args.name or "deess")
     saved = last_of(folder)
-    net = Net()
-    if saved:
-        net.load_state_dict(saved["net"])
-    elif args.init and args.init.is_dir():
-        net = load_onnx(args.init / "model.onnx")
-    elif args.init:
-        net.load_state_dict(torch.load(args.init, map_location="cpu", weights_only=False)["ema"])
+    net = begin(Net(), saved, args, load_onnx)
     trainer = Trainer(net, folder, Plan.of(args, average=AVERAGE, norm=GRADIENT_NORM), saved)
 
     seed = args.seed * 1_000_003 + trainer.step

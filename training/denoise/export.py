@@ -8,8 +8,6 @@ so `load_onnx` gets the weights back from a shipped file.
 """
 
 import argparse
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import onnx
 import torch
 from onnx import TensorProto
 
+from ..common import manifest
 from ..common.graph import Graph, Steps, initialisers
 from .frames import BINS, MODES, RATE, Mode
 from .net import (BANDS, CHANNELS, ENERGY_EPS, HIGH_STEPS, LEVEL_FLOOR, LOW_BINS, LOW_STEPS,
@@ -158,31 +157,20 @@ def write(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> fl
 
 def write_manifest(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> None:
     """Writes `manifest.toml` for the `model.onnx` in `folder`."""
-    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     kind = mode.kind.removesuffix("-sqrt-hann")
     samples = lambda ms: RATE * ms // 1000  # noqa: E731
     name = "Denoise" if mode.name == "standard" else "Denoise, low latency"
+    groups = {"inputs": {"spectrum": [1, BINS, 2]}, "outputs": {"mask": [1, BINS, 2]}, "states": net.state_shapes()}
     lines = [
-        f'id = "{mode.model_id}"', f'name = "{name}"', f'version = "{VERSION}"', 'task = "denoise"',
-        'authors = "Plainsong contributors"', f'license = "{LICENSE}"',
-        f"rate = {RATE}",
-        'file = "model.onnx"', f'sha256 = "{digest}"', "",
+        *manifest.card(mode.model_id, name, VERSION, "denoise", LICENSE),
+        f"rate = {RATE}", *manifest.weights(folder),
         "[frame]", f"window = {samples(mode.window_ms)}", f"hop = {samples(mode.hop_ms)}",
         f'analysis = "{kind}"', f'synthesis = "{kind}"',
         *([f"synthesis_window = {samples(mode.synthesis_ms)}"] if mode.synthesis_ms != mode.window_ms else []),
         'scale = "amplitude"', "",
+        *manifest.tensors(groups, {"spectrum": "spectrum", "mask": "mask"}), *manifest.parity(PARITY_FRAMES, PARITY_RESET, "1e-4"),
     ]
-    tensors = [("inputs", "spectrum", [1, BINS, 2]), ("outputs", "mask", [1, BINS, 2])]
-    tensors += [("states", k, s) for k, s in net.state_shapes().items()]
-    for group, k, s in tensors:
-        holds = [f'holds = "{k}"'] if group != "states" else []
-        lines += [f"[[{group}]]", f'name = "{k}"', f"shape = {s}", *holds, ""]
-    lines += ["# parity/: one file a tensor, little-endian f32 [frames, ...];",
-              "# all states are set to zero before frame 0 and before frame `reset`.",
-              "[parity]", f"frames = {PARITY_FRAMES}", f"reset = {PARITY_RESET}", "tolerance = 1e-4", ""]
-    if figures:
-        lines += ["[figures]"] + [f"{k} = {json.dumps(v)}" for k, v in figures.items()] + [""]
-    (folder / "manifest.toml").write_text("\n".join(lines))
+    manifest.write(folder, lines, figures)
 
 
 def main():

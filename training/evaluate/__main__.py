@@ -37,8 +37,8 @@ SHIFT = "scores 2"
 class Scores:
     """Scores by system and pair, kept on disk for the peers."""
 
-    def __init__(self):
-        self.path = CACHE / "scores.json"
+    def __init__(self, file: str = "scores.json"):
+        self.path = CACHE / file
         self.known = json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def save(self):

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import onnx
 import torch
 from onnx import TensorProto
 
+from ..common import manifest
 from ..common.graph import Graph, Steps, initialisers
 from ..denoise.export import LICENSE, VERSION, parity_input
 from ..denoise.frames import BINS, STANDARD
@@ -156,23 +156,14 @@ def write(net: Net, folder: Path, figures: dict | None = None) -> float:
 
 def write_manifest(folder: Path, figures: dict | None = None) -> None:
     """Writes `manifest.toml` for the `model.onnx` in `folder`."""
-    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     lines = [
-        f'id = "{ID}"', 'name = "Events"', f'version = "{VERSION}"', 'task = "events"',
-        'authors = "Plainsong contributors"', f'license = "{LICENSE}"',
+        *manifest.card(ID, "Events", VERSION, "events", LICENSE),
         f"window_ms = {STANDARD.window_ms}", f"hop_ms = {STANDARD.hop_ms}", f'window = "{STANDARD.kind}"',
         f"bins = {BINS}", "bin_hz = 50", f"kinds = {json.dumps(list(KINDS))}", f"late_ms = {round(LATER_S * 1000)}",
-        'file = "model.onnx"', f'sha256 = "{digest}"', "",
+        *manifest.weights(folder), *manifest.tensors({"inputs": INPUTS, "outputs": OUTPUTS, "states": STATES}),
+        *manifest.parity(PARITY_FRAMES, PARITY_RESET, TOLERANCE),
     ]
-    for kind, named in (("inputs", INPUTS), ("outputs", OUTPUTS), ("states", STATES)):
-        for k, s in named.items():
-            lines += [f"[[{kind}]]", f'name = "{k}"', f"shape = {s}", ""]
-    lines += ["# parity/: one file a tensor, little-endian f32 [frames, ...];",
-              "# all states are set to zero before frame 0 and before frame `reset`.",
-              "[parity]", f"frames = {PARITY_FRAMES}", f"reset = {PARITY_RESET}", f"tolerance = {TOLERANCE}", ""]
-    if figures:
-        lines += ["[figures]"] + [f"{k} = {json.dumps(v)}" for k, v in figures.items()] + [""]
-    (folder / "manifest.toml").write_text("\n".join(lines))
+    manifest.write(folder, lines, figures)
 
 
 def main():

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from ..common.place import RUNS
-from ..common.trainer import Plan, Trainer, arguments, last_of, prepare_process
+from ..common.trainer import Plan, Trainer, arguments, begin, last_of, prepare_process
 from .export import load_onnx
 from .mix import KINDS, Programmes, Sources
 from .net import BANDS, LATER, Net, features
@@ -106,13 +106,7 @@ def main():
     prepare_process(args.seed)
     folder = RUNS / (args.name or "events")
     saved = last_of(folder)
-    net = Net()
-    if saved:
-        net.load_state_dict(saved["net"])
-    elif args.init and args.init.is_dir():
-        net = load_onnx(args.init / "model.onnx")
-    elif args.init:
-        net.load_state_dict(torch.load(args.init, map_location="cpu", weights_only=False)["ema"])
+    net = begin(Net(), saved, args, load_onnx)
     trainer = Trainer(net, folder, Plan.of(args, average=AVERAGE, norm=GRADIENT_NORM), saved)
     seed = args.seed * 1_000_003 + trainer.step
     mixer = Kept(Programmes(Sources("train"), args.seconds, seed, reuse=REUSE), seed)

@@ -199,7 +199,9 @@ fn measure(args: &Args, package: Option<&Package>) -> Result<serde_json::Value, 
                 std::thread::sleep(wait);
             }
         };
+        let processor = processor_seconds();
         let mut times = run(engine.as_mut(), hop, args.paced, &mut frames, &mut wait);
+        report["paced_processor_rtf"] = ((processor_seconds() - processor) / args.paced).into();
         report["paced_rtf"] = (sum(&times) / args.paced).into();
         times.sort();
         let at = |share: f64| times.get(((times.len().max(1) - 1) as f64 * share) as usize).map_or(0.0, Duration::as_secs_f64);

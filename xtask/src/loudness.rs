@@ -148,7 +148,7 @@ fn master(input: &Path, output: &Path, target: f64, args: &Args) -> Result<Found
         model: args.model.clone(),
         ..MasterArgs::default()
     };
-    let reading = Reading { allow_truncated: false, jobs: 1, report: true };
+    let reading = Reading { allow_truncated: false, jobs: 1, report: true, overwrite: false };
     let options = Options {
         entry,
         values: params::defaults(entry.params),

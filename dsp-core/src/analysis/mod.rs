@@ -19,6 +19,7 @@ mod shape;
 mod spectrum;
 mod steps;
 
+use crate::dynamics::forecast::Probe;
 use crate::loudness::Meter;
 use crate::processor::{Error, Format};
 use crate::sample::usable;
@@ -111,6 +112,11 @@ impl Analyser {
     /// Adds a block of any length, `audio[channel][sample]`, with the channels of the format. What is
     /// no sound counts as silence.
     pub fn process(&mut self, audio: &[&[f32]]) {
+        self.process_probed(audio, None);
+    }
+
+    /// As [`process`](Self::process), with a probe of the same format that hears the same and costs nothing so.
+    pub fn process_probed(&mut self, audio: &[&[f32]], mut probe: Option<&mut Probe>) {
         if audio.len() != self.format.channels {
             return;
         }
@@ -124,7 +130,10 @@ impl Analyser {
                 *piece = &channel[at..end];
             }
             let pieces = &pieces[..audio.len()];
-            self.meter.process(pieces);
+            match &mut probe {
+                Some(probe) => self.meter.process_shared(pieces, &mut |front| probe.add(front)),
+                None => self.meter.process(pieces),
+            }
             self.programme.add(pieces, &self.meter);
             mix(pieces, &mut self.pair);
             let [left, right] = &self.pair;

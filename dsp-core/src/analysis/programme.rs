@@ -79,18 +79,27 @@ impl Programme {
     pub fn add(&mut self, audio: &[&[f32]], meter: &Meter) {
         let length = audio.first().map_or(0, |channel| channel.len());
         for ((channel, run), sums) in audio.iter().zip(&mut self.runs).zip(&mut self.sums) {
+            let mut loudest = 0.0_f32;
             for &sample in *channel {
                 let sample = usable(sample);
                 let value = f64::from(sample);
                 sums.0 += value * value;
                 sums.1 += value;
-                *run = if sample.abs() >= CLIPPED { *run + 1 } else { 0 };
-                // The second of a row counts itself and the first.
-                self.clipped += match *run {
-                    0 | 1 => 0,
-                    2 => 2,
-                    _ => 1,
-                };
+                loudest = if sample.abs() > loudest { sample.abs() } else { loudest };
+            }
+            // Nothing is at full scale in most pieces.
+            if loudest < CLIPPED {
+                *run = 0;
+            } else {
+                for &sample in *channel {
+                    *run = if usable(sample).abs() >= CLIPPED { *run + 1 } else { 0 };
+                    // The second of a row counts itself and the first.
+                    self.clipped += match *run {
+                        0 | 1 => 0,
+                        2 => 2,
+                        _ => 1,
+                    };
+                }
             }
             self.values += length as u64;
         }

@@ -2,8 +2,7 @@
 
 use super::histogram::Histogram;
 use super::{Label, Sink, decibels, put};
-use crate::dynamics::crossover::{Memory, a1, butterworth};
-use crate::filters::section::Lanes;
+use crate::dynamics::crossover::{DAMPING, a1};
 use std::f64::consts::PI;
 
 /// Edges of the bands in hertz.
@@ -120,6 +119,106 @@ impl Onsets {
     }
 }
 
+/// Left and right of all bands, side by side.
+const LANES: usize = 2 * BANDS.len();
+
+/// Sums of a step, `[band][left, right]` in a row.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    squares: [f64; LANES],
+    peaks: [f64; LANES],
+}
+
+/// Butterworth filters of second order one behind the other: each gives a band, and the next one what lies above it.
+/// The last lanes are not filtered: what comes there is the highest band.
+#[derive(Clone, Debug)]
+struct Split {
+    g: [f64; LANES],
+    a1: [f64; LANES],
+    s1: [f64; LANES],
+    s2: [f64; LANES],
+    /// Since they were taken.
+    sums: Sums,
+    wide: bool,
+}
+
+impl Split {
+    fn new(rate: f64) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let wide = std::is_x86_feature_detected!("avx");
+        #[cfg(not(target_arch = "x86_64"))]
+        let wide = false;
+        let corner = |lane: usize| EDGES.get(lane / 2).map_or(0.0, |hz| (PI * (hz / rate).min(0.45)).tan());
+        let g: [f64; LANES] = std::array::from_fn(corner);
+        Self { g, a1: g.map(a1), s1: [0.0; LANES], s2: [0.0; LANES], sums: Sums::default(), wide }
+    }
+
+    fn reset(&mut self) {
+        (self.s1, self.s2, self.sums) = ([0.0; LANES], [0.0; LANES], Sums::default());
+    }
+
+    fn take(&mut self) -> Sums {
+        std::mem::take(&mut self.sums)
+    }
+
+    /// Adds a piece, by whatever the processor does fastest: the bits are the same.
+    fn run(&mut self, left: &[f32], right: &[f32]) {
+        #[cfg(target_arch = "x86_64")]
+        if self.wide {
+            #[target_feature(enable = "avx")]
+            fn with_avx(split: &mut Split, left: &[f32], right: &[f32]) {
+                split.sum(left, right)
+            }
+            // SAFETY: the processor was asked for AVX.
+            return unsafe { with_avx(self, left, right) };
+        }
+        self.sum(left, right)
+    }
+
+    /// Each filter works one sample behind the one before it, so that none waits for another. At the ends of a
+    /// piece some have nothing to do.
+    #[inline(always)]
+    fn sum(&mut self, left: &[f32], right: &[f32]) {
+        let (g, a1, mut s1, mut s2) = (self.g, self.a1, self.s1, self.s2);
+        let mut x = [0.0; LANES];
+        let mut sums = self.sums;
+        let length = left.len();
+        let behind = EDGES.len();
+        for n in 0..length + behind {
+            // Lanes of band b are at sample n - b.
+            let whole = n >= behind && n < length;
+            let kept = (s1, s2);
+            let mut high = [0.0; LANES];
+            let mut low = [0.0; LANES];
+            (x[0], x[1]) = if n < length { (f64::from(left[n]), f64::from(right[n])) } else { (0.0, 0.0) };
+            for lane in 0..LANES {
+                let v3 = x[lane] - s2[lane];
+                let v1 = a1[lane] * (s1[lane] + g[lane] * v3);
+                let v2 = s2[lane] + g[lane] * v1;
+                s1[lane] = 2.0 * v1 - s1[lane];
+                s2[lane] = 2.0 * v2 - s2[lane];
+                low[lane] = v2;
+                high[lane] = x[lane] - DAMPING * v1 - v2;
+            }
+            (low[LANES - 2], low[LANES - 1]) = (x[LANES - 2], x[LANES - 1]);
+            if !whole {
+                for lane in 0..LANES {
+                    if !(lane / 2 <= n && n < length + lane / 2) {
+                        (s1[lane], s2[lane], low[lane], high[lane]) = (kept.0[lane], kept.1[lane], 0.0, 0.0);
+                    }
+                }
+            }
+            for lane in 0..LANES {
+                sums.squares[lane] += low[lane] * low[lane];
+                let magnitude = low[lane].abs();
+                sums.peaks[lane] = if magnitude > sums.peaks[lane] { magnitude } else { sums.peaks[lane] };
+            }
+            x[2..].copy_from_slice(&high[..LANES - 2]);
+        }
+        (self.s1, self.s2, self.sums) = (s1, s2, sums);
+    }
+}
+
 /// The steps.
 #[derive(Clone, Debug)]
 pub struct Steps {
@@ -127,16 +226,11 @@ pub struct Steps {
     step: usize,
     filled: usize,
     in_block: usize,
-    /// Tangents of the edges' half angles.
-    corners: [f64; EDGES.len()],
-    states: [Memory; EDGES.len()],
+    split: Split,
     bands: Vec<Band>,
     onsets: Vec<Onsets>,
     /// Levels of blocks of the bands of dynamics.
     pairs: Vec<Histogram>,
-    /// Work space, left and right side by side.
-    rest: Vec<Lanes>,
-    low: Vec<Lanes>,
     samples: u64,
 }
 
@@ -148,20 +242,17 @@ impl Steps {
             step: ((rate / STEPS_PER_SECOND) as usize).max(1),
             filled: 0,
             in_block: 0,
-            corners: EDGES.map(|hz| (PI * (hz / rate).min(0.45)).tan()),
-            states: [Memory::default(); EDGES.len()],
+            split: Split::new(rate),
             bands: vec![Band::new(); BANDS.len()],
             onsets: vec![Onsets::new(); GROUPS.len()],
             pairs: vec![Histogram::levels(); DYNAMICS.len()],
-            rest: vec![[0.0; 2]; super::CHUNK],
-            low: vec![[0.0; 2]; super::CHUNK],
             samples: 0,
         }
     }
 
     pub fn reset(&mut self) {
         (self.filled, self.in_block, self.samples) = (0, 0, 0);
-        self.states = Default::default();
+        self.split.reset();
         self.bands.iter_mut().for_each(Band::reset);
         self.onsets.iter_mut().for_each(Onsets::reset);
         self.pairs.iter_mut().for_each(Histogram::reset);
@@ -173,25 +264,7 @@ impl Steps {
         let mut at = 0;
         while at < left.len() {
             let take = (self.step - self.filled).min(left.len() - at);
-            for (slot, (&l, &r)) in self.rest.iter_mut().zip(left[at..at + take].iter().zip(&right[at..at + take])) {
-                *slot = [f64::from(l), f64::from(r)];
-            }
-            for band in 0..BANDS.len() {
-                if let Some((state, &g)) = self.states.get_mut(band).zip(self.corners.get(band)) {
-                    let a1 = a1(g);
-                    for (rest, low) in self.rest[..take].iter_mut().zip(&mut self.low) {
-                        [*low, _, *rest] = butterworth(state, *rest, g, a1);
-                    }
-                } else {
-                    self.low[..take].copy_from_slice(&self.rest[..take]);
-                }
-                let band = &mut self.bands[band];
-                for [l, r] in &self.low[..take] {
-                    let square = 0.5 * (l * l + r * r);
-                    band.step += square;
-                    band.block.1 = band.block.1.max(l.abs()).max(r.abs());
-                }
-            }
+            self.split.run(&left[at..at + take], &right[at..at + take]);
             self.filled += take;
             self.samples += take as u64;
             at += take;
@@ -203,6 +276,11 @@ impl Steps {
 
     fn end_step(&mut self) {
         self.filled = 0;
+        let sums = self.split.take();
+        for (index, band) in self.bands.iter_mut().enumerate() {
+            band.step = 0.5 * (sums.squares[2 * index] + sums.squares[2 * index + 1]);
+            band.block.1 = band.block.1.max(sums.peaks[2 * index]).max(sums.peaks[2 * index + 1]);
+        }
         for (onsets, (_, range)) in self.onsets.iter_mut().zip(GROUPS) {
             onsets.step(self.bands[range].iter().map(|band| band.step).sum::<f64>() / self.step as f64);
         }

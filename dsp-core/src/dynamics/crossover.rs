@@ -11,10 +11,10 @@ use crate::filters::section::Lanes;
 /// Most bands.
 pub const MAX_BANDS: usize = 4;
 /// Damping of a Butterworth filter of second order.
-const DAMPING: f64 = std::f64::consts::SQRT_2;
+pub(crate) const DAMPING: f64 = std::f64::consts::SQRT_2;
 
 /// Integrators of a state variable filter, two channels.
-pub(crate) type Memory = [Lanes; 2];
+type Memory = [Lanes; 2];
 
 /// Coefficient `g` along a tick.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +36,11 @@ impl Corner {
         self.to = Self::at(share).to;
     }
 
+    /// True when it stands.
+    pub fn stands(&self) -> bool {
+        self.from == self.to
+    }
+
     /// The coefficient at a sample of the tick.
     #[inline]
     pub fn g(&self, index: usize) -> f64 {
@@ -45,7 +50,7 @@ impl Corner {
 
 /// Low-pass, band-pass (times the damping) and high-pass of one Butterworth filter.
 #[inline]
-pub(crate) fn butterworth(memory: &mut Memory, x: Lanes, g: f64, a1: f64) -> [Lanes; 3] {
+fn butterworth(memory: &mut Memory, x: Lanes, g: f64, a1: f64) -> [Lanes; 3] {
     let mut out = [[0.0; 2]; 3];
     for lane in 0..2 {
         let [s1, s2] = [memory[0][lane], memory[1][lane]];
@@ -106,19 +111,26 @@ pub struct Crossover {
 impl Crossover {
     /// Splits a piece that begins `done` samples into the tick into `bands[band][sample]`: three bands
     /// with two corners, four with three. Corners rise.
-    pub fn run(&mut self, audio: &[Lanes], corners: &[Corner], done: usize, bands: &mut [[Lanes; TICK]]) {
+    pub fn run<const MOST: usize>(&mut self, audio: &[Lanes], corners: &[Corner], done: usize, bands: &mut [[Lanes; MOST]]) {
+        // A division a sample is dear; corners that stand need one a piece.
+        let both = |corner: &Corner, index: usize| {
+            let g = corner.g(done + index);
+            (g, a1(g))
+        };
+        let standing = corners.iter().all(Corner::stands);
+        let first: [(f64, f64); MAX_BANDS - 1] =
+            std::array::from_fn(|index| corners.get(index).map_or((0.0, 0.0), |corner| both(corner, 0)));
         for (index, &x) in audio.iter().enumerate() {
-            if let [low, middle, high] = *corners {
-                let [gl, gm, gh] = [low, middle, high].map(|corner| corner.g(done + index));
-                let [al, am, ah] = [gl, gm, gh].map(a1);
+            let at = |corner: usize| if standing { first[corner] } else { both(&corners[corner], index) };
+            if corners.len() == 3 {
+                let [(gl, al), (gm, am), (gh, ah)] = [at(0), at(1), at(2)];
                 let [below, above] = self.splits[1].step(x, gm, am);
                 let below = self.passes[0].step(below, gh, ah);
                 let above = self.passes[1].step(above, gl, al);
                 [bands[0][index], bands[1][index]] = self.splits[0].step(below, gl, al);
                 [bands[2][index], bands[3][index]] = self.splits[2].step(above, gh, ah);
-            } else if let [low, high] = *corners {
-                let [gl, gh] = [low, high].map(|corner| corner.g(done + index));
-                let [al, ah] = [gl, gh].map(a1);
+            } else if corners.len() == 2 {
+                let [(gl, al), (gh, ah)] = [at(0), at(1)];
                 let [below, above] = self.splits[0].step(x, gl, al);
                 bands[0][index] = self.passes[0].step(below, gh, ah);
                 [bands[1][index], bands[2][index]] = self.splits[2].step(above, gh, ah);

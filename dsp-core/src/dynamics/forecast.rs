@@ -12,12 +12,11 @@
 use super::envelope::Envelope;
 use super::limiter::{LONGEST, Limit, SHORTEST};
 use crate::loudness::RELATIVE_GATE;
+use crate::loudness::front::Front;
 use crate::loudness::gate::Blocks;
-use crate::loudness::true_peak::{CHUNK, Interpolator, SHORT};
-use crate::loudness::weighting::{Section, State, channel_weight, k_weighting};
+use crate::loudness::true_peak::CHUNK;
 use crate::processor::{Error, Format};
 use crate::realtime::FlushDenormals;
-use crate::sample::usable;
 use crate::units::Db;
 
 /// Steps in a second.
@@ -46,28 +45,62 @@ struct Step {
     peak: f32,
 }
 
+/// The steps of a programme, a ring: of what is longer than it was made for the oldest is forgotten.
 #[derive(Clone, Debug)]
-struct Channel {
-    weight: f64,
-    states: [State; 2],
-    interpolator: Interpolator<SHORT>,
+struct Ring {
+    rate: f64,
+    /// Samples and steps since the reset.
+    position: u64,
+    count: u64,
+    power: f64,
+    peak: f32,
+    steps: Vec<Step>,
+}
+
+impl Ring {
+    fn reset(&mut self) {
+        (self.position, self.count, self.power, self.peak) = (0, 0, 0.0, 0.0);
+    }
+
+    /// Adds what was computed of a chunk.
+    fn add(&mut self, front: &Front) {
+        let squares = front.squares();
+        let mut at = 0;
+        while at < squares.len() {
+            let boundary = ((self.count + 1) as f64 * self.rate / STEPS).round() as u64;
+            let left = usize::try_from(boundary.saturating_sub(self.position)).unwrap_or(squares.len()).max(1);
+            let end = squares.len().min(at + left);
+            // One after the other, so that it does not matter where a chunk ends.
+            self.power = squares[at..end].iter().fold(self.power, |power, square| power + square);
+            for channel in 0..front.channels() {
+                let intervals = front.intervals(channel);
+                self.peak = intervals.coarse()[at..end].iter().fold(self.peak, |peak, &coarse| peak.max(coarse));
+            }
+            self.position += (end - at) as u64;
+            if self.position >= boundary {
+                let place = (self.count % self.steps.len() as u64) as usize;
+                self.steps[place] = Step { power: self.power as f32, peak: self.peak };
+                (self.power, self.peak) = (0.0, 0.0);
+                self.count += 1;
+            }
+            at = end;
+        }
+    }
+
+    /// The steps, the oldest first.
+    fn iter(&self) -> impl Iterator<Item = &Step> {
+        let length = self.steps.len() as u64;
+        let held = self.count.min(length);
+        (self.count - held..self.count).map(move |step| &self.steps[(step % length) as usize])
+    }
 }
 
 /// What comes to the limiter, kept small. Never allocates after [`Probe::new`]; of what is longer than it
 /// was made for the oldest is forgotten.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    rate: f64,
-    weighting: [Section; 2],
-    channels: Vec<Channel>,
-    /// Samples and steps since the reset.
-    position: u64,
-    count: u64,
-    power: f64,
-    peak: f32,
-    /// A ring.
-    steps: Vec<Step>,
-    scratch: Vec<f32>,
+    front: Front,
+    ring: Ring,
 }
 
 /// What a limiter will do.
@@ -99,81 +132,33 @@ impl Probe {
     /// When the format is out of range.
     pub fn new(format: Format, seconds: f64) -> Result<Self, Error> {
         let format = Format::new(format.rate, format.channels)?;
-        let interpolator = Interpolator::default();
-        let channel = |index| Channel {
-            weight: channel_weight(index, format.channels),
-            states: Default::default(),
-            interpolator: interpolator.clone(),
-        };
-        Ok(Self {
-            rate: format.rate.0,
-            weighting: k_weighting(format.rate.0),
-            channels: (0..format.channels).map(channel).collect(),
-            position: 0,
-            count: 0,
-            power: 0.0,
-            peak: 0.0,
-            steps: vec![Step::default(); ((seconds * STEPS).ceil() as usize).max(BLOCK) + 1],
-            scratch: vec![0.0; CHUNK],
-        })
+        let steps = vec![Step::default(); ((seconds * STEPS).ceil() as usize).max(BLOCK) + 1];
+        let ring = Ring { rate: format.rate.0, position: 0, count: 0, power: 0.0, peak: 0.0, steps };
+        Ok(Self { front: Front::new(format), ring })
     }
 
     /// Forgets all.
     pub fn reset(&mut self) {
-        for channel in &mut self.channels {
-            channel.states = Default::default();
-            channel.interpolator.reset();
-        }
-        (self.position, self.count, self.power, self.peak) = (0, 0, 0.0, 0.0);
+        self.front.reset();
+        self.ring.reset();
     }
 
     /// Takes a block of what comes to the limiter, `audio[channel][sample]`, before any drive.
     pub fn process(&mut self, audio: &[&[f32]]) {
         let _flush = FlushDenormals::on();
-        if audio.len() != self.channels.len() {
+        if audio.len() != self.front.channels() {
             return;
         }
         let length = audio.iter().map(|samples| samples.len()).min().unwrap_or(0);
-        let mut at = 0;
-        while at < length {
-            let boundary = ((self.count + 1) as f64 * self.rate / STEPS).round() as u64;
-            let left = usize::try_from(boundary.saturating_sub(self.position)).unwrap_or(CHUNK).max(1);
-            let end = length.min(at + CHUNK).min(at + left);
-            self.chunk(audio, at..end);
-            self.position += (end - at) as u64;
-            if self.position >= boundary {
-                let place = (self.count % self.steps.len() as u64) as usize;
-                self.steps[place] = Step { power: self.power as f32, peak: self.peak };
-                (self.power, self.peak) = (0.0, 0.0);
-                self.count += 1;
-            }
-            at = end;
+        for at in (0..length).step_by(CHUNK) {
+            self.front.process(audio, at..length.min(at + CHUNK));
+            self.ring.add(&self.front);
         }
     }
 
-    fn chunk(&mut self, audio: &[&[f32]], range: std::ops::Range<usize>) {
-        let [shelf, high_pass] = self.weighting;
-        let clean = &mut self.scratch[..range.len()];
-        for (channel, samples) in self.channels.iter_mut().zip(audio) {
-            clean.iter_mut().zip(&samples[range.clone()]).for_each(|(to, &from)| *to = usable(from));
-            let mut power = 0.0;
-            for &sample in clean.iter() {
-                let y = shelf.step(&mut channel.states[0], f64::from(sample));
-                let y = high_pass.step(&mut channel.states[1], y);
-                power += y * y;
-            }
-            self.power += channel.weight * power;
-            let mut peak = self.peak;
-            channel.interpolator.process(clean, |_, interval| peak = peak.max(interval.coarse()));
-            self.peak = peak;
-        }
-    }
-
-    /// The steps, the oldest first.
-    fn steps(&self) -> impl Iterator<Item = &Step> {
-        let length = self.steps.len() as u64;
-        let held = self.count.min(length);
-        (self.count - held..self.count).map(move |step| &self.steps[(step % length) as usize])
+    /// Takes a chunk from a meter that has computed the same.
+    pub(crate) fn add(&mut self, front: &Front) {
+        self.ring.add(front);
     }
 
     /// What a limiter with this drive will do; none of what is silent or shorter than a gating block.
@@ -190,11 +175,11 @@ impl Probe {
         let mut gated = Blocks::new();
         // Sums of power of the last blocks of 100 ms, and loss of power and time by reduction.
         let mut hops = [0.0; BLOCK / HOP];
-        let mut levels: Vec<(f32, f32)> = Vec::with_capacity(self.steps.len());
-        let samples = self.rate / STEPS * BLOCK as f64;
+        let mut levels: Vec<(f32, f32)> = Vec::with_capacity(self.ring.steps.len());
+        let samples = self.ring.rate / STEPS * BLOCK as f64;
         let mut done = 0_usize;
         let silence = vec![Step::default(); most];
-        for (index, step) in self.steps().chain(&silence).enumerate() {
+        for (index, step) in self.ring.iter().chain(&silence).enumerate() {
             let peak = f64::from(step.peak) * gain;
             let need = if peak > ceiling { 1.0 - ceiling / peak } else { 0.0 };
             let limited = f64::from(envelope.step(need as f32, ahead, &back));

@@ -138,17 +138,16 @@ impl<const TAPS: usize> Stage<TAPS> {
         let (back, link) = how;
         for (channel, samples) in self.channels.iter_mut().zip(audio.iter()) {
             let needs = &mut channel.needs;
-            channel.interpolator.process(&samples[range.clone()], |index, interval| {
-                let ceiling = ceilings[index];
-                let mut need = 0.0;
-                if interval.coarse() > ceiling * NEAR {
-                    let peak = interval.peak();
+            let intervals = channel.interpolator.process(&samples[range.clone()]);
+            for (index, (need, (&coarse, &ceiling))) in needs.iter_mut().zip(intervals.coarse().iter().zip(ceilings)).enumerate() {
+                *need = 0.0;
+                if coarse > ceiling * NEAR {
+                    let peak = intervals.peak(index);
                     if peak > ceiling {
-                        need = 1.0 - ceiling / peak;
+                        *need = 1.0 - ceiling / peak;
                     }
                 }
-                needs[index] = need;
-            });
+            }
         }
         if link > 0.0 && self.channels.len() > 1 {
             for index in 0..range.len() {

@@ -51,12 +51,17 @@ impl Shelves {
                     step[part][lane] = (b[part] - a[part]) / CONTROL as f64;
                 }
             }
+            // A division a sample is dear; a corner that stands needs one a piece.
+            let factors = |g: f64| HALVES.map(|q| 1.0 / (1.0 + g * (g + 1.0 / q)));
+            let standing = corner.stands().then(|| (corner.g(done), factors(corner.g(done))));
             for (index, x) in audio.iter_mut().enumerate() {
-                let g = corner.g(done + index);
+                let (g, a1) = standing.unwrap_or_else(|| {
+                    let g = corner.g(done + index);
+                    (g, factors(g))
+                });
                 let along = (begin + index + 1) as f64;
-                for (memory, q) in memory.iter_mut().zip(HALVES) {
+                for ((memory, q), a1) in memory.iter_mut().zip(HALVES).zip(a1) {
                     let k = 1.0 / q;
-                    let a1 = 1.0 / (1.0 + g * (g + k));
                     for lane in 0..2 {
                         let [s1, s2] = [memory[0][lane], memory[1][lane]];
                         let v3 = x[lane] - s2;

@@ -2,6 +2,7 @@
 
 pub mod deess;
 pub mod denoise;
+pub mod driver;
 mod frames;
 pub mod limiter;
 pub mod master;

@@ -115,6 +115,11 @@ impl Voice {
         }
     }
 
+    /// True when nothing of it moves.
+    fn stands(&self) -> bool {
+        self.mix == [1.0, 1.0] && self.sections[..self.count].iter().all(Section::stands)
+    }
+
     fn run(&mut self, pair: usize, audio: &mut [Lanes], done: usize) {
         let dry = if self.mix == [1.0, 1.0] {
             None
@@ -134,6 +139,23 @@ impl Voice {
                     wet[lane] = dry[lane] + share * (wet[lane] - dry[lane]);
                 }
             }
+        }
+    }
+}
+
+/// Runs voices that stand.
+fn run_standing(voices: &mut [Voice], pair: usize, audio: &mut [Lanes]) {
+    let active = voices.iter_mut().filter(|voice| voice.active);
+    let mut parts = active
+        .flat_map(|voice| voice.sections[..voice.count].iter().zip(voice.states.iter_mut().map(move |states| &mut states[pair])))
+        .fuse();
+    loop {
+        match [parts.next(), parts.next(), parts.next(), parts.next()] {
+            [Some(a), Some(b), Some(c), Some(d)] => Section::run_row([a, b, c, d], audio),
+            [Some(a), Some(b), Some(c), None] => return Section::run_row([a, b, c], audio),
+            [Some(a), Some(b), ..] => return Section::run_row([a, b], audio),
+            [Some((section, state)), ..] => return section.run(state, audio, 0),
+            _ => return,
         }
     }
 }
@@ -195,6 +217,7 @@ impl Processor for Equaliser {
             if self.voices.iter().all(|voice| !voice.active) {
                 audio.iter_mut().for_each(|channel| usable_all(&mut channel[range.clone()]));
             } else {
+                let standing = self.voices.iter().filter(|voice| voice.active).all(Voice::stands);
                 for (pair, channels) in audio.chunks_mut(2).enumerate() {
                     let mut lanes = [[0.0; 2]; TICK];
                     for (lane, channel) in channels.iter().enumerate() {
@@ -202,8 +225,12 @@ impl Processor for Equaliser {
                             slot[lane] = f64::from(usable(sample));
                         }
                     }
-                    for voice in self.voices.iter_mut().filter(|voice| voice.active) {
-                        voice.run(pair, &mut lanes[..piece], done);
+                    if standing {
+                        run_standing(&mut self.voices, pair, &mut lanes[..piece]);
+                    } else {
+                        for voice in self.voices.iter_mut().filter(|voice| voice.active) {
+                            voice.run(pair, &mut lanes[..piece], done);
+                        }
                     }
                     for (lane, channel) in channels.iter_mut().enumerate() {
                         for (sample, slot) in channel[range.clone()].iter_mut().zip(&lanes) {

@@ -103,6 +103,38 @@ impl Section {
         }
     }
 
+    /// True when the coefficients stand.
+    pub fn stands(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// As [`Section::run`] for several sections that stand, one behind the other, to the bit. Each works one
+    /// sample behind the one before it, so that none waits for another.
+    pub fn run_row<const N: usize>(mut row: [(&Self, &mut State); N], audio: &mut [Lanes]) {
+        let ready = std::array::from_fn::<_, N, _>(|index| row[index].0.ready);
+        let mut states = std::array::from_fn::<_, N, _>(|index| *row[index].1);
+        let (length, mut x) = (audio.len(), [[0.0; 2]; N]);
+        let mut step = |x: &[Lanes; N], at_work: std::ops::Range<usize>| {
+            let mut y = [[0.0; 2]; N];
+            for index in at_work {
+                y[index] = ready[index].step(&mut states[index], x[index]);
+            }
+            y
+        };
+        for n in 0..length + N - 1 {
+            if let Some(&sample) = audio.get(n) {
+                x[0] = sample;
+            }
+            // Section k is at sample n - k.
+            let y = if n + 1 >= N && n < length { step(&x, 0..N) } else { step(&x, (n + 1).saturating_sub(length)..N.min(n + 1)) };
+            if let Some(out) = (n + 1).checked_sub(N) {
+                audio[out] = y[N - 1];
+            }
+            x[1..].copy_from_slice(&y[..N - 1]);
+        }
+        row.iter_mut().zip(states).for_each(|((_, state), now)| **state = now);
+    }
+
     /// As [`Section::run`] for coefficients that stand and one channel alone, the first of each pair
     /// in `audio`, with the memory of one lane.
     pub fn run_one(&self, state: &mut State, lane: usize, audio: &mut [Lanes]) {
@@ -142,6 +174,22 @@ mod tests {
                 let truth = b0 * input[lane] + b1 * x[0] + b2 * x[1] - a1 * y[0] - a2 * y[1];
                 assert!((truth - out[lane]).abs() < 1e-10, "sample {n}: {} for {truth}", out[lane]);
                 (x, y) = ([input[lane], x[0]], [truth, y[0]]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_one_after_the_other() {
+        let sections: [Section; 4] = std::array::from_fn(|index| Section::new(coefficients(0.05 + 0.1 * index as f64, 0.4)));
+        for length in [1, 2, 3, 5, TICK] {
+            let mut audio: Vec<Lanes> = (0..length).map(|n| [f64::from(n as u32 * 7919 % 101) / 50.0 - 1.0, 0.3]).collect();
+            let (mut one, mut other) = ([State::default(); 4], [State::default(); 4]);
+            for _ in 0..3 {
+                let mut expected = audio.clone();
+                sections.iter().zip(&mut one).for_each(|(section, state)| section.run(state, &mut expected, 0));
+                let [a, b, c, d] = &mut other;
+                Section::run_row([(&sections[0], a), (&sections[1], b), (&sections[2], c), (&sections[3], d)], &mut audio);
+                assert_eq!(audio, expected, "{length}");
             }
         }
     }

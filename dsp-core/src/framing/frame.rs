@@ -60,6 +60,9 @@ pub struct Frame {
     pub synthesis_window: usize,
     /// What the spectrum's values mean.
     pub scale: Scale,
+    /// Spectra are computed in double precision: a model that takes the logarithm of each bin hears the rounding in
+    /// those that are empty.
+    pub exact: bool,
 }
 
 impl Frame {

@@ -52,7 +52,10 @@ impl Stft {
         let channel = || Channel { overlap: vec![0.0; windows.synthesis.len()], spectra: spectra() };
         Self {
             framer: Framer::new(windows.hop, length + look_ahead * windows.hop + lag, channels),
-            analyser: Analyser::scaled(windows.analysis.clone(), windows.scale),
+            analyser: match &windows.exact {
+                Some(window) => Analyser::exact(window, windows.scale),
+                None => Analyser::scaled(windows.analysis.clone(), windows.scale),
+            },
             look_ahead,
             lag,
             newest: 0,

@@ -9,6 +9,8 @@ use std::f64::consts::PI;
 pub struct Windows {
     /// Analysis window, `[sample]`; its length is the FFT's.
     pub analysis: Vec<f32>,
+    /// The analysis window in double precision, where spectra are to be exact.
+    pub exact: Option<Vec<f64>>,
     /// Synthesis window, `[sample]`, for the last samples of the analysis window. Its length is the
     /// delay.
     pub synthesis: Vec<f32>,
@@ -73,13 +75,14 @@ impl Windows {
                 places.for_each(|n| synthesis[n] /= sum);
             }
         }
+        let exact = frame.exact.then(|| analysis.clone());
         let analysis: Vec<f32> = analysis.iter().map(|&w| w as f32).collect();
         let to_amplitude = 2.0 / analysis.iter().sum::<f32>();
         let scale = match frame.scale {
             Scale::Named(NamedScale::Amplitude) => to_amplitude,
             Scale::Factor(factor) => factor * frame.window as f32 / length as f32,
         };
-        Self { synthesis: synthesis.iter().map(|&w| w as f32).collect(), analysis, hop, scale, amplitude: to_amplitude / scale }
+        Self { synthesis: synthesis.iter().map(|&w| w as f32).collect(), analysis, exact, hop, scale, amplitude: to_amplitude / scale }
     }
 
     /// Delay from input to output in samples.
@@ -101,6 +104,7 @@ pub(crate) mod tests {
         synthesis: Window::SqrtHann,
         synthesis_window: 960,
         scale: Scale::Named(NamedScale::Amplitude),
+        exact: false,
     };
     /// As long, with a short end.
     pub const SHORT: Frame =

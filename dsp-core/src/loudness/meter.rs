@@ -1,12 +1,11 @@
 //! The meter: everything that is read of a programme, as it streams by.
 
+use super::front::Front;
 use super::gate::{Blocks, loudness};
 use super::image::{BANDS, Image, Sums};
-use super::true_peak::{CHUNK, Interpolator, SHORT};
-use super::weighting::{Section, State, channel_weight, k_weighting};
+use super::true_peak::CHUNK;
 use crate::processor::{Error, Format};
 use crate::realtime::FlushDenormals;
-use crate::sample::usable;
 
 /// Steps in a second. Momentary and short-term loudness move on with each, ten times as often as EBU
 /// Tech 3341 asks for, so that a short sound is met in full wherever it lies.
@@ -73,18 +72,6 @@ struct Step {
     image: Sums,
 }
 
-/// One channel.
-#[derive(Clone, Debug)]
-struct Channel {
-    weight: f64,
-    states: [State; 2],
-    /// Sum of squares since the step began.
-    power: f64,
-    interpolator: Interpolator<SHORT>,
-    /// Largest true peak since it was taken.
-    peak: f32,
-}
-
 /// Loudness, peaks and image of a signal (ITU-R BS.1770-5, EBU R 128, EBU Tech 3341 and 3342).
 ///
 /// It never allocates after [`Meter::new`], takes the same memory for any length, and reads the same
@@ -92,8 +79,11 @@ struct Channel {
 #[derive(Clone, Debug)]
 pub struct Meter {
     rate: f64,
-    weighting: [Section; 2],
-    channels: Vec<Channel>,
+    front: Front,
+    /// Sum of weighted squares since the step began.
+    power: f64,
+    /// Largest true peak of each channel since it was taken.
+    peaks: Vec<f32>,
     image: Option<Image>,
     /// True peak since the step began.
     true_peak: f32,
@@ -108,8 +98,6 @@ pub struct Meter {
     programme: Sums,
     most_true_peak: f32,
     most: [f64; 2],
-    /// The chunk without what is no sound.
-    scratch: Vec<Vec<f32>>,
 }
 
 impl Meter {
@@ -120,18 +108,11 @@ impl Meter {
     /// When the format is out of range.
     pub fn new(format: Format) -> Result<Self, Error> {
         let format = Format::new(format.rate, format.channels)?;
-        let interpolator = Interpolator::default();
-        let channel = |index| Channel {
-            weight: channel_weight(index, format.channels),
-            states: Default::default(),
-            power: 0.0,
-            interpolator: interpolator.clone(),
-            peak: 0.0,
-        };
         Ok(Self {
             rate: format.rate.0,
-            weighting: k_weighting(format.rate.0),
-            channels: (0..format.channels).map(channel).collect(),
+            front: Front::new(format),
+            power: 0.0,
+            peaks: vec![0.0; format.channels],
             image: (format.channels > 1).then(|| Image::new(format.rate.0)),
             true_peak: 0.0,
             sample_peak: 0.0,
@@ -143,7 +124,6 @@ impl Meter {
             programme: Sums::default(),
             most_true_peak: 0.0,
             most: [0.0; 2],
-            scratch: vec![vec![0.0; CHUNK]; format.channels],
         })
     }
 
@@ -151,7 +131,7 @@ impl Meter {
     /// surrounds, and 2 reads a mono channel as the two speakers that will play it.
     #[must_use]
     pub fn with_weights(mut self, weights: &[f64]) -> Self {
-        self.channels.iter_mut().zip(weights).for_each(|(channel, &weight)| channel.weight = weight);
+        self.front.set_weights(weights);
         self
     }
 
@@ -165,12 +145,9 @@ impl Meter {
 
     /// Begins a new programme. Never allocates.
     pub fn reset(&mut self) {
-        for channel in &mut self.channels {
-            channel.states = Default::default();
-            channel.power = 0.0;
-            channel.interpolator.reset();
-            channel.peak = 0.0;
-        }
+        self.front.reset();
+        self.power = 0.0;
+        self.peaks.fill(0.0);
         if let Some(image) = &mut self.image {
             image.reset();
         }
@@ -192,8 +169,13 @@ impl Meter {
     /// Takes a block, `audio[channel][sample]`, of any length. Never allocates. Blocks with another
     /// number of channels than the format's are left out.
     pub fn process(&mut self, audio: &[&[f32]]) {
+        self.process_shared(audio, &mut |_| {});
+    }
+
+    /// As [`process`](Self::process), for who needs the same weighted squares and peaks.
+    pub(crate) fn process_shared(&mut self, audio: &[&[f32]], share: &mut dyn FnMut(&Front)) {
         let _flush = FlushDenormals::on();
-        if audio.len() != self.channels.len() {
+        if audio.len() != self.peaks.len() {
             return;
         }
         let length = audio.iter().map(|samples| samples.len()).min().unwrap_or(0);
@@ -202,6 +184,7 @@ impl Meter {
             let left = self.boundary(self.count + 1).saturating_sub(self.position).max(1);
             let end = length.min(at + CHUNK).min(at + usize::try_from(left).unwrap_or(CHUNK));
             self.chunk(audio, at..end);
+            share(&self.front);
             self.position += (end - at) as u64;
             if self.position >= self.boundary(self.count + 1) {
                 self.step();
@@ -212,43 +195,29 @@ impl Meter {
 
     /// Takes what lies within a chunk and a step.
     fn chunk(&mut self, audio: &[&[f32]], range: std::ops::Range<usize>) {
-        let length = range.len();
-        let [shelf, high_pass] = self.weighting;
-        let (mut true_peak, mut sample_peak) = (self.true_peak, self.sample_peak);
-        for ((channel, samples), clean) in self.channels.iter_mut().zip(audio).zip(&mut self.scratch) {
-            let clean = &mut clean[..length];
-            for (to, &from) in clean.iter_mut().zip(&samples[range.clone()]) {
-                *to = usable(from);
-                sample_peak = sample_peak.max(to.abs());
-            }
-            let (mut states, mut power) = (channel.states, channel.power);
-            for &sample in clean.iter() {
-                let y = shelf.step(&mut states[0], f64::from(sample));
-                let y = high_pass.step(&mut states[1], y);
-                power += y * y;
-            }
-            (channel.states, channel.power) = (states, power);
-            let mut own = channel.peak;
-            channel.interpolator.process(clean, |_, interval| {
+        self.front.process(audio, range);
+        // One after the other, so that it does not matter where a chunk ends.
+        self.power = self.front.squares().iter().fold(self.power, |power, square| power + square);
+        for (channel, own) in self.peaks.iter_mut().enumerate() {
+            self.sample_peak = self.front.clean(channel).iter().fold(self.sample_peak, |most, x| most.max(x.abs()));
+            let intervals = self.front.intervals(channel);
+            for (index, &coarse) in intervals.coarse().iter().enumerate() {
                 // The parabola adds 0.2 dB at most.
-                if interval.coarse() > true_peak.min(own) * 0.97 {
-                    let peak = interval.peak();
-                    (true_peak, own) = (true_peak.max(peak), own.max(peak));
+                if coarse > self.true_peak.min(*own) * 0.97 {
+                    let peak = intervals.peak(index);
+                    (self.true_peak, *own) = (self.true_peak.max(peak), own.max(peak));
                 }
-            });
-            channel.peak = own;
+            }
         }
-        (self.true_peak, self.sample_peak) = (true_peak, sample_peak);
-        if let (Some(image), [left, right, ..]) = (&mut self.image, &self.scratch[..]) {
-            left[..length].iter().zip(right).for_each(|(&left, &right)| image.step(left, right));
+        if let (Some(image), true) = (&mut self.image, self.peaks.len() > 1) {
+            self.front.clean(0).iter().zip(self.front.clean(1)).for_each(|(&left, &right)| image.step(left, right));
         }
     }
 
     /// Ends a step.
     fn step(&mut self) {
-        let power = self.channels.iter_mut().map(|channel| channel.weight * std::mem::take(&mut channel.power)).sum();
         let step = Step {
-            power,
+            power: std::mem::take(&mut self.power),
             samples: self.boundary(self.count + 1) - self.boundary(self.count),
             true_peak: std::mem::take(&mut self.true_peak),
             image: self.image.as_mut().map(Image::take).unwrap_or_default(),
@@ -289,10 +258,10 @@ impl Meter {
     /// both.
     pub fn take_true_peaks(&mut self) -> [f32; 2] {
         let mut peaks = [0.0; 2];
-        for (place, channel) in peaks.iter_mut().zip(&mut self.channels) {
-            *place = std::mem::take(&mut channel.peak);
+        for (place, peak) in peaks.iter_mut().zip(&mut self.peaks) {
+            *place = std::mem::take(peak);
         }
-        if self.channels.len() == 1 { [peaks[0]; 2] } else { peaks }
+        if self.peaks.len() == 1 { [peaks[0]; 2] } else { peaks }
     }
 
     /// What the meter reads now. Never allocates; takes some microseconds.

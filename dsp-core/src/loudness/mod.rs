@@ -6,6 +6,7 @@
 //!      └─▶ image: correlation, width by band
 //! ```
 
+pub(crate) mod front;
 pub(crate) mod gate;
 mod image;
 mod meter;

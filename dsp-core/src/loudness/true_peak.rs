@@ -1,26 +1,39 @@
 //! Peaks between the samples (ITU-R BS.1770-5, Annex 2), closer than the standard asks for.
 //!
 //! The standard's filter gives 4 values a sample and reads a tone near half the rate up to 0.7 dB too
-//! low. Here there are 8 values a sample from a long windowed sinc, and a parabola through the
-//! largest of them and its neighbours: 0.02 dB up to 0.45 of the sample rate.
+//! low. Here there are 8 values a sample, and a parabola through the largest of them and its neighbours:
+//! 0.02 dB up to 0.45 of the sample rate.
+//!
+//! ```text
+//! samples ─▶ halves: a long windowed sinc ─▶ quarters: 12 taps ─▶ eighths: 4 taps
+//! ```
+//!
+//! Only the first doubling of the rate needs a long filter: behind it the images lie so far off that short ones
+//! do (R. E. Crochiere and L. R. Rabiner, "Interpolation and decimation of digital signals", Proc. IEEE 69,
+//! 1981). All are symmetric, so the two samples at a distance share a multiplication.
 
 use std::f64::consts::PI;
 use std::sync::Arc;
 
 /// Values that are computed for each sample.
 pub const PHASES: usize = 8;
-/// Length of the interpolating filter in samples that serves for meters: with `BETA` it passes 0.465 of
-/// the rate. A longer one passes more of what lies just below half the rate.
+/// Length of the first filter in samples that serves for meters: with `BETA` it passes 0.465 of the rate. A
+/// longer one passes more of what lies just below half the rate.
 pub const SHORT: usize = 48;
-/// Shape of the Kaiser window: 55 dB of stop-band (J. F. Kaiser, 1974), 0.015 dB of ripple.
+/// Shape of its Kaiser window: 55 dB of stop-band (J. F. Kaiser, 1974), 0.015 dB of ripple.
 const BETA: f64 = 5.1;
-/// Samples that are computed side by side, so that the processor need not wait for a sum.
-const ABREAST: usize = 4;
+/// Taps and shape of the filters of the second and the third doubling: they add nothing to the first's error.
+const QUARTERS: (usize, f64) = (12, 6.0);
+const EIGHTHS: (usize, f64) = (4, 4.0);
+/// Samples by which quarters come later than halves, and eighths later than quarters.
+const QUARTERS_LATE: usize = QUARTERS.0 / 4;
+const EIGHTHS_LATE: usize = 1;
+/// Both.
+const LATE: usize = QUARTERS_LATE + EIGHTHS_LATE;
+/// Intervals that are computed side by side, so that the processor need not wait for a sum.
+const ABREAST: usize = 32;
 /// Most samples at a time.
 pub const CHUNK: usize = 256;
-
-/// `[tap][phase]`, the oldest sample's tap first.
-type Kernel<const TAPS: usize> = [[f32; PHASES]; TAPS];
 
 /// The modified Bessel function of the first kind and order zero, by its series.
 fn bessel(x: f64) -> f64 {
@@ -32,71 +45,86 @@ fn bessel(x: f64) -> f64 {
     sum
 }
 
-fn kernel<const TAPS: usize>() -> Arc<Kernel<TAPS>> {
-    let half = (TAPS / 2) as f64;
-    let mut kernel = [[0.0_f32; PHASES]; TAPS];
-    for phase in 0..PHASES {
-        let tap = |tap: usize| {
-            // Distance from the value asked for to the tap's sample, in samples.
-            let at = phase as f64 / PHASES as f64 - (tap as f64 - (half - 1.0));
-            let sinc = if at == 0.0 { 1.0 } else { (PI * at).sin() / (PI * at) };
-            let edge = 1.0 - (at / half).powi(2);
-            // At the sample itself the others must vanish exactly.
-            if phase == 0 { f64::from(u8::from(at == 0.0)) } else { sinc * bessel(BETA * edge.max(0.0).sqrt()) / bessel(BETA) }
-        };
-        let sum: f64 = (0..TAPS).map(tap).sum();
-        for (index, row) in kernel.iter_mut().enumerate() {
-            row[phase] = (tap(index) / sum) as f32;
-        }
-    }
-    Arc::new(kernel)
+/// One half, from the outermost tap to the innermost, of the symmetric filter that gives the value in the middle
+/// of `taps` others.
+fn half_band(taps: usize, beta: f64) -> Vec<f32> {
+    let half = taps / 2;
+    let tap = |tap: usize| {
+        let at = (half - tap) as f64 - 0.5;
+        let edge = 1.0 - (at / half as f64).powi(2);
+        (PI * at).sin() / (PI * at) * bessel(beta * edge.max(0.0).sqrt()) / bessel(beta)
+    };
+    let sum: f64 = 2.0 * (0..half).map(tap).sum::<f64>();
+    (0..half).map(|index| (tap(index) / sum) as f32).collect()
 }
 
-/// The signal from one sample up to the next.
-#[derive(Clone, Copy, Debug)]
-pub struct Interval {
-    values: [f32; PHASES],
-    before: f32,
-    after: f32,
+/// The filters of the three doublings.
+#[derive(Debug)]
+struct Filters {
+    halves: Vec<f32>,
+    quarters: Vec<f32>,
+    eighths: [f32; 2],
 }
 
-impl Interval {
-    /// Largest magnitude of the computed values.
-    #[inline]
-    pub fn coarse(&self) -> f32 {
-        // By halves, which the processor does side by side. Values are finite.
-        let larger = |a: f32, b: f32| if a > b { a } else { b };
-        let [four @ .., e, f, g, h] = self.values.map(f32::abs);
-        let [a, b, c, d]: [f32; 4] = four;
-        larger(larger(larger(a, e), larger(b, f)), larger(larger(c, g), larger(d, h)))
+/// Values of one kind: so many old ones, those of the chunk, and room for what is computed behind its end
+/// because others are, and never looked at.
+#[derive(Clone, Debug)]
+struct Line {
+    old: usize,
+    values: Vec<f32>,
+}
+
+impl Line {
+    fn new(old: usize) -> Self {
+        Self { old, values: vec![0.0; old + CHUNK + ABREAST] }
     }
 
-    /// Largest magnitude, with a parabola through the largest value and its neighbours.
-    pub fn peak(&self) -> f32 {
-        let mut at = 0;
-        for index in 1..PHASES {
-            if self.values[index].abs() > self.values[at].abs() {
-                at = index;
-            }
-        }
-        let sign = 1.0_f32.copysign(self.values[at]);
-        let middle = self.values[at].abs();
-        let left = sign * if at == 0 { self.before } else { self.values[at - 1] };
-        let right = sign * self.values.get(at + 1).copied().unwrap_or(self.after);
-        let bend = left - 2.0 * middle + right;
-        if left <= middle && right <= middle && bend < 0.0 { middle - (left - right) * (left - right) / (8.0 * bend) } else { middle }
+    /// Value at a place in the chunk, `back` before it.
+    fn at(&self, place: usize, back: usize) -> f32 {
+        self.values[self.old + place - back]
+    }
+
+    /// The values from a place in the chunk on, `back` before it.
+    #[inline(always)]
+    fn from(&self, place: usize, back: usize) -> &[f32] {
+        let start = self.old + place - back;
+        &self.values[start..start + ABREAST]
+    }
+
+    #[inline(always)]
+    fn put(&mut self, place: usize, values: &[f32; ABREAST]) {
+        let start = self.old + place;
+        self.values[start..start + ABREAST].copy_from_slice(values);
+    }
+
+    fn advance(&mut self, length: usize) {
+        self.values.copy_within(length..length + self.old, 0);
     }
 }
 
-/// Interpolates one channel as it streams by, with a filter of `TAPS` samples, an even number. A clone
-/// shares the filter.
+/// Adds the sum of two lines times a weight.
+#[inline(always)]
+fn add(sum: &mut [f32; ABREAST], weight: f32, a: &[f32], b: &[f32]) {
+    let (a, b) = (&a[..ABREAST], &b[..ABREAST]);
+    for lane in 0..ABREAST {
+        sum[lane] += weight * (a[lane] + b[lane]);
+    }
+}
+
+/// Interpolates one channel as it streams by, with a first filter of `TAPS` samples, a multiple of 4. A clone
+/// shares the filters.
 #[derive(Clone, Debug)]
 pub struct Interpolator<const TAPS: usize> {
-    kernel: Arc<Kernel<TAPS>>,
-    /// The last `TAPS - 1` samples and room for a chunk.
-    window: Vec<f32>,
-    /// The last value of the interval before.
-    last: f32,
+    filters: Arc<Filters>,
+    // A sample at place n; the half behind the sample TAPS / 2 before place n; quarters of the interval
+    // QUARTERS_LATE before that; eighths of the one before that.
+    samples: Line,
+    halves: Line,
+    quarters: [Line; 2],
+    eighths: [Line; 4],
+    /// Largest magnitude of each interval's values.
+    coarse: Vec<f32>,
+    length: usize,
     /// The processor adds and multiplies eight numbers at a time.
     wide: bool,
 }
@@ -107,82 +135,162 @@ impl<const TAPS: usize> Default for Interpolator<TAPS> {
         let wide = std::is_x86_feature_detected!("avx");
         #[cfg(not(target_arch = "x86_64"))]
         let wide = false;
-        Self { kernel: kernel(), window: vec![0.0; TAPS - 1 + CHUNK], last: 0.0, wide }
+        let eighths = half_band(EIGHTHS.0, EIGHTHS.1);
+        Self {
+            filters: Arc::new(Filters {
+                halves: half_band(TAPS, BETA),
+                quarters: half_band(QUARTERS.0, QUARTERS.1),
+                eighths: [eighths[0], eighths[1]],
+            }),
+            samples: Line::new(TAPS + 2 * LATE),
+            halves: Line::new(2 * LATE),
+            quarters: std::array::from_fn(|_| Line::new(2)),
+            eighths: std::array::from_fn(|_| Line::new(1)),
+            coarse: vec![0.0; CHUNK + ABREAST],
+            length: 0,
+            wide,
+        }
     }
 }
 
 impl<const TAPS: usize> Interpolator<TAPS> {
     /// Samples by which an interval comes out later than its first sample went in.
-    pub const DELAY: usize = TAPS / 2;
+    pub const DELAY: usize = TAPS / 2 + LATE;
 
     /// As if only silence had been before.
     pub fn reset(&mut self) {
-        self.window.fill(0.0);
-        self.last = 0.0;
+        let lines = [&mut self.samples, &mut self.halves].into_iter().chain(&mut self.quarters).chain(&mut self.eighths);
+        lines.for_each(|line| line.values.fill(0.0));
+        self.length = 0;
     }
 
-    /// Takes at most [`CHUNK`] samples (finite, full scale 1) and gives for each, by its index, the
-    /// interval that begins [`DELAY`](Self::DELAY) samples before it.
-    #[inline]
-    pub fn process(&mut self, input: &[f32], mut see: impl FnMut(usize, &Interval)) {
-        let length = input.len().min(CHUNK);
-        self.window[TAPS - 1..TAPS - 1 + length].copy_from_slice(&input[..length]);
-        let mut at = 0;
-        while at < length {
-            // A short rest is computed with what lies behind it, and not looked at.
-            let frame = &self.window[at..(at + TAPS - 1 + ABREAST).min(TAPS - 1 + CHUNK)];
-            let count = ABREAST.min(length - at);
-            let mut values = [[0.0_f32; PHASES]; ABREAST];
-            if frame.len() == TAPS - 1 + ABREAST {
-                interpolate_abreast(&self.kernel, frame, &mut values, self.wide);
-            } else {
-                for (index, value) in values.iter_mut().enumerate().take(count) {
-                    interpolate::<1, TAPS>(&self.kernel, &frame[index..index + TAPS], std::slice::from_mut(value));
+    /// Takes at most [`CHUNK`] samples (finite, full scale 1) and gives for each the interval that begins
+    /// [`DELAY`](Self::DELAY) samples before it.
+    pub fn process(&mut self, input: &[f32]) -> Intervals<'_, TAPS> {
+        let lines = [&mut self.samples, &mut self.halves].into_iter().chain(&mut self.quarters).chain(&mut self.eighths);
+        let before = self.length;
+        lines.for_each(|line| line.advance(before));
+        self.length = input.len().min(CHUNK);
+        let old = self.samples.old;
+        self.samples.values[old..old + self.length].copy_from_slice(&input[..self.length]);
+        self.compute();
+        self.intervals()
+    }
+
+    /// What the last samples gave.
+    pub fn intervals(&self) -> Intervals<'_, TAPS> {
+        Intervals(self)
+    }
+
+    /// [`Interpolator::compute_all`] by whatever the processor does fastest. The bits are the same: the same sums
+    /// in the same order.
+    fn compute(&mut self) {
+        #[cfg(target_arch = "x86_64")]
+        if self.wide {
+            #[target_feature(enable = "avx")]
+            fn with_avx<const TAPS: usize>(interpolator: &mut Interpolator<TAPS>) {
+                interpolator.compute_all();
+            }
+            // SAFETY: the processor was asked for AVX.
+            return unsafe { with_avx(self) };
+        }
+        self.compute_all();
+    }
+
+    #[inline(always)]
+    fn compute_all(&mut self) {
+        let filters = &*self.filters;
+        for at in (0..self.length).step_by(ABREAST) {
+            let mut sum = [0.0; ABREAST];
+            for (tap, &weight) in filters.halves.iter().enumerate() {
+                add(&mut sum, weight, self.samples.from(at, TAPS - 1 - tap), self.samples.from(at, tap));
+            }
+            self.halves.put(at, &sum);
+            // Samples and halves around the interval by turns, from the outermost pair to the innermost.
+            let sample = |ahead: isize| self.samples.from(at, (TAPS / 2 + QUARTERS_LATE).wrapping_add_signed(-ahead));
+            let half = |ahead: isize| self.halves.from(at, QUARTERS_LATE.wrapping_add_signed(-ahead));
+            let mut sums = [[0.0; ABREAST]; 2];
+            for (tap, &weight) in filters.quarters.iter().enumerate() {
+                let (near, far) = ((tap / 2) as isize, QUARTERS_LATE as isize);
+                if tap % 2 == 0 {
+                    add(&mut sums[0], weight, half(near - far), sample(far - near));
+                    add(&mut sums[1], weight, sample(near - far + 1), half(far - near));
+                } else {
+                    add(&mut sums[0], weight, sample(near - far + 1), half(far - near - 1));
+                    add(&mut sums[1], weight, half(near - far + 1), sample(far - near));
                 }
             }
-            for (index, values) in values.iter().enumerate().take(count) {
-                let interval = Interval { values: *values, before: self.last, after: frame[index + Self::DELAY] };
-                self.last = values[PHASES - 1];
-                see(at + index, &interval);
+            self.quarters.iter_mut().zip(&sums).for_each(|(line, sum)| line.put(at, sum));
+            let sample = |ahead: usize| self.samples.from(at, TAPS / 2 + LATE - ahead);
+            let half = self.halves.from(at, LATE);
+            let [first, third] = &self.quarters;
+            let [outer, inner] = filters.eighths;
+            let mut sums = [[0.0; ABREAST]; 4];
+            add(&mut sums[0], outer, third.from(at, 2), half);
+            add(&mut sums[0], inner, sample(0), first.from(at, 1));
+            add(&mut sums[1], outer, sample(0), third.from(at, 1));
+            add(&mut sums[1], inner, first.from(at, 1), half);
+            add(&mut sums[2], outer, first.from(at, 1), sample(1));
+            add(&mut sums[2], inner, half, third.from(at, 1));
+            add(&mut sums[3], outer, half, first.from(at, 0));
+            add(&mut sums[3], inner, third.from(at, 1), sample(1));
+            let mut most = [0.0_f32; ABREAST];
+            let others = sums.iter().map(|sum| &sum[..]);
+            for values in [sample(0), half, first.from(at, 1), third.from(at, 1)].into_iter().chain(others) {
+                let values = &values[..ABREAST];
+                for lane in 0..ABREAST {
+                    // Values are finite.
+                    most[lane] = if values[lane].abs() > most[lane] { values[lane].abs() } else { most[lane] };
+                }
             }
-            at += count;
+            self.coarse[at..at + ABREAST].copy_from_slice(&most);
+            self.eighths.iter_mut().zip(&sums).for_each(|(line, sum)| line.put(at, sum));
         }
-        self.window.copy_within(length..length + TAPS - 1, 0);
     }
 }
 
-/// `values[sample][phase]` of `N` neighbouring samples. Each value is summed in the order of the taps,
-/// whatever `N` is, so its bits do not depend on it.
-#[inline(always)]
-fn interpolate<const N: usize, const TAPS: usize>(kernel: &Kernel<TAPS>, frame: &[f32], values: &mut [[f32; PHASES]]) {
-    let mut sums = [[0.0_f32; PHASES]; N];
-    let frame = &frame[..TAPS - 1 + N];
-    for (tap, row) in kernel.iter().enumerate() {
-        for (sample, sum) in sums.iter_mut().enumerate() {
-            let x = frame[tap + sample];
-            for (value, weight) in sum.iter_mut().zip(row) {
-                *value += x * weight;
+/// The signal from one sample up to the next, for each sample of a chunk.
+#[derive(Debug)]
+pub struct Intervals<'a, const TAPS: usize>(&'a Interpolator<TAPS>);
+
+impl<const TAPS: usize> Intervals<'_, TAPS> {
+    /// Largest magnitude of the computed values of each interval.
+    pub fn coarse(&self) -> &[f32] {
+        &self.0.coarse[..self.0.length]
+    }
+
+    /// The computed values of an interval.
+    fn values(&self, index: usize) -> [f32; PHASES] {
+        let Interpolator { samples, halves, quarters: [first, third], eighths, .. } = self.0;
+        let eighths: [f32; 4] = std::array::from_fn(|eighth| eighths[eighth].at(index, 0));
+        [
+            samples.at(index, TAPS / 2 + LATE),
+            eighths[0],
+            first.at(index, 1),
+            eighths[1],
+            halves.at(index, LATE),
+            eighths[2],
+            third.at(index, 1),
+            eighths[3],
+        ]
+    }
+
+    /// Largest magnitude of an interval, with a parabola through the largest value and its neighbours.
+    pub fn peak(&self, index: usize) -> f32 {
+        let values = self.values(index);
+        let mut at = 0;
+        for index in 1..PHASES {
+            if values[index].abs() > values[at].abs() {
+                at = index;
             }
         }
+        let sign = 1.0_f32.copysign(values[at]);
+        let middle = values[at].abs();
+        let left = sign * if at == 0 { self.0.eighths[3].at(index, 1) } else { values[at - 1] };
+        let right = sign * values.get(at + 1).copied().unwrap_or_else(|| self.0.samples.at(index, TAPS / 2 + LATE - 1));
+        let bend = left - 2.0 * middle + right;
+        if left <= middle && right <= middle && bend < 0.0 { middle - (left - right) * (left - right) / (8.0 * bend) } else { middle }
     }
-    values[..N].copy_from_slice(&sums);
-}
-
-/// [`interpolate`] for [`ABREAST`] samples, by whatever the processor does fastest. The bits are the same:
-/// the same sums in the same order.
-#[inline]
-fn interpolate_abreast<const TAPS: usize>(kernel: &Kernel<TAPS>, frame: &[f32], values: &mut [[f32; PHASES]; ABREAST], wide: bool) {
-    #[cfg(target_arch = "x86_64")]
-    if wide {
-        #[target_feature(enable = "avx")]
-        fn with_avx<const TAPS: usize>(kernel: &Kernel<TAPS>, frame: &[f32], values: &mut [[f32; PHASES]]) {
-            interpolate::<ABREAST, TAPS>(kernel, frame, values);
-        }
-        // SAFETY: the processor was asked for AVX.
-        return unsafe { with_avx(kernel, frame, values) };
-    }
-    let _ = wide;
-    interpolate::<ABREAST, TAPS>(kernel, frame, values);
 }
 
 #[cfg(test)]
@@ -209,13 +317,14 @@ mod tests {
             let mut at = 0;
             for chunk in input.chunks(177) {
                 let start = at;
-                interpolator.process(chunk, |index, interval| {
-                    let first = (start + index) as f64 - (SHORT / 2) as f64;
-                    for (phase, value) in interval.values.iter().enumerate().filter(|_| first > 100.0) {
+                let intervals = interpolator.process(chunk);
+                for index in 0..chunk.len() {
+                    let first = (start + index) as f64 - Interpolator::<SHORT>::DELAY as f64;
+                    for (phase, value) in intervals.values(index).iter().enumerate().filter(|_| first > 100.0) {
                         let expected = ideal(&input, first + phase as f64 / PHASES as f64);
                         assert!((f64::from(*value) - expected).abs() < 3e-3, "{cycles} {first} {phase}: {value} {expected}");
                     }
-                });
+                }
                 at += chunk.len();
             }
         }
@@ -228,39 +337,54 @@ mod tests {
                 let input = tone(cycles, f64::from(phase) * 0.4, 4000);
                 let mut interpolator = Interpolator::<SHORT>::default();
                 let mut most = 0.0_f32;
-                input.chunks(CHUNK).for_each(|chunk| interpolator.process(chunk, |_, interval| most = most.max(interval.peak())));
+                for chunk in input.chunks(CHUNK) {
+                    let intervals = interpolator.process(chunk);
+                    most = (0..chunk.len()).fold(most, |most, index| most.max(intervals.peak(index)));
+                }
                 let db = 20.0 * most.log10();
                 assert!(db.abs() < 0.02, "{cycles} cycles a sample: {db} dB");
             }
         }
     }
 
+    /// All that is told of a chunk, as bits.
+    fn told(interpolator: &mut Interpolator<SHORT>, input: &[f32], block: usize) -> Vec<(u32, u32, [u32; PHASES])> {
+        let mut out = Vec::new();
+        for chunk in input.chunks(block) {
+            let intervals = interpolator.process(chunk);
+            let bits = |index: usize| {
+                (intervals.coarse()[index].to_bits(), intervals.peak(index).to_bits(), intervals.values(index).map(f32::to_bits))
+            };
+            out.extend((0..chunk.len()).map(bits));
+        }
+        out
+    }
+
     #[test]
     fn bits_do_not_depend_on_the_processor() {
-        let frame: Vec<f32> = tone(0.21, 0.1, SHORT - 1 + ABREAST);
-        let run = |wide: bool| {
-            let mut values = [[0.0; PHASES]; ABREAST];
-            interpolate_abreast(&kernel::<SHORT>(), &frame, &mut values, wide);
-            values.map(|values| values.map(f32::to_bits))
-        };
-        assert_eq!(run(false), run(Interpolator::<SHORT>::default().wide));
+        let input = tone(0.21, 0.1, 700);
+        let run = |wide: bool| told(&mut Interpolator { wide, ..Interpolator::default() }, &input, CHUNK);
+        assert!(run(false) == run(Interpolator::<SHORT>::default().wide));
     }
 
     #[test]
     fn bits_do_not_depend_on_the_blocks() {
         let input = tone(0.2113, 1.0, 1500);
-        let run = |block: usize| {
-            let mut interpolator = Interpolator::<SHORT>::default();
-            let mut out = Vec::new();
-            input
-                .chunks(block)
-                .for_each(|chunk| interpolator.process(chunk, |_, i| out.push((i.peak().to_bits(), i.values.map(f32::to_bits)))));
-            out
-        };
-        let whole = run(CHUNK);
+        let whole = told(&mut Interpolator::default(), &input, CHUNK);
         assert_eq!(whole.len(), input.len());
         for block in [1, 3, 17, 64, 255] {
-            assert!(run(block) == whole, "blocks of {block}");
+            assert!(told(&mut Interpolator::default(), &input, block) == whole, "blocks of {block}");
+        }
+    }
+
+    #[test]
+    fn the_coarse_peak_is_the_largest_value() {
+        let mut interpolator = Interpolator::<128>::default();
+        for chunk in tone(0.37, 2.0, 900).chunks(100) {
+            let intervals = interpolator.process(chunk);
+            for (index, &coarse) in intervals.coarse().iter().enumerate() {
+                assert_eq!(coarse, intervals.values(index).iter().fold(0.0, |most, value| value.abs().max(most)));
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ mod tone;
 mod words;
 
 pub use adviser::{Advice, Adviser, Answer, MODEL, Subject};
-pub use album::{Song, share};
+pub use album::{Album, AlbumError, Song, share};
 pub use chain::{Aims, DRIVE_DB, MARGIN_DB, moves};
 pub use platform::{Platform, Preview};
 pub use profile::{BANDS, DYNAMICS, Profile, REGIONS, SILENT_LUFS};

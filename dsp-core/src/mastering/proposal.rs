@@ -22,6 +22,14 @@ const EVIDENCE: f64 = 1.0;
 /// held-out finished songs 91 % are moved by no more than 0.3 dB then (80 % without), at a cost of 0.06 dB
 /// of what is mended of damaged ones.
 const STILL_DB: f64 = 0.5;
+/// The same for width, where finished songs are as narrow as damaged ones are.
+const STILL_WIDTH_DB: f64 = 0.5;
+/// The most that the model alone makes the sides softer and louder, dB: a narrow song may be meant so, and to
+/// narrow one by more mended nothing. Of held-out finished songs none moves by more, and a third of what the model
+/// mended of damaged ones is given up for it.
+const WIDTH_ALONE_DB: (f64, f64) = (-1.5, 2.0);
+/// No bound but the one of all moves.
+const ANY_DB: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 /// The most that is asked for: tone, width, dynamics, dB.
 pub const MOST_DB: [f64; 3] = [8.0, 6.0, 5.0];
 /// The lows are widened by no more than this, dB: they belong in the middle.
@@ -150,9 +158,9 @@ struct Evidence {
 }
 
 /// Joins the sources of one kind of moves. What the model says is shrunk by what all of its answers
-/// together prove, and by `still` dB of their mean magnitude; a reference is a wish, and counts as far as its
-/// precision goes.
-fn join<const N: usize>(wishes: &mut [Wish; N], sources: [Evidence; N], half: f64, still: f64, amount: f64) {
+/// together prove, and by `still` dB of their mean magnitude, and kept within `alone` dB; a reference is a wish, and
+/// counts as far as its precision goes.
+fn join<const N: usize>(wishes: &mut [Wish; N], sources: [Evidence; N], half: f64, (still, alone): (f64, (f64, f64)), amount: f64) {
     let (mut evidence, mut moved, mut total) = (0.0, 0.0, 0.0);
     for source in &sources {
         evidence += source.present * source.known.mean.powi(2) / source.known.variance;
@@ -177,7 +185,8 @@ fn join<const N: usize>(wishes: &mut [Wish; N], sources: [Evidence; N], half: f6
         wish.model = source.known.told.then_some(source.known.mean);
         wish.present = source.present;
         wish.confidence = (confidence * precision + own) / (precision + own);
-        wish.shift = (confidence * source.known.mean * precision + pull) / (precision + own) * amount * source.present;
+        let model = (confidence * source.known.mean).clamp(alone.0, alone.1);
+        wish.shift = (model * precision + pull) / (precision + own) * amount * source.present;
     }
 }
 
@@ -197,7 +206,7 @@ impl Proposal {
         });
         let level = middle(&std::array::from_fn(|third| sources[third].known.mean), &present);
         sources.iter_mut().for_each(|source| source.known.mean -= level);
-        join(&mut tone, sources, half(0), STILL_DB, style.amount);
+        join(&mut tone, sources, half(0), (STILL_DB, ANY_DB), style.amount);
         for (third, wish) in tone.iter_mut().enumerate() {
             wish.style = style.tone_db(middle_hz(third)) * wish.present;
             wish.shift = (wish.shift + wish.style).clamp(-MOST_DB[0], MOST_DB[0]);
@@ -213,7 +222,7 @@ impl Proposal {
                 .map(|difference| (difference, weights.width * count)),
             present: if song.channels == 2 { sides(song, region) } else { 0.0 },
         });
-        join(&mut width, sources, half(1), 0.0, style.amount);
+        join(&mut width, sources, half(1), (STILL_WIDTH_DB, WIDTH_ALONE_DB), style.amount);
         for (region, wish) in width.iter_mut().enumerate() {
             wish.style = style.width[region] * wish.present;
             let wider = if region == 0 { LOW_WIDER_DB } else { MOST_DB[1] };
@@ -227,7 +236,7 @@ impl Proposal {
                 .map(|difference| (difference, weights.dynamics * count)),
             present: f64::from(u8::from(song.levels[band].is_some() && song.dynamics[band] > 0.0)),
         });
-        join(&mut dynamics, sources, half(2), 0.0, style.dynamics_amount.unwrap_or(style.amount));
+        join(&mut dynamics, sources, half(2), (0.0, ANY_DB), style.dynamics_amount.unwrap_or(style.amount));
         for (band, wish) in dynamics.iter_mut().enumerate() {
             wish.style = style.dynamics[band] * wish.present;
             wish.shift = (wish.shift + wish.style).clamp(-MOST_DB[2], MOST_DB[2]);

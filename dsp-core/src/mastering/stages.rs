@@ -42,6 +42,19 @@ impl Stages {
         Ok(stages)
     }
 
+    /// Other moves from the next block on. Another phase or split begins with silence behind it.
+    pub fn set(&mut self, moves: &MasterMoves) {
+        let structure = |moves: &MasterMoves| (moves.equaliser_phase, moves.dynamics.split, moves.dynamics.count);
+        if structure(moves) != structure(&self.moves) {
+            self.minimum.reset();
+            self.linear.reset();
+            self.dynamics.reset();
+            self.stereo.reset();
+            self.colour.reset();
+        }
+        self.moves = *moves;
+    }
+
     /// True when moves do nothing before the limiter but their gain.
     pub fn are_neutral(moves: &MasterMoves) -> bool {
         let equaliser = !moves.equaliser_on || moves.equaliser.is_neutral();

@@ -22,6 +22,9 @@ pub use runner::Runner;
 use crate::processor::Error;
 use crate::realtime::{Reservation, Scope};
 
+/// This build runs graphs that our own runtime does not know by tract.
+pub const HAS_GENERAL: bool = cfg!(feature = "tract");
+
 /// Makes what runs models, twice: once to measure what memory its steps take, and once more so that
 /// what it keeps comes from the pool. `make` warms up what it makes. Never on the audio thread.
 ///

@@ -2,7 +2,7 @@
 
 use super::manifest::Manifest;
 use super::plan::Plan;
-use super::store::{MANIFEST, MAX_FILE, MAX_TEXT, read_bounded};
+use super::store::{MANIFEST, MAX_FILE, MAX_TEXT, Verdict, read_bounded};
 use crate::processor::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ pub struct Package {
     pub manifest: Manifest,
     /// Names and bytes of the files that the manifest names.
     pub files: Vec<(String, Vec<u8>)>,
+    /// How it keeps up with sound, which the check found out: where it runs.
+    pub verdict: Verdict,
 }
 
 impl Package {
@@ -34,7 +36,7 @@ impl Package {
                     .push((part.file.clone(), read_bounded(&folder.join(&part.file), MAX_FILE).map_err(|reason| manifest.refuse(reason))?));
             }
         }
-        Ok(Self { manifest, files })
+        Ok(Self { manifest, files, verdict: Verdict::Inline })
     }
 
     /// Checks all hashes and plans every part, in order.

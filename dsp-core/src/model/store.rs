@@ -21,7 +21,7 @@ pub const CARD: &str = "CARD.md";
 /// What the check found.
 pub const STAMP: &str = "stamp.json";
 /// Number of the rules by which stamps are given. A stamp of other rules does not count.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 /// Largest manifest, card or stamp, in bytes.
 pub const MAX_TEXT: u64 = 1 << 18;
 /// Largest file of weights, in bytes: what the reader takes of constants, and room for the graph.
@@ -37,8 +37,8 @@ const MAX_MODELS: usize = 256;
 pub enum Verdict {
     /// It runs on the audio thread.
     Inline,
-    /// It keeps up, with blocks that are not small: a step may take longer than a short block lasts.
-    LargeBlocks,
+    /// It keeps up, but a step may take longer than a short block lasts: it runs on a thread of its own.
+    Worker,
     /// It does not keep up on the machine that checked it: for files only.
     TooSlow,
 }
@@ -48,7 +48,7 @@ impl Verdict {
     pub fn label(self) -> &'static str {
         match self {
             Self::Inline => "runs live",
-            Self::LargeBlocks => "live with blocks of a hop or more",
+            Self::Worker => "runs live on a thread of its own, a step later",
             Self::TooSlow => "too slow to run live here",
         }
     }
@@ -83,7 +83,7 @@ pub struct Stamp {
     pub paced_us: f64,
     /// Time from one step to the next, in milliseconds.
     pub hop_ms: f64,
-    /// Delay of the engine with this model, in milliseconds.
+    /// Delay of the engine with this model, in milliseconds, with the step that a thread of its own takes.
     pub latency_ms: f64,
 }
 
@@ -257,7 +257,7 @@ impl Store {
             }
             files.push((name.to_owned(), bytes));
         }
-        Ok(Package { manifest, files })
+        Ok(Package { manifest, files, verdict: stamp.verdict })
     }
 }
 

@@ -1,10 +1,12 @@
-//! What keeps the audio thread free of the system: an allocator with a pool, and denormals off; and a clock
-//! that says what it costs.
+//! What keeps the audio thread free of the system: an allocator with a pool, and denormals off; a clock
+//! that says what it costs; and a thread for what takes too long.
 
 mod clock;
 mod denormals;
 mod pool;
+mod worker;
 
 pub use clock::processor_seconds;
 pub use denormals::FlushDenormals;
 pub use pool::{PoolAllocator, Reservation, Scope, misses};
+pub use worker::{Work, Worker};

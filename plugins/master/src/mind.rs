@@ -21,6 +21,15 @@ const REFERENCES: &str = "references";
 /// Share of a control's travel that is worth moving it.
 const NOTICEABLE: f32 = 5e-4;
 
+/// What a file is chosen for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// Music to come near to.
+    Reference,
+    /// What the songs of an album share.
+    Album,
+}
+
 /// The companion of the editor.
 pub struct Mind {
     live: Arc<Live>,
@@ -35,8 +44,8 @@ pub struct Mind {
     references: Arc<[Profile]>,
     /// News of the shelf that were seen.
     heard: u32,
-    /// A file that is being chosen.
-    pub chooser: Option<Chooser>,
+    /// A file that is being chosen: a reference or an album.
+    pub chooser: Option<(Chooser, Sought)>,
     /// Index into [`Style::all`] and [`Platform::all`].
     style: usize,
     place: usize,
@@ -163,7 +172,7 @@ impl Mind {
     pub fn refer(&mut self, panel: &Panel, choice: Choice) {
         let choice = choice.checked();
         if choice != self.choice {
-            let weighed = choice.weights != self.choice.weights && !self.references.is_empty();
+            let weighed = choice.weights != self.choice.weights && !self.references.is_empty() || choice.album != self.choice.album;
             self.choice = choice;
             self.gather(weighed);
             self.note(panel);
@@ -182,7 +191,13 @@ impl Mind {
         if self.shelf.is_none() && !self.choice.files.is_empty() {
             self.shelf = Some(Shelf::start(self.live.clone()));
         }
-        let Some(shelf) = &self.shelf else { return };
+        let Some(shelf) = &self.shelf else {
+            if changed {
+                self.more = false;
+                self.asked = self.asked.wrapping_add(1);
+            }
+            return;
+        };
         shelf.ask(&self.choice.files);
         let heard = |file: &Reference| match shelf.found(file) {
             Some(Found::Heard(heard)) => Some(heard.profile.clone()),
@@ -212,7 +227,8 @@ impl Mind {
     fn orders(&self, panel: &Panel) -> Orders {
         let (values, hand) = (panel.values().to_vec(), self.hand.iter().copied().collect());
         let (references, weights) = (self.references.clone(), self.choice.weights.weights());
-        Orders { style: self.style, place: self.place, values, hand, references, weights, asked: self.asked }
+        let album = self.choice.album.as_ref().map(|member| member.album.clone());
+        Orders { style: self.style, place: self.place, values, hand, references, weights, album, asked: self.asked }
     }
 
     /// Sets the learned values of groups through the host.
@@ -316,7 +332,9 @@ impl Companion for Mind {
     fn target(&self, _: &[f32]) -> Option<(f64, f64)> {
         let place = self.platform()?;
         let (references, weights) = (self.references.clone(), self.choice.weights.weights());
-        let loudness = Orders { place: self.place, references, weights, ..Orders::default() }.loudness()?;
+        let album = self.choice.album.as_ref().map(|member| member.album.clone());
+        let own = self.learned.as_ref().and_then(|learned| learned.loudness);
+        let loudness = Orders { place: self.place, references, weights, album, ..Orders::default() }.loudness(own)?;
         Some((loudness, place.ceiling))
     }
 }

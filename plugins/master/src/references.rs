@@ -2,15 +2,17 @@
 //! thread of its own hears in them.
 
 use dsp_core::analysis::Analyser;
-use dsp_core::mastering::{Profile, Weights};
+use dsp_core::mastering::{Album, Profile, Weights};
 use dsp_core::processor::Format;
 use dsp_core::units::Hz;
 use parking_lot::Mutex;
 use plainsong_shell::live::Live;
-use serde::{Deserialize, Serialize};
-use sound_files::failure::Failure;
+use serde::{Deserialize, Deserializer, Serialize};
+use sound_files::failure::{self, Failure};
 use sound_files::part::{self, Part};
 use sound_files::source;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -27,6 +29,8 @@ pub const LEAST_PART: f64 = 5.0;
 pub const OVERVIEW: f64 = 1.0;
 /// Most points of the overview: four hours.
 const MOST_POINTS: usize = 14_400;
+/// Most that is read of an album's file, in bytes: it has some forty numbers.
+const MOST_BYTES: u64 = 64 * 1024;
 /// Between two looks of the thread at what is asked for.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -79,6 +83,43 @@ pub struct Choice {
     pub files: Vec<Reference>,
     /// How much their sides count: see [`Weights`].
     pub weights: Weighing,
+    /// The album that the song belongs to. It is kept whole, so that a project needs no file for it.
+    #[serde(deserialize_with = "known")]
+    pub album: Option<Member>,
+}
+
+/// An album that this version knows; another must not cost the files.
+fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Member>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(from)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+}
+
+/// An album and the name of the file that it came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The file's name.
+    pub name: String,
+    /// What its songs share.
+    pub album: Album,
+}
+
+impl Member {
+    /// Reads an album's file.
+    ///
+    /// # Errors
+    /// One line when it cannot be used.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let mut text = String::new();
+        File::open(path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text)).map_err(failure::reading)?;
+        let album = Album::from_json(&text).map_err(|error| Failure::new(error.to_string()))?;
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        Ok(Self { name, album })
+    }
+
+    /// True for names that an album may have.
+    pub fn is_album(path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+    }
 }
 
 /// [`Weights`] as they are kept in the state.
@@ -119,6 +160,7 @@ impl Choice {
         weights.dynamics = within(weights.dynamics, MOST_WEIGHT, default.dynamics);
         weights.width = within(weights.width, MOST_WEIGHT, default.width);
         weights.loudness = within(weights.loudness, 1.0, default.loudness);
+        self.album = self.album.filter(|member| Album::from_json(&member.album.to_json()).is_ok());
         self.files.retain(|file| !file.path.is_empty());
         self.files.truncate(MOST);
         for file in &mut self.files {
@@ -398,5 +440,24 @@ mod tests {
         assert_eq!((choice.weights.tone, choice.weights.loudness, choice.weights.width), (MOST_WEIGHT, 1.0, 1.0));
         let back: Choice = serde_json::from_str(&serde_json::to_string(&choice).unwrap()).unwrap();
         assert_eq!(back, choice);
+    }
+
+    #[test]
+    fn an_album_is_kept_and_a_strange_one_costs_nothing() {
+        let shifts = vec!["0.5"; 37].join(",");
+        let path = std::env::temp_dir().join(format!("plainsong-album-{}.json", std::process::id()));
+        std::fs::write(&path, format!(r#"{{"version":1,"songs":9,"loudness":-20.0,"shifts":[{shifts}]}}"#)).unwrap();
+        let member = Member::read(&path).unwrap();
+        let choice = Choice { files: vec![Reference::new(Path::new("/a.wav"))], album: Some(member), ..Choice::default() };
+        let text = serde_json::to_string(&choice).unwrap();
+        let back = |text: &str| serde_json::from_str::<Choice>(text).unwrap().checked();
+        assert_eq!(back(&text), choice);
+        for strange in [text.replace("\"version\":1", "\"version\":9"), text.replace("\"songs\"", "\"tunes\"")] {
+            assert_eq!(back(&strange), Choice { album: None, ..choice.clone() }, "{strange}");
+        }
+        std::fs::write(&path, "no album").unwrap();
+        let told = Member::read(&path).unwrap_err().to_string();
+        assert!(told.contains("--album-file"), "{told}");
+        let _ = std::fs::remove_file(&path);
     }
 }

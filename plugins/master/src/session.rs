@@ -3,13 +3,14 @@
 use crate::groups::Group;
 use dsp_core::analysis::{Analyser, middle_hz};
 use dsp_core::dynamics::forecast::Probe;
-use dsp_core::engines::master::{Listen, Master, MasterMoves};
+use dsp_core::engines::master::{Listen, MasterMoves};
 use dsp_core::loudness::Meter;
 use dsp_core::mastering::{
-    Adviser, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Refiner, Style, Weights, explain, level, moves, remarks,
+    Adviser, Album, BANDS, DRIVE_DB, Explanation, Platform, Profile, Proposal, Refiner, Stages, Style, Weights, explain, level, moves,
+    remarks,
 };
 use dsp_core::params::FromValues;
-use dsp_core::processor::{Error, Format, Processor};
+use dsp_core::processor::{Error, Format};
 use dsp_core::units::{Db, Hz};
 use plainsong_shell::ear::{PIECE, Piece};
 use serde::{Deserialize, Serialize};
@@ -43,15 +44,19 @@ pub struct Orders {
     pub references: Arc<[Profile]>,
     /// How much they count.
     pub weights: Weights,
+    /// The album that the song belongs to.
+    pub album: Option<Album>,
     /// Grows when an answer is wanted although nothing new was heard.
     pub asked: u32,
 }
 
 impl Orders {
-    /// Loudness that the master is to have, LUFS: the place's, or towards that of the references.
-    pub fn loudness(&self) -> Option<f64> {
+    /// Loudness that the master of a song with `own` (LUFS) is to have, LUFS: the place's, or towards that of the
+    /// references. A song of an album has its place in the album, which has that loudness as a whole.
+    pub fn loudness(&self, own: Option<f64>) -> Option<f64> {
         let place = Platform::all().get(self.place)?.loudness;
-        Some(place + (level::theirs(&self.references).unwrap_or(place) - place) * self.weights.loudness)
+        let whole = place + (level::theirs(&self.references).unwrap_or(place) - place) * self.weights.loudness;
+        Some(self.album.as_ref().zip(own).map_or(whole, |(album, own)| album.target(own, whole)))
     }
 }
 
@@ -102,8 +107,8 @@ pub struct Session {
     format: Format,
     analyser: Analyser,
     adviser: Option<Adviser>,
-    /// The chain without its limiter, what comes out of it, and the loudness of what went in meanwhile.
-    chain: Master,
+    /// The chain up to its limiter, what comes out of it, and the loudness of what went in meanwhile.
+    chain: Stages,
     open: MasterMoves,
     probe: Probe,
     span: Meter,
@@ -124,13 +129,11 @@ impl Session {
     /// When the format is out of range.
     pub fn new(rate: Hz, channels: usize, adviser: Option<Adviser>) -> Result<Self, Error> {
         let format = Format::new(rate, channels)?;
-        let mut chain = Master::new();
-        chain.prepare(format)?;
         Ok(Self {
             format,
             analyser: Analyser::new(format)?,
             adviser,
-            chain,
+            chain: Stages::new(format, &MasterMoves::default())?,
             open: MasterMoves::default(),
             probe: Probe::new(format, KEPT_SECONDS)?,
             span: Meter::new(format)?.without_image(),
@@ -171,7 +174,7 @@ impl Session {
         self.span.process(input);
         let mut audio: [&mut [f32]; 2] = [&mut left[..length], &mut right[..length]];
         let audio = &mut audio[..self.format.channels.min(2)];
-        self.chain.process(audio, &self.open, &mut ());
+        self.chain.process(audio);
         let out: [&[f32]; 2] = [audio[0], audio.get(1).map_or(&[][..], |right| right)];
         let out = &out[..audio.len()];
         self.probe.process(out);
@@ -188,8 +191,11 @@ impl Session {
         let own = song.loudness.filter(|_| song.seconds >= LEAST_SECONDS)?;
         let (style, place) = (Style::all().get(orders.style)?, Platform::all().get(orders.place)?);
         let advice = self.adviser.as_mut().and_then(|adviser| adviser.ask(&song.features).ok());
-        let proposal = Proposal::new(&song, advice.as_ref(), &orders.references, &orders.weights, style);
-        let loudness = orders.loudness()?;
+        let mut proposal = Proposal::new(&song, advice.as_ref(), &orders.references, &orders.weights, style);
+        if let Some(album) = &orders.album {
+            album.share(&mut proposal);
+        }
+        let loudness = orders.loudness(Some(own))?;
         // What a hand has set is no fault of the moves: they must not work against it.
         let judged = !orders.hand.iter().any(|group| group.shapes());
         if std::mem::replace(&mut self.judged, judged) != judged {
@@ -213,7 +219,12 @@ impl Session {
         let mut told: Vec<Told> = explain(&proposal, &wanted, style).into_iter().map(Told::from).collect();
         told.retain(|one| Group::find(&one.id).is_some_and(|group| !orders.hand.contains(&group)));
         if learns(&Group::find("limiter")) {
-            told.push(self.solve(&mut wanted, own, loudness, place));
+            let whose = match &orders.album {
+                Some(album) => format!(" and its place among the album's {} songs", album.songs),
+                None if (loudness - place.loudness).abs() < 0.05 => String::new(),
+                None => " and as the references ask".to_owned(),
+            };
+            told.push(self.solve(&mut wanted, own, loudness, place, &whose));
         }
         if self.adviser.is_none() {
             lines.push("is judged by its style alone: this build has no model of finished music".to_owned());
@@ -242,12 +253,13 @@ impl Session {
             self.refiner.listen_anew();
             self.probed = 0.0;
         }
+        self.chain.set(&open);
         self.open = open;
         self.running = true;
     }
 
     /// Finds the drive for a loudness, as far as it can be known, and says it.
-    fn solve(&mut self, wanted: &mut MasterMoves, own: f64, loudness: f64, place: &Platform) -> Told {
+    fn solve(&mut self, wanted: &mut MasterMoves, own: f64, loudness: f64, place: &Platform, whose: &str) -> Told {
         let span = self.span.reading().integrated.filter(|_| self.probed >= PROBED_SECONDS);
         // What was heard of the chain may be a loud or a soft part of the song: its master may be, too.
         let solution = span.and_then(|span| self.probe.solve(&wanted.limit, loudness + span - own, DRIVE_DB));
@@ -259,7 +271,6 @@ impl Session {
             None => wanted.limiter_drive = Db((wanted.limiter_drive.0 + self.over).clamp(DRIVE_DB.0.0, DRIVE_DB.1.0)),
         }
         let ceiling = place.ceiling;
-        let whose = if (loudness - place.loudness).abs() < 0.05 { "" } else { " and as the references ask" };
         let mut sentence = format!(
             "What was heard has {own:.1} LUFS and is to have {loudness:.1} LUFS under {ceiling:.1} dBTP for {}{whose}.",
             place.name
@@ -301,6 +312,8 @@ fn apart(a: &MasterMoves, b: &MasterMoves) -> bool {
 mod tests {
     use super::*;
     use crate::cost::sound;
+    use dsp_core::engines::master::Master;
+    use dsp_core::processor::Processor;
 
     const RATE: f64 = 48_000.0;
 
@@ -326,6 +339,7 @@ mod tests {
             hand: Vec::new(),
             references: Arc::new([]),
             weights: Weights::default(),
+            album: None,
             asked: 0,
         }
     }
@@ -419,7 +433,7 @@ mod tests {
         assert!(as_itself.wanted.iter().all(|db| db.abs() < 0.5), "{:?}", as_itself.wanted);
         let loud = Orders { references: Arc::new([bright.clone()]), weights: Weights { loudness: 0.5, ..Weights::default() }, ..alone };
         let expected = (bright.loudness.unwrap() - 14.0) / 2.0;
-        assert!((loud.loudness().unwrap() - expected).abs() < 1e-9);
+        assert!((loud.loudness(None).unwrap() - expected).abs() < 1e-9);
     }
 
     /// What is wanted of the tone is really attained behind the chain, with what its other stages do to it.
@@ -474,5 +488,22 @@ mod tests {
         let piece = Piece { samples: [[0.0; PIECE]; 2], length: PIECE, channels: 1, rate: Hz(RATE) };
         (0..2_000).for_each(|_| session.hear(&piece));
         assert_eq!(session.propose(&orders("neutral", "spotify")), None);
+    }
+
+    /// Alone a song gets the place's loudness; as one of an album the one it has in it.
+    #[test]
+    fn a_song_of_an_album_keeps_its_place_in_it() {
+        let shifts = vec!["0.0"; 37].join(",");
+        let album = Album::from_json(&format!(r#"{{"version":1,"songs":9,"loudness":-20.0,"shifts":[{shifts}]}}"#)).unwrap();
+        let alone = orders("neutral", "spotify");
+        let within = Orders { album: Some(album), ..alone.clone() };
+        assert_eq!((alone.loudness(Some(-18.0)), within.loudness(Some(-18.0))), (Some(-14.0), Some(-12.0)));
+        // Where nothing is known of the song, the album as a whole.
+        assert_eq!(within.loudness(None), Some(-14.0));
+        let mut session = Session::new(Hz(RATE), 2, None).unwrap();
+        song(&mut session, 10.0, 0.5);
+        let learned = session.propose(&within).unwrap();
+        let limiter = learned.told.iter().find(|told| told.id == "limiter").unwrap();
+        assert!(limiter.sentence.contains("its place among the album's 9 songs"), "{}", limiter.sentence);
     }
 }

@@ -60,7 +60,7 @@ pub trait Product: Send + 'static {
     /// The status line shows the share of the processor's time that the engine takes.
     const LOAD: bool = false;
     /// What a late frame means to who hears it.
-    const LATE: &'static str = "Frames that passed uncleaned because the computer was too slow.";
+    const LATE: &'static str = "Frames that passed uncleaned, or went on with the gains before them, because the computer was too slow.";
     /// Each large picture is a page with controls of its own, chosen by tabs.
     const PAGES: bool = false;
 

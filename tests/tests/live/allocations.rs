@@ -25,11 +25,12 @@ static ALLOCATOR: PoolAllocator<Counting<System>> = PoolAllocator::over(Counting
 fn quiet(entry: &'static Entry, channels: usize, one_clock: bool) {
     let rate = 48_000.0;
     let defaults = params::defaults(entry.params);
-    let driver = (entry.make)(Format::new(Hz(rate), channels).expect("a format"), &defaults).expect("an engine");
+    let mut driver = (entry.make)(Format::new(Hz(rate), channels).expect("a format"), &defaults, None).expect("an engine");
+    driver.set_realtime(true);
     let (status, hatch, values) = (Arc::new(Status::default()), Arc::new(Hatch::default()), Arc::new(Values::new(&defaults)));
     let ((raw, _raw), (processed, _processed)) = (rtrb::RingBuffer::new(30_000), rtrb::RingBuffer::new(30_000));
     let plan = Plan { channels, rate, safety: 0.003, one_clock };
-    let mut line = Line::new(plan, driver, entry.stages, values.clone(), status.clone(), hatch.clone(), Some(Tape { raw, processed }));
+    let mut line = Line::new(plan, driver, entry.more, values.clone(), status.clone(), hatch.clone(), Some(Tape { raw, processed }));
     let sound = audio::speech(rate, 3.0, 5);
     let mut calls = 0;
     for round in 0..2 {

@@ -63,12 +63,12 @@ fn both_files_lie_side_by_side_and_a_render_is_the_same() {
     let mut values = params::defaults(entry.params);
     values[params::index_of(entry.params, "drive").expect("a drive")] = 12.0;
     let format = Format::new(Hz(f64::from(RATE)), 1).expect("a format");
-    let driver = (entry.make)(format, &values).expect("an engine");
+    let driver = (entry.make)(format, &values, None).expect("an engine");
     let latency = driver.latency();
     let (recorder, tape) = Recorder::start(&path, false, RATE, 1, latency).expect("a recorder");
     let plan = Plan { channels: 1, rate: f64::from(RATE), safety: 0.0, one_clock: true };
     let (status, hatch) = (Arc::new(Status::default()), Arc::new(Hatch::default()));
-    let mut line = Line::new(plan, driver, entry.stages, Arc::new(Values::new(&values)), status.clone(), hatch.clone(), Some(tape));
+    let mut line = Line::new(plan, driver, entry.more, Arc::new(Values::new(&values)), status.clone(), hatch.clone(), Some(tape));
     let (mut capture, input) = port::input(f64::from(RATE), 1, status.captured.clone(), status.input.clone(), None, 0);
     assert!(hatch.inputs.push(Box::new(input)).is_ok());
     let mut sound = audio::speech(f64::from(RATE), 4.0, 8);
@@ -85,7 +85,7 @@ fn both_files_lie_side_by_side_and_a_render_is_the_same() {
     assert_eq!(rate, RATE);
     assert!(raw[0] == quantised(&sound), "the raw file is what came in");
     // The oracle: the engine alone, offline.
-    let mut alone = (entry.make)(format, &values).expect("an engine");
+    let mut alone = (entry.make)(format, &values, None).expect("an engine");
     sound.resize(length + latency, 0.0);
     struct Nothing;
     impl Observer for Nothing {

@@ -36,7 +36,7 @@ pub fn run(args: &Args, which: &str) -> Result<(), String> {
     let mut add = |name: &str, id: &str, words: Vec<&str>, license: &str, cost: Value| {
         println!(
             "{name}: {:.2} % of a core, {:.1} ms",
-            100.0 * cost["paced_rtf"].as_f64().unwrap_or(0.0),
+            100.0 * cost["loop_processor_rtf"].as_f64().unwrap_or(0.0),
             cost["latency_ms"].as_f64().unwrap_or(0.0)
         );
         systems.push(json!({ "name": name, "id": id, "words": words, "license": license, "cost": cost }));

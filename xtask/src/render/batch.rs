@@ -27,7 +27,7 @@ pub struct Console {
 
 impl Console {
     /// A console; with a bar when standard error is a terminal.
-    fn new(total: u64, quiet: bool) -> Self {
+    pub fn new(total: u64, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(total * STEPS), ProgressDrawTarget::stderr_with_hz(10));
             if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed} elapsed, {eta} left  {msg}") {
@@ -39,7 +39,15 @@ impl Console {
         Self { bar, quiet }
     }
 
-    fn line(&self, text: &str) {
+    /// Shows the share of the work that is done, 0 to 1, of a console made for 1.
+    pub fn at(&self, share: f64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position((share * STEPS as f64) as u64);
+        }
+    }
+
+    /// A line of what is done.
+    pub fn line(&self, text: &str) {
         match &self.bar {
             _ if self.quiet => {}
             Some(bar) => bar.suspend(|| say(text)),
@@ -47,11 +55,20 @@ impl Console {
         }
     }
 
-    fn warn(&self, text: &str) {
+    /// A line that should not be overlooked.
+    pub fn warn(&self, text: &str) {
         match &self.bar {
             _ if self.quiet => {}
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
         }
     }
 }
@@ -84,9 +101,7 @@ pub fn run(tasks: &[Task], options: &Options, jobs: usize, quiet: bool) -> Outco
         }
     });
     std::panic::set_hook(hook);
-    if let Some(bar) = &console.bar {
-        bar.finish_and_clear();
-    }
+    drop(console);
     let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcomes.sort_by_key(|(index, _)| *index);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()

@@ -4,7 +4,7 @@ use super::archive::Archive;
 use super::engine::{Driver, Entry, Model};
 use super::failure::Failure;
 use super::levels::{self, Levels};
-use super::master::{Mind, Session, Verdict, page_of};
+use super::master::{Mind, Session, Verdict, page_of, rest};
 use super::mp3::Spend;
 use super::picture;
 use super::place::{self, Draft};
@@ -174,7 +174,12 @@ impl Worker {
             }
             loop {
                 let values = session.as_ref().map_or(&options.values, Session::values).clone();
-                engine.set(&values);
+                // Where nobody is told of the whole chain, what it has made already is taken.
+                let kept = session.as_ref().filter(|_| task.picture.is_none()).and_then(Session::kept);
+                if let Some(kept) = kept {
+                    source = kept.source();
+                }
+                engine.set(&if kept.is_some() { rest(&values) } else { values.clone() });
                 engine.reset();
                 let mut stream = Stream::new(source.as_mut(), engine.as_mut(), task, options, values);
                 let passed = stream.pass(session.as_mut(), progress)?;
@@ -354,6 +359,7 @@ impl<'a> Stream<'a> {
             spectra: self.spectra.as_ref(),
             models: &self.options.models,
             settings: &self.settings(&self.options.values),
+            many: None,
         };
         let finished = episode.finish(&known, &|share| progress(CHAIN + (1.0 - CHAIN) * share))?;
         let landed = finished.landed;

@@ -14,6 +14,7 @@ pub mod job;
 mod levels;
 pub mod master;
 mod mp3;
+mod multitrack;
 mod opus;
 mod page;
 mod picture;
@@ -34,11 +35,7 @@ pub use sound_files::{base64, failure, source};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 use dsp_core::dither::Dither;
-use dsp_core::model::Package;
-use dsp_core::model::store::Store;
 use dsp_core::params::{self, Param};
-use dsp_core::processor::Format;
-use dsp_core::units::Hz;
 use engine::{ENGINES, Entry, More};
 use failure::{Failure, reading};
 use master::Mind;
@@ -295,20 +292,6 @@ fn values(entry: &Entry, args: &RenderArgs) -> Result<(Vec<f32>, Vec<usize>), Fa
     Ok((values, named))
 }
 
-/// An installed and checked model, fit for the engine. Never another in its place.
-fn installed(entry: &Entry, id: &str) -> Result<Package, Failure> {
-    let known = |store: &Store| {
-        let ids: Vec<String> = store.list().into_iter().filter(|(_, stamp)| stamp.is_ok()).map(|(id, _)| id).collect();
-        if ids.is_empty() { "none is installed".to_owned() } else { format!("installed are: {}", ids.join(", ")) }
-    };
-    let store = Store::user().ok_or_else(|| Failure::new("--model: there is no folder for models: set XDG_DATA_HOME or HOME"))?;
-    let package = store.open(id).map_err(|error| Failure::new(format!("{error}; {}", known(&store))))?;
-    // Loaded once here, so that what does not fit is told before any file is touched.
-    let format = Format::new(Hz(48_000.0), 1)?;
-    (entry.make)(format, &params::defaults(entry.params), Some(&package))?;
-    Ok(package)
-}
-
 /// Writes a report or table beside its place and moves it there.
 fn write_text(path: &std::path::Path, text: &str, overwrite: bool) -> Result<(), Failure> {
     let folders = path.parent().map_or(Ok(Vec::new()), place::make_folders)?;
@@ -344,6 +327,9 @@ pub fn run(args: Args) -> ExitCode {
         Ok(values) => values,
         Err(failure) => return usage(failure),
     };
+    if podcast.multitrack.multitrack {
+        return multitrack::run(entry, &args, &podcast, &values, &named, output);
+    }
     let separation = match entry.more {
         More::Stems => {
             let asked = stems.apply(&mut values, &mut named).and_then(|()| Separation::new(&stems, &values, &named));
@@ -396,7 +382,7 @@ pub fn run(args: Args) -> ExitCode {
         std::process::exit(STOPPED);
     });
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let package = match model.model.as_deref().map(|id| installed(entry, id)).transpose() {
+    let package = match model.model.as_deref().map(|id| entry.installed(id)).transpose().map_err(Failure::new) {
         Ok(package) => package,
         Err(failure) => return usage(failure),
     };
@@ -435,7 +421,8 @@ pub fn run(args: Args) -> ExitCode {
             );
         }
         let by_hand = named.iter().map(|&index| (index, values[index])).collect();
-        let reading = master::Reading { allow_truncated: args.allow_truncated, jobs, report: args.report.is_some() };
+        let reading =
+            master::Reading { allow_truncated: args.allow_truncated, jobs, report: args.report.is_some(), overwrite: args.overwrite };
         match Mind::new(&master, by_hand, &plan.tasks, reading) {
             Ok(made) => mind = Some(made),
             Err(failure) => return usage(failure),

@@ -19,7 +19,7 @@ pub struct Watch {
     /// Frames that passed dry.
     pub late: u64,
     joined: Events,
-    /// Whether events are wanted: they are the one thing that grows with the length.
+    /// Whether anything is told of it at the end.
     keep: bool,
     events: Option<Vec<Event>>,
     /// What the podcast chain tells, where that is wanted.
@@ -27,7 +27,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// For a sample rate in hertz; `keep` keeps the events.
+    /// For a sample rate in hertz; `keep` when a report or a picture is made.
     pub fn new(rate: u32, keep: bool) -> Self {
         let rate = rate as f32;
         Self {
@@ -64,6 +64,10 @@ impl Watch {
 }
 
 impl Observer for Watch {
+    fn wants_frames(&self) -> bool {
+        self.keep || self.tap.is_some()
+    }
+
     fn podcast(&mut self, frame: &StageFrame) {
         if let Some(tap) = &mut self.tap {
             tap.hear(frame);

@@ -241,27 +241,31 @@ impl Multiband {
         let length = range.len();
         let begin = done % CONTROL;
         for (pair, channels) in self.pairs.iter_mut().zip(audio.chunks_mut(2)) {
-            let mut lanes = [[0.0; 2]; TICK];
+            let mut lanes = [[0.0; 2]; CONTROL];
             for (lane, channel) in channels.iter().enumerate() {
                 for (slot, &sample) in lanes.iter_mut().zip(&channel[range.clone()]) {
                     slot[lane] = f64::from(usable(sample));
                 }
             }
             let lanes = &mut lanes[..length];
-            let mut bands = [[[0.0; 2]; TICK]; MAX_BANDS];
+            let mut bands = [[[0.0; 2]; CONTROL]; MAX_BANDS];
             pair.crossover.run(lanes, &self.corners[..count - 1], done, &mut bands[..count]);
             for (band, samples) in bands.iter().enumerate().take(count) {
                 let mut heard = *samples;
                 if let Some(section) = &self.high_pass {
                     section.run(&mut pair.side_chain[band], &mut heard[..length], 0);
                 }
-                for (lane, follower) in pair.followers[band].iter_mut().enumerate() {
-                    for sample in &heard[..length] {
+                let [left, right] = &mut pair.followers[band];
+                let (mut square, mut peak) = ([left.square, right.square], [left.peak, right.peak]);
+                for sample in &heard[..length] {
+                    for lane in 0..2 {
                         let x = sample[lane] as f32;
-                        follower.square += x * x;
-                        follower.peak = follower.peak.max(x.abs());
+                        square[lane] += x * x;
+                        peak[lane] = if x.abs() > peak[lane] { x.abs() } else { peak[lane] };
                     }
                 }
+                (left.square, right.square) = (square[0], square[1]);
+                (left.peak, right.peak) = (peak[0], peak[1]);
             }
             if settings.split == Split::Shelves {
                 pair.shelves.run(lanes, &self.corners[..count - 1], done, begin, &pair.from, &pair.to);

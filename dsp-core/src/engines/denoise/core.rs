@@ -1,12 +1,13 @@
 //! One path of the denoiser, at one latency: frames in, masks, frames out.
 
-use super::linking::{self, Mean};
+use super::aside::Pace;
+use super::models::Player;
 use super::settings::{Link, Listen, Settings};
-use super::stream::{Framing, Stream};
+use super::stream::Framing;
 use crate::framing::{Stft, Windows};
 use crate::mask::{Shaping, ShapingSettings, magnitude};
 use crate::processor::{Format, Frame, Observer, hop_time};
-use crate::realtime::Scope;
+use crate::realtime::Work;
 use crate::units::Ms;
 use realfft::num_complex::Complex32;
 use std::ops::Range;
@@ -20,20 +21,13 @@ pub struct Core {
     stft: Stft,
     /// Brings spectra to amplitude, squared.
     to_power: f32,
-    /// Each channel goes through the model, linked ones too.
-    each: bool,
     rate: f64,
     /// What a hop lasts.
     deadline: Duration,
     seconds: f32,
     shapings: Vec<Shaping>,
-    /// What the model sees, `[bin]`.
-    joined: Vec<Complex32>,
-    /// What the model says, `[bin]`, and for what lies above.
+    /// What the model says, `[bin]`.
     proposed: Vec<Complex32>,
-    above: f32,
-    /// What it says of linked channels that go through it one by one.
-    mean: Mean,
     /// What is applied, `[bin]`, over the host's bins.
     mask: Vec<Complex32>,
     /// For the observer, `[bin]`.
@@ -64,12 +58,8 @@ impl Core {
             deadline: hop_time(hop, format.rate),
             seconds: Ms::from_samples(hop, format.rate).0 / 1000.0,
             shapings: (0..format.channels).map(|_| Shaping::new(bins, bin_hz, hop, format.rate)).collect(),
-            joined: vec![Complex32::default(); framing.bins],
             proposed: vec![ONE; framing.bins],
-            above: 1.0,
-            mean: Mean::new(framing.bins),
             to_power,
-            each: framing.each,
             mask: vec![ONE; bins],
             power: vec![0.0; bins],
             gains: vec![1.0; bins],
@@ -118,13 +108,14 @@ impl Core {
         self.stft.hop()
     }
 
-    /// Processes a range of a block in place. Gives the number of late frames.
+    /// Processes a range of a block in place; `left` samples of the block come after it. Gives the number of
+    /// late frames.
     pub fn process(
         &mut self,
         audio: &mut [&mut [f32]],
-        range: Range<usize>,
+        (range, left): (Range<usize>, usize),
         settings: &Settings,
-        mut runners: Option<&mut [Stream]>,
+        mut player: Option<&mut Player>,
         realtime: bool,
         observer: &mut dyn Observer,
     ) -> u64 {
@@ -133,20 +124,26 @@ impl Core {
         while at < range.end {
             let end = range.end.min(at + self.stft.until_frame());
             if self.stft.exchange(audio.iter_mut().map(|channel| &mut **channel), at..end, true) {
-                late += u64::from(self.frame(settings, runners.as_deref_mut(), realtime, observer));
+                let pace = self.pace(realtime, range.end - end + left);
+                late += u64::from(self.frame(settings, player.as_deref_mut(), pace, observer));
             }
             at = end;
         }
         late
     }
 
-    /// Takes samples in and gives none out, `input[channel][sample]`. Gives the number of late frames.
+    /// The pace at a frame after which so many samples of the block are left.
+    fn pace(&self, realtime: bool, left: usize) -> Pace {
+        Pace { realtime, burst: left >= self.hop() }
+    }
+
+    /// Takes samples in and gives none out, `input[channel][sample]`; as [`Core::process`] else.
     pub fn fill(
         &mut self,
         input: &mut [Vec<f32>],
-        length: usize,
+        (length, left): (usize, usize),
         settings: &Settings,
-        mut runners: Option<&mut [Stream]>,
+        mut player: Option<&mut Player>,
         realtime: bool,
     ) -> u64 {
         let mut late = 0;
@@ -154,7 +151,8 @@ impl Core {
         while at < length {
             let end = length.min(at + self.stft.until_frame());
             if self.stft.exchange(input.iter_mut().map(|channel| &mut channel[..]), at..end, false) {
-                late += u64::from(self.frame(settings, runners.as_deref_mut(), realtime, &mut ()));
+                let pace = self.pace(realtime, length - end + left);
+                late += u64::from(self.frame(settings, player.as_deref_mut(), pace, &mut ()));
             }
             at = end;
         }
@@ -162,7 +160,7 @@ impl Core {
     }
 
     /// One frame of all channels. True when its model step was late.
-    fn frame(&mut self, settings: &Settings, runners: Option<&mut [Stream]>, realtime: bool, observer: &mut dyn Observer) -> bool {
+    fn frame(&mut self, settings: &Settings, player: Option<&mut Player>, pace: Pace, observer: &mut dyn Observer) -> bool {
         self.stft.analyse();
         let channels = self.channels();
         self.power.fill(0.0);
@@ -172,7 +170,24 @@ impl Core {
             }
         }
         let dry = std::mem::take(&mut self.skip);
-        let mut runners = runners.filter(|_| !dry);
+        let own = settings.link == Link::PerChannel;
+        let mut late = false;
+        let mut answers = match player {
+            Some(Player::Here(job)) if !dry => {
+                let started = pace.realtime.then(Instant::now);
+                job.ask(&self.stft, channels, own);
+                job.run();
+                late = started.is_some_and(|start| start.elapsed() > self.deadline);
+                self.skip = late;
+                Some(&mut job.answers)
+            }
+            Some(Player::Aside(aside)) => {
+                let (answers, behind) = aside.step(&self.stft, channels, own, pace);
+                late = behind;
+                Some(answers)
+            }
+            _ => None,
+        };
         let shaping = ShapingSettings {
             amount: settings.amount,
             shares: [settings.low, settings.mid, settings.high],
@@ -180,7 +195,7 @@ impl Core {
             release: settings.release,
             limit: settings.limit,
         };
-        let ready = runners.is_some();
+        let ready = answers.is_some();
         let targets = [
             if settings.bypass { 1.0 } else { settings.output.to_linear() },
             if settings.bypass || !ready && settings.listen == Listen::Cleaned { 0.0 } else { 1.0 },
@@ -191,14 +206,11 @@ impl Core {
         }
         let starts = [self.level, self.wet, self.fade];
         self.gains.fill(0.0);
-        let mut late = false;
-        let own = settings.link == Link::PerChannel;
         for channel in 0..channels {
             if own || channel == 0 {
-                let started = realtime.then(Instant::now);
-                self.propose(channel, own, runners.as_deref_mut());
-                late |= ready && started.is_some_and(|start| start.elapsed() > self.deadline);
-                extend(&self.proposed, self.above, &mut self.mask);
+                self.proposed.fill(ONE);
+                let above = answers.as_deref_mut().map_or(1.0, |said| said.take(channel, channels, &self.stft, &mut self.proposed));
+                extend(&self.proposed, above, &mut self.mask);
                 if ready {
                     self.shapings[channel].apply(&shaping, &mut self.mask);
                 }
@@ -214,7 +226,6 @@ impl Core {
             mix(out, dry, starts, targets);
         }
         [self.level, self.wet, self.fade] = targets;
-        self.skip = late;
         if settings.bypass {
             self.gains.fill(1.0);
         }
@@ -228,35 +239,6 @@ impl Core {
             detection: None,
         });
         late
-    }
-}
-
-impl Core {
-    /// Asks the model for the mask of a channel, or of all of them where they are linked.
-    fn propose(&mut self, channel: usize, own: bool, streams: Option<&mut [Stream]>) {
-        let (stft, channels) = (&self.stft, self.shapings.len());
-        self.proposed.fill(ONE);
-        self.above = 1.0;
-        let Some(streams) = streams else { return };
-        let _scope = Scope::enter();
-        if own || channels == 1 || !self.each {
-            if own {
-                linking::join(|_| stft.spectrum(channel), 1, &mut self.joined);
-            } else {
-                linking::join(|index| stft.spectrum(index), channels, &mut self.joined);
-            }
-            if let Some(stream) = streams.get_mut(channel) {
-                self.above = stream.step(&self.joined, stft, channel, &mut self.proposed);
-            }
-            return;
-        }
-        self.mean.begin();
-        for (channel, stream) in streams.iter_mut().enumerate().take(channels) {
-            linking::join(|_| stft.spectrum(channel), 1, &mut self.joined);
-            let above = stream.step(&self.joined, stft, channel, &mut self.proposed);
-            self.mean.add(stft.due(channel), &self.proposed, above);
-        }
-        self.above = self.mean.end(&mut self.proposed);
     }
 }
 

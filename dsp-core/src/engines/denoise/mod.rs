@@ -1,7 +1,9 @@
 //! The denoiser: spectrum, model, mask, synthesis.
 
+mod aside;
 mod core;
 mod enhancer;
+mod job;
 mod linking;
 mod models;
 mod ports;
@@ -17,7 +19,8 @@ use crate::model::{Package, embedded};
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::{FlushDenormals, Scope};
 use core::Core;
-use stream::{Framing, Stream};
+use models::Player;
+use stream::Framing;
 
 /// Built-in models of the standard and the low-latency path.
 const MODEL_IDS: [&str; 2] = ["denoise", "denoise-low"];
@@ -62,11 +65,11 @@ struct Switch {
 /// Samples at a time while a path changes.
 const SWITCH_CHUNK: usize = 32;
 
-/// The core of a path, and the streams that run in it.
-fn side<'a>(models: Option<&'a mut Models>, paths: &'a mut [Core; 2], path: usize) -> (&'a mut Core, Option<&'a mut [Stream]>) {
+/// The core of a path, and what runs in it.
+fn side<'a>(models: Option<&'a mut Models>, paths: &'a mut [Core; 2], path: usize) -> (&'a mut Core, Option<&'a mut Player>) {
     let Some(models) = models else { return (&mut paths[path.min(1)], None) };
-    let (streams, core) = models.parts(path);
-    (core.unwrap_or(&mut paths[path.min(1)]), Some(streams))
+    let (player, core) = models.parts(path);
+    (core.unwrap_or(&mut paths[path.min(1)]), Some(player))
 }
 
 impl Denoise {
@@ -191,9 +194,9 @@ impl Processor for Denoise {
         let length = audio.first().map_or(0, |channel| channel.len());
         let mut at = 0;
         while at < length {
-            let (core, streams) = side(self.models.as_deref_mut(), paths, self.active);
+            let (core, player) = side(self.models.as_deref_mut(), paths, self.active);
             let Some(switch) = &mut self.switching else {
-                self.late += core.process(audio, at..length, settings, streams, self.realtime, observer);
+                self.late += core.process(audio, (at..length, 0), settings, player, self.realtime, observer);
                 break;
             };
             // The path changes: the old one plays on and fades, the other one fills unheard.
@@ -202,15 +205,15 @@ impl Processor for Denoise {
             for (spare, channel) in self.spare.iter_mut().zip(audio.iter()) {
                 spare[..count].copy_from_slice(&channel[at..end]);
             }
-            self.late += core.process(audio, at..end, settings, streams, self.realtime, observer);
+            self.late += core.process(audio, (at..end, length - end), settings, player, self.realtime, observer);
             for index in 0..count {
                 let gain = switch.fade.saturating_sub(index) as f32 / self.switch_length as f32;
                 audio.iter_mut().for_each(|channel| channel[at + index] *= gain);
             }
             switch.fade = switch.fade.saturating_sub(count);
             let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
-            let (core, streams) = side(coming.as_deref_mut(), paths, switch.to);
-            self.late += core.fill(&mut self.spare, count, settings, streams, self.realtime);
+            let (core, player) = side(coming.as_deref_mut(), paths, switch.to);
+            self.late += core.fill(&mut self.spare, (count, length - end), settings, player, self.realtime);
             switch.fill -= count;
             at = end;
             if switch.fill == 0 {
@@ -250,12 +253,12 @@ impl Denoise {
             return;
         }
         let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
-        let (core, streams) = side(coming.as_deref_mut(), paths, to);
+        let (core, player) = side(coming.as_deref_mut(), paths, to);
         core.reset();
         core.hold();
         let fill = self.switch_length.max(core.latency()).max(1);
         let _scope = Scope::enter();
-        streams.into_iter().flatten().for_each(Stream::reset);
+        player.into_iter().for_each(Player::reset);
         self.switching = Some(Switch { to, fade, fill });
     }
 }

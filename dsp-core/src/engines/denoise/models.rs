@@ -1,8 +1,11 @@
 //! The models of one instance: a stream for each path and channel.
 
+use super::aside::{self, Aside};
 use super::core::Core;
+use super::job::{Answers, Job};
 use super::stream::{Framing, Stream};
 use super::{MODEL_IDS, Settings};
+use crate::model::store::Verdict;
 use crate::model::{Package, Plan, embedded, warm};
 use crate::processor::{Error, Format};
 use crate::realtime::Reservation;
@@ -13,13 +16,39 @@ use std::time::{Duration, Instant};
 /// Steps that fill the runtime's caches before audio flows.
 const WARM_UP: usize = 3;
 
+/// Where a path's model runs.
+#[derive(Debug)]
+pub enum Player {
+    /// Where it is asked.
+    Here(Job),
+    /// On a thread of its own, with answers a hop later.
+    Aside(Box<Aside>),
+}
+
+impl Player {
+    /// Zeroes all states. On the audio thread call it inside a [`crate::realtime::Scope`].
+    pub fn reset(&mut self) {
+        match self {
+            Self::Here(job) => job.reset(),
+            Self::Aside(aside) => aside.reset(),
+        }
+    }
+
+    fn bad_steps(&self) -> u64 {
+        match self {
+            Self::Here(job) => job.streams().iter().map(Stream::bad_steps).sum(),
+            Self::Aside(aside) => aside.bad_steps(),
+        }
+    }
+}
+
 /// The models of one instance, loaded off the audio thread.
 #[derive(Debug)]
 pub struct Models {
     id: String,
     format: Format,
-    /// `[path][channel]`; one path where the latency mode makes no difference.
-    streams: Vec<Vec<Stream>>,
+    /// `[path]`; one path where the latency mode makes no difference.
+    players: Vec<Player>,
     /// `[path]`
     framings: Vec<Framing>,
     /// `[path]`; none where the engine's own paths fit.
@@ -32,17 +61,17 @@ impl Models {
     pub(super) fn load(format: Format) -> Result<Box<Self>, Error> {
         let standard = vec![embedded(MODEL_IDS[0])?.plan()?];
         let short = vec![embedded(MODEL_IDS[1])?.plan()?];
-        Self::new(format, &[standard, short], false)
+        Self::new(format, &[standard, short], None)
     }
 
     /// See [`super::Denoise::load_package`].
     pub(super) fn load_package(format: Format, package: &Package) -> Result<Box<Self>, Error> {
         Framing::new(&package.manifest, format.rate)?;
-        Self::new(Format::new(format.rate, format.channels)?, &[package.plans()?], true)
+        Self::new(Format::new(format.rate, format.channels)?, &[package.plans()?], Some(package.verdict))
     }
 
-    /// A path for each list of parts.
-    fn new(format: Format, paths: &[Vec<Arc<Plan>>], own_cores: bool) -> Result<Box<Self>, Error> {
+    /// A path for each list of parts. A model of the user's comes with a verdict, and has paths of its own.
+    fn new(format: Format, paths: &[Vec<Arc<Plan>>], verdict: Option<Verdict>) -> Result<Box<Self>, Error> {
         let mut framings = Vec::new();
         for parts in paths {
             framings.push(Framing::new(parts[0].manifest(), format.rate)?);
@@ -59,9 +88,22 @@ impl Models {
             Ok(streams)
         };
         let (streams, reservation) = warm(make)?;
-        let cores = if own_cores { framings.iter().map(|framing| Core::new(framing, format)).collect() } else { Vec::new() };
         let id = paths[0][0].manifest().id.clone();
-        Ok(Box::new(Self { id, format, streams, framings, cores, _reservation: reservation }))
+        let aside = verdict.is_some_and(|verdict| verdict != Verdict::Inline);
+        let mut players = Vec::new();
+        for (own, framing) in streams.into_iter().zip(&mut framings) {
+            let job = Job::new(own, framing.bins, framing.hop(format.rate), framing.each);
+            players.push(if aside {
+                framing.look_ahead += aside::DELAY;
+                let began = Aside::new(job, Answers::new(framing.bins, format.channels));
+                let refuse = |error| Error::Model { id: id.clone(), reason: format!("the system gives it no thread ({error})") };
+                Player::Aside(Box::new(began.map_err(refuse)?))
+            } else {
+                Player::Here(job)
+            });
+        }
+        let cores = if verdict.is_some() { framings.iter().map(|framing| Core::new(framing, format)).collect() } else { Vec::new() };
+        Ok(Box::new(Self { id, format, players, framings, cores, _reservation: reservation }))
     }
 
     /// The model's id; of several, that of the first.
@@ -86,7 +128,7 @@ impl Models {
 
     /// Steps that failed or gave numbers that are not finite, since they were loaded.
     pub fn bad_steps(&self) -> u64 {
-        self.streams.iter().flatten().map(Stream::bad_steps).sum()
+        self.players.iter().map(Player::bad_steps).sum()
     }
 
     /// True when they bring their own paths.
@@ -101,18 +143,28 @@ impl Models {
 
     /// Zeroes all states. On the audio thread call it inside a [`crate::realtime::Scope`].
     pub fn reset(&mut self) {
-        self.streams.iter_mut().flatten().for_each(Stream::reset);
+        self.players.iter_mut().for_each(Player::reset);
         self.cores.iter_mut().for_each(Core::reset);
+    }
+
+    /// Makes every step on a thread of its own so much slower.
+    #[cfg(test)]
+    pub(super) fn slow(&mut self, by: Duration) {
+        for player in &mut self.players {
+            if let Player::Aside(aside) = player {
+                aside.slow(by);
+            }
+        }
     }
 
     /// The path for a latency mode.
     pub(super) fn path(&self, settings: &Settings) -> usize {
-        usize::from(settings.low_latency).min(self.streams.len() - 1)
+        usize::from(settings.low_latency).min(self.players.len() - 1)
     }
 
-    /// Streams and, where the models bring their own, the core of a path.
-    pub(super) fn parts(&mut self, path: usize) -> (&mut [Stream], Option<&mut Core>) {
-        (&mut self.streams[path], self.cores.get_mut(path))
+    /// The player and, where the models bring their own, the core of a path.
+    pub(super) fn parts(&mut self, path: usize) -> (&mut Player, Option<&mut Core>) {
+        (&mut self.players[path], self.cores.get_mut(path))
     }
 
     /// Core of a path, where the models bring their own.
@@ -135,7 +187,7 @@ impl Models {
         let started = Instant::now();
         for _ in 0..frames {
             let range = 0..audio.len();
-            core.process(&mut [&mut audio], range, &settings, Some(&mut self.streams[0][..1]), false, &mut ());
+            core.process(&mut [&mut audio], (range, 0), &settings, Some(&mut self.players[0]), false, &mut ());
             audio.iter_mut().for_each(|sample| *sample = 0.1 * noise());
         }
         let spent = started.elapsed();

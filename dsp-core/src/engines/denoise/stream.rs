@@ -2,7 +2,7 @@
 
 use super::enhancer::Enhancer;
 use super::wave::{self, Times, Wave};
-use crate::framing::{Frame, Stft, Window, Windows};
+use crate::framing::{Frame, Window, Windows};
 use crate::model::{Channels, Holds, Manifest, Plan};
 use crate::processor::{Error, Format};
 use crate::units::Hz;
@@ -125,15 +125,6 @@ impl Stream {
         match self {
             Self::Spectral(enhancer) => enhancer.bad_steps(),
             Self::Wave(wave) => wave.bad_steps(),
-        }
-    }
-
-    /// One step: the newest spectrum, `[bin]`, which stands for `channel` of `stft` or for all of them, in;
-    /// the mask that is due out. Gives the gain above the band.
-    pub fn step(&mut self, spectrum: &[Complex32], stft: &Stft, channel: usize, mask: &mut [Complex32]) -> f32 {
-        match self {
-            Self::Spectral(enhancer) => enhancer.step(spectrum, mask),
-            Self::Wave(wave) => wave.step(stft, channel, mask),
         }
     }
 }

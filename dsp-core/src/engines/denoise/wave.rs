@@ -3,7 +3,7 @@
 
 use super::enhancer::{Enhancer, quotient};
 use super::stream::Framing;
-use crate::framing::{Analyser, Frame, NamedScale, PASSES, Resampler, Scale, Stft, Window, Windows};
+use crate::framing::{Analyser, Frame, NamedScale, PASSES, Resampler, Scale, Window, Windows};
 use crate::model::{Channels, Manifest, Plan};
 use crate::processor::{Error, Format};
 use crate::units::Hz;
@@ -291,11 +291,11 @@ impl Wave {
         self.enhancer.bad_steps()
     }
 
-    /// One hop of a channel in, and the mask for the frame that ends `lag` samples earlier out, `[bin]`.
-    /// Gives the gain above the band.
-    pub fn step(&mut self, stft: &Stft, channel: usize, mask: &mut [Complex32]) -> f32 {
+    /// The newest hop of a channel, `[sample]`, and the spectrum of the frame that ends `lag` samples earlier in,
+    /// and the mask for that frame out, both `[bin]`. Gives the gain above the band.
+    pub fn step(&mut self, fresh: &[f32], due: &[Complex32], mask: &mut [Complex32]) -> f32 {
         let Self { enhancer, path, history, overlap, analyser, synthesis, spectrum, gains, made, .. } = self;
-        path.push(stft.fresh(channel), |hop| {
+        path.push(fresh, |hop| {
             let kept = history.len() - hop.len();
             history.copy_within(hop.len().., 0);
             history[kept..].copy_from_slice(hop);
@@ -308,12 +308,11 @@ impl Wave {
             overlap.copy_within(hop.len().., 0);
             overlap[kept..].fill(0.0);
         });
-        let hop = stft.hop();
+        let hop = fresh.len();
         let kept = made.len() - hop;
         made.copy_within(hop.., 0);
         path.pull(&mut made[kept..]);
         self.mask_analyser.analyse(&self.made, &mut self.enhanced);
-        let due = stft.due(channel);
         let bins = mask.len().min(due.len());
         let (mut before, mut after) = (0.0, 0.0);
         for bin in 0..bins {
@@ -340,6 +339,7 @@ mod tests {
         synthesis: Window::Sum,
         synthesis_window: 512,
         scale: Scale::Factor(1.0),
+        exact: false,
     };
 
     /// Without a model, what comes back is the input, late by what was measured.

@@ -1,7 +1,7 @@
 //! What a user can set on the limiter, declared once.
 
 use crate::dynamics::limiter::{LONGEST, Limit, Release, SHORTEST};
-use crate::params::{self, FromValues, Kind, Off, Param, Unit};
+use crate::params::{self, FromValues, Off, Param, Unit};
 use crate::units::{Db, Ms};
 
 /// What the output carries.
@@ -38,17 +38,19 @@ impl Default for Settings {
 /// Below this the release control reads "auto", in milliseconds.
 const SHORTEST_RELEASE: f32 = 0.5;
 
-const fn float(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3], unit: Unit, decimals: u8) -> Param {
-    let [min, max, default] = range;
-    Param { id, name, help, kind: Kind::Float { min, max, default, unit, decimals, skew: 1.0, off: None } }
-}
-
 impl FromValues for Settings {
     const ENGINE: &'static str = "limiter";
 
     const PARAMS: &'static [Param] = &[
-        float("drive", "Drive", "Gain in front of the limiter: more drive is louder and more limited.", [-12.0, 36.0, 0.0], Unit::Db, 1),
-        float(
+        Param::float(
+            "drive",
+            "Drive",
+            "Gain in front of the limiter: more drive is louder and more limited.",
+            [-12.0, 36.0, 0.0],
+            Unit::Db,
+            1,
+        ),
+        Param::float(
             "ceiling",
             "Ceiling",
             "Highest true peak of the output (dBTP), between the samples too. Streaming services ask for -1 dB or -2 dB.",
@@ -56,21 +58,16 @@ impl FromValues for Settings {
             Unit::Db,
             1,
         ),
-        Param {
-            id: "release",
-            name: "Release",
-            help: "How fast the gain comes back after a peak. Auto is fast after single peaks and slow where limiting lasts.",
-            kind: Kind::Float {
-                min: 0.0,
-                max: 1000.0,
-                default: 0.0,
-                unit: Unit::Ms,
-                decimals: 0,
-                skew: 0.4,
-                off: Some(Off::AtMin("auto")),
-            },
-        },
-        float(
+        Param::float(
+            "release",
+            "Release",
+            "How fast the gain comes back after a peak. Auto is fast after single peaks and slow where limiting lasts.",
+            [0.0, 1000.0, 0.0],
+            Unit::Ms,
+            0,
+        )
+        .shaped(0.4, Some(Off::AtMin("auto"))),
+        Param::float(
             "lookahead",
             "Look-ahead",
             "How long before a peak the gain begins to fall: longer is cleaner, shorter keeps more of the punch. The delay stays the same.",
@@ -78,7 +75,7 @@ impl FromValues for Settings {
             Unit::Ms,
             1,
         ),
-        float(
+        Param::float(
             "link",
             "Stereo link",
             "How far the channels share their gain. At 100 % the stereo image stays where it is.",
@@ -86,24 +83,15 @@ impl FromValues for Settings {
             Unit::Percent,
             0,
         ),
-        Param {
-            id: "match",
-            name: "Match level",
-            help: "Turns the output down by the drive, to hear what limiting does and not that it is louder.",
-            kind: Kind::Switch { default: false },
-        },
-        Param {
-            id: "listen",
-            name: "Listen",
-            help: "Hear the limited sound, or only what was taken away.",
-            kind: Kind::Choice { values: &[("limited", "Limited"), ("removed", "Removed")], default: 0 },
-        },
-        Param {
-            id: "bypass",
-            name: "Bypass",
-            help: "Passes the sound as it came, with the same delay.",
-            kind: Kind::Switch { default: false },
-        },
+        Param::switch("match", "Match level", "Turns the output down by the drive, to hear what limiting does and not that it is louder."),
+        Param::choice(
+            "listen",
+            "Listen",
+            "Hear the limited sound, or only what was taken away.",
+            &[("limited", "Limited"), ("removed", "Removed")],
+            0,
+        ),
+        Param::switch("bypass", "Bypass", "Passes the sound as it came, with the same delay."),
     ];
 
     const PRESETS: &'static [(&'static str, &'static [(&'static str, f32)])] = &[
@@ -139,22 +127,15 @@ impl FromValues for Settings {
 mod tests {
     use super::*;
 
-    /// Ids are what hosts, presets and scripts hold on to: they never change.
     #[test]
     fn parameter_ids_are_the_released_ones() {
-        let ids: Vec<_> = Settings::PARAMS.iter().map(|p| p.id).collect();
-        assert_eq!(ids, ["drive", "ceiling", "release", "lookahead", "link", "match", "listen", "bypass"]);
+        let released = ["drive", "ceiling", "release", "lookahead", "link", "match", "listen", "bypass"];
+        assert_eq!(params::tests::ids::<Settings>(), released);
     }
 
     #[test]
     fn values_land_in_their_fields() {
-        let of = |changes: &[(&str, f32)]| {
-            let mut values = params::defaults(Settings::PARAMS);
-            for (id, value) in changes {
-                values[params::index_of(Settings::PARAMS, id).unwrap()] = *value;
-            }
-            Settings::from_values(&values)
-        };
+        let of = params::tests::changed::<Settings>;
         assert_eq!(of(&[]).limit, Limit::default());
         let settings = of(&[("drive", 6.0), ("ceiling", -2.0), ("release", 80.0), ("lookahead", 1.5), ("link", 50.0), ("match", 1.0)]);
         assert_eq!((settings.drive, settings.matched), (Db(6.0), true));

@@ -309,9 +309,14 @@ impl Inner {
         if observer.wants_loudness() {
             self.programme.measure(audio, observer);
         }
-        // While a structure fills there is nothing to compare.
-        let whole = self.change == Change::None;
-        self.compare.process(&self.dry, audio, whole, &mut self.matching[..length]);
+        let watched = observer.wants_frames();
+        if watched || moves.matched {
+            // While a structure fills there is nothing to compare.
+            let whole = self.change == Change::None;
+            self.compare.process(&self.dry, audio, whole, &mut self.matching[..length]);
+        } else {
+            self.matching[..length].fill(1.0);
+        }
         self.listen(audio);
         if self.matching[..length].iter().any(|&gain| gain != 1.0) {
             for channel in audio.iter_mut() {
@@ -320,11 +325,13 @@ impl Inner {
         }
         mix(audio, &self.dry, &mut self.wet);
         gain(audio, &mut self.fade);
-        if self.frames.is_due(length) {
-            let stages = self.stages(moves);
-            observer.stages(&stages);
+        if watched {
+            if self.frames.is_due(length) {
+                let stages = self.stages(moves);
+                observer.stages(&stages);
+            }
+            self.frames.add(&self.dry, audio, self.latencies[structure.index()], observer);
         }
-        self.frames.add(&self.dry, audio, self.latencies[structure.index()], observer);
         if let Change::Fill(left) = &mut self.change {
             *left -= length;
         }

@@ -1,7 +1,7 @@
 //! What a user can set on the meter, declared once.
 
 use crate::mastering::Platform;
-use crate::params::{self, FromValues, Kind, Param, Unit};
+use crate::params::{self, FromValues, Param, Unit};
 
 /// The places of the tracked table ([`Platform::all`]) by id and name, after a target of one's own. A test
 /// holds this list to the table. Ids are permanent.
@@ -61,37 +61,25 @@ impl FromValues for Settings {
     const ENGINE: &'static str = "meter";
 
     const PARAMS: &'static [Param] = &[
-        Param {
-            id: "target",
-            name: "Target",
-            help: "Where the sound goes: its loudness and true peak are drawn as lines. Custom takes the two values beside.",
-            kind: Kind::Choice { values: PLACES, default: 1 },
-        },
-        Param {
-            id: "loudness",
-            name: "Custom loudness",
-            help: "Integrated loudness to reach where the target is Custom.",
-            kind: Kind::Float { min: -36.0, max: 0.0, default: -14.0, unit: Unit::Lufs, decimals: 1, skew: 1.0, off: None },
-        },
-        Param {
-            id: "ceiling",
-            name: "Custom ceiling",
-            help: "Highest true peak (dBTP) where the target is Custom.",
-            kind: Kind::Float { min: -12.0, max: 0.0, default: -1.0, unit: Unit::Db, decimals: 1, skew: 1.0, off: None },
-        },
-        Param {
-            id: "reset",
-            name: "Reset",
-            help: "Begins a new programme whenever it changes, either way.",
-            kind: Kind::Switch { default: false },
-        },
-        Param { id: "pause", name: "Pause", help: "Measuring stands still; the sound passes.", kind: Kind::Switch { default: false } },
-        Param {
-            id: "bypass",
-            name: "Bypass",
-            help: "Measuring stands still, as with Pause. The sound passes unchanged in any case.",
-            kind: Kind::Switch { default: false },
-        },
+        Param::choice(
+            "target",
+            "Target",
+            "Where the sound goes: its loudness and true peak are drawn as lines. Custom takes the two values beside.",
+            PLACES,
+            1,
+        ),
+        Param::float(
+            "loudness",
+            "Custom loudness",
+            "Integrated loudness to reach where the target is Custom.",
+            [-36.0, 0.0, -14.0],
+            Unit::Lufs,
+            1,
+        ),
+        Param::float("ceiling", "Custom ceiling", "Highest true peak (dBTP) where the target is Custom.", [-12.0, 0.0, -1.0], Unit::Db, 1),
+        Param::switch("reset", "Reset", "Begins a new programme whenever it changes, either way."),
+        Param::switch("pause", "Pause", "Measuring stands still; the sound passes."),
+        Param::switch("bypass", "Bypass", "Measuring stands still, as with Pause. The sound passes unchanged in any case."),
     ];
 
     const PRESETS: &'static [(&'static str, &'static [(&'static str, f32)])] = &[
@@ -121,11 +109,9 @@ impl FromValues for Settings {
 mod tests {
     use super::*;
 
-    /// Ids are what hosts, presets and scripts hold on to: they never change.
     #[test]
     fn parameter_ids_are_the_released_ones() {
-        let ids: Vec<_> = Settings::PARAMS.iter().map(|p| p.id).collect();
-        assert_eq!(ids, ["target", "loudness", "ceiling", "reset", "pause", "bypass"]);
+        assert_eq!(params::tests::ids::<Settings>(), ["target", "loudness", "ceiling", "reset", "pause", "bypass"]);
     }
 
     #[test]
@@ -136,13 +122,7 @@ mod tests {
 
     #[test]
     fn values_land_in_their_fields() {
-        let of = |changes: &[(&str, f32)]| {
-            let mut values = params::defaults(Settings::PARAMS);
-            for (id, value) in changes {
-                values[params::index_of(Settings::PARAMS, id).unwrap()] = *value;
-            }
-            Settings::from_values(&values)
-        };
+        let of = params::tests::changed::<Settings>;
         assert_eq!(of(&[]).target(), (-14.0, -1.0));
         assert_eq!(of(&[("target", 11.0), ("loudness", -9.0)]).target(), (-23.0, -1.0));
         assert_eq!(of(&[("target", 0.0), ("loudness", -18.0), ("ceiling", -3.0)]).target(), (-18.0, -3.0));

@@ -336,9 +336,9 @@ impl Core {
         self.music = if (self.music - there).abs() < 1e-3 { there } else { self.music };
         let back = self.music * settings.keep_music.clamp(0.0, 1.0);
         let music = back > THERE;
-        self.leveller.hop(self.heard.speech, music, &settings.leveller);
+        self.leveller.hop(self.heard.speech, music || settings.others, &settings.leveller);
         let Spectrum { power, gain, bins, bin_hz, .. } = &self.spectrum;
-        let speaks = speaks && !music;
+        let speaks = speaks && !music && !settings.others;
         self.tone.hop(|bin| power[bin] * gain[bin] * gain[bin], *bins, *bin_hz, speaks, &settings.tone);
         if late {
             self.frames.late();

@@ -52,6 +52,9 @@ pub struct Settings {
     pub listen: Listen,
     /// The output is the delayed input.
     pub bypass: bool,
+    /// What is said now is said into another microphone: leveller and tone, which go by the voice, hold. No
+    /// parameter, for only who hears all microphones knows.
+    pub others: bool,
 }
 
 impl Default for Settings {
@@ -291,7 +294,7 @@ impl FromValues for Settings {
         let mut high_pass = Bands::default();
         high_pass.bands[0] = band;
         let limit = Limit { ceiling, release, ahead: AHEAD, link: 1.0 };
-        Self { on, high_pass, denoise, deess, leveller, compressor, tone, limit, keep_music, listen, bypass }
+        Self { on, high_pass, denoise, deess, leveller, compressor, tone, limit, keep_music, listen, bypass, others: false }
     }
 }
 

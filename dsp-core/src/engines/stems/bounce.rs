@@ -4,7 +4,6 @@ use super::mixer::{Mixer, Pair};
 use super::models::path;
 use super::separator::{MOST_MASKS, PAIR};
 use super::settings::{Outputs, STEMS, Settings, Strip};
-use super::wiener::Wiener;
 use super::{Listen, Stems};
 use crate::delay::Delay;
 use crate::engines::Engine;
@@ -21,7 +20,7 @@ pub enum Quality {
     Fast,
     /// The mean of two passes whose frames lie between each other.
     Good,
-    /// The mean of four passes, and a Wiener filter behind them.
+    /// The mean of four passes.
     Best,
 }
 
@@ -63,8 +62,6 @@ pub struct Bounce {
     passes: Vec<Pass>,
     /// The mix as late as the passes.
     dry: Vec<Delay>,
-    /// `[pair]`
-    wiener: Vec<Wiener>,
     mixer: Mixer,
     latency: usize,
     /// Stems before the faders, `[stem][channel][sample]`, of the last block.
@@ -96,21 +93,13 @@ impl Bounce {
             passes.push(Pass { engine, before: delays(shift), after: vec![delays(most - shift); masks] });
         }
         let engine = passes[0].engine.latency(settings);
-        let wiener: Vec<Wiener> = if quality == Quality::Best {
-            (0..format.channels.div_ceil(PAIR))
-                .map(|pair| Wiener::new(masks, PAIR.min(format.channels - pair * PAIR), format.rate))
-                .collect()
-        } else {
-            Vec::new()
-        };
         Ok(Self {
             settings: *settings,
             format,
             quality,
             dry: vec![Delay::new(engine + most); format.channels],
-            latency: engine + most + wiener.first().map_or(0, Wiener::latency),
+            latency: engine + most,
             passes,
-            wiener,
             mixer: Mixer::new(),
             stems: vec![vec![Vec::new(); format.channels]; masks + 1],
         })
@@ -128,7 +117,6 @@ impl Bounce {
             pass.before.iter_mut().chain(pass.after.iter_mut().flatten()).for_each(Delay::reset);
         }
         self.dry.iter_mut().for_each(Delay::reset);
-        self.wiener.iter_mut().for_each(Wiener::reset);
         self.mixer.reset();
     }
 
@@ -154,16 +142,6 @@ impl Bounce {
         self.average(audio, length, observer);
         for (delay, channel) in self.dry.iter_mut().zip(audio.iter_mut()) {
             delay.process(channel);
-        }
-        for (pair, wiener) in self.wiener.iter_mut().enumerate() {
-            let first = pair * PAIR;
-            let channels = first..self.format.channels.min(first + PAIR);
-            let mut sounds: Vec<&mut [f32]> = audio[channels.clone()].iter_mut().map(|channel| &mut **channel).collect();
-            let masks = self.stems.len() - 1;
-            for stem in &mut self.stems[..masks] {
-                sounds.extend(stem[channels.clone()].iter_mut().map(Vec::as_mut_slice));
-            }
-            wiener.process(&mut sounds);
         }
         if let Some((last, others)) = self.stems.split_last_mut() {
             for (channel, (rest, mix)) in last.iter_mut().zip(audio.iter()).enumerate() {

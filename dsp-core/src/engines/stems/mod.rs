@@ -13,7 +13,6 @@ mod models;
 mod overlap;
 mod separator;
 mod settings;
-mod wiener;
 
 pub use bounce::{Bounce, Quality};
 pub use core::Outs;

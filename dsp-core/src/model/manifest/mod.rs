@@ -82,6 +82,8 @@ struct WrittenFrame {
     synthesis: Window,
     synthesis_window: Option<usize>,
     scale: Option<Scale>,
+    #[serde(default)]
+    exact: bool,
 }
 
 /// Most values that go in or come out of a part at a step.
@@ -288,7 +290,16 @@ impl WrittenFrame {
         let rate = rate.ok_or("missing field `rate`: the rate of [frame] in Hz")?;
         let scale = self.scale.unwrap_or(Scale::Factor(1.0));
         let synthesis_window = self.synthesis_window.unwrap_or(self.window);
-        Ok(Frame { rate, window: self.window, hop: self.hop, analysis: self.analysis, synthesis: self.synthesis, synthesis_window, scale })
+        Ok(Frame {
+            rate,
+            window: self.window,
+            hop: self.hop,
+            analysis: self.analysis,
+            synthesis: self.synthesis,
+            synthesis_window,
+            scale,
+            exact: self.exact,
+        })
     }
 }
 

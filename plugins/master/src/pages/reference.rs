@@ -3,8 +3,8 @@
 
 use super::AXIS;
 use super::overview::{learning, listening};
-use crate::mind::Mind;
-use crate::references::{Choice, Found, Heard, LEAST_PART, MOST, MOST_WEIGHT, OVERVIEW, Reference, Weighing};
+use crate::mind::{Mind, Sought};
+use crate::references::{Choice, Found, Heard, LEAST_PART, MOST, MOST_WEIGHT, Member, OVERVIEW, Reference, Weighing};
 use crate::session::Learned;
 use dsp_core::analysis::middle_hz;
 use dsp_core::mastering::{BANDS, Profile, level};
@@ -104,8 +104,10 @@ impl Comparison {
                 if add.on_disabled_hover_text(format!("{MOST} files are all that are kept: remove one first.")).clicked() {
                     let near = choice.files.last().map(|file| file.path.clone());
                     let chooser = Chooser::new("Choose a reference", near.as_deref().map(Path::new), is_sound);
-                    panel.with(|mind: &mut Mind, _| mind.chooser = Some(chooser));
+                    panel.with(|mind: &mut Mind, _| mind.chooser = Some((chooser, Sought::Reference)));
                 }
+                ui.add_space(12.0);
+                album(ui, panel, &mut new.album);
             });
         });
         if new != choice {
@@ -230,18 +232,52 @@ fn hint(ui: &mut Ui) {
     }
 }
 
+/// The album that the song belongs to.
+fn album(ui: &mut Ui, panel: &mut Panel, member: &mut Option<Member>) {
+    let about = "A file of render master --album --album-file: the song gets the tone that its album shares, and keeps its \
+                 loudness to the other songs. Open the same file for each of them.";
+    let Some(known) = member.clone() else {
+        if ui.add(Button::new("Open an album")).on_hover_text(about).clicked() {
+            let chooser = Chooser::new("Open an album", None, Member::is_album);
+            panel.with(|mind: &mut Mind, _| mind.chooser = Some((chooser, Sought::Album)));
+        }
+        return;
+    };
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Album").size(12.5).color(theme::COOL));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let close = Button::new(RichText::new("Leave").size(11.0).color(theme::DIM)).small().frame_when_inactive(false);
+            if ui.add(close).on_hover_text("The song is mastered by itself again.").clicked() {
+                *member = None;
+            }
+            let state = format!("{} songs, {:.1} LUFS before", known.album.songs, known.album.loudness);
+            ui.label(RichText::new(state).size(11.5).color(theme::DIM));
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(plainsong_shell::egui::Label::new(RichText::new(&known.name).size(12.5).color(theme::TEXT)).truncate())
+                    .on_hover_text(about);
+            });
+        });
+    });
+}
+
 /// The chooser, where it is open.
 fn choose(ui: &Ui, panel: &mut Panel) {
-    let Some(mut chooser) = panel.with(|mind: &mut Mind, _| mind.chooser.take()).flatten() else { return };
+    let Some((mut chooser, sought)) = panel.with(|mind: &mut Mind, _| mind.chooser.take()).flatten() else { return };
     match chooser.show(ui) {
         files::Choice::Open => {
-            panel.with(|mind: &mut Mind, _| mind.chooser = Some(chooser));
+            panel.with(|mind: &mut Mind, _| mind.chooser = Some((chooser, sought)));
         }
         files::Choice::Cancelled => {}
         files::Choice::Chosen(path) => {
             panel.with(|mind: &mut Mind, panel| {
                 let mut choice = mind.choice().clone();
-                choice.files.push(Reference::new(&path));
+                match sought {
+                    Sought::Reference => choice.files.push(Reference::new(&path)),
+                    Sought::Album => match Member::read(&path) {
+                        Ok(member) => choice.album = Some(member),
+                        Err(failure) => panel.say(&failure.about(&path).to_string()),
+                    },
+                }
                 mind.refer(panel, choice);
             });
         }

@@ -58,7 +58,7 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
     let playing = panel.live().playing.lock().clone();
     let missing = playing.trouble.zip(playing.wanted).map(|(reason, wanted)| {
         let name = if wanted.name.is_empty() { wanted.id } else { wanted.name };
-        format!("{name} {reason}. The built-in model plays, your choice is kept.")
+        format!("The built-in model plays: {name} {reason}.")
     });
     let (text, color) = match (error, panel.message(), panel.hint()) {
         (Some(error), _, _) => (error, theme::ALERT),

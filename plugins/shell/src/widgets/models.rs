@@ -103,7 +103,7 @@ pub fn models(ui: &mut Ui, panel: &mut Panel, width: f32) -> Response {
         || built_in.to_owned(),
         |wanted| {
             let name = if wanted.name.is_empty() { &wanted.id } else { &wanted.name };
-            if missing { format!("{name} (missing)") } else { name.clone() }
+            if missing { format!("{name} (not available)") } else { name.clone() }
         },
     );
     response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, format!("Model {shown}")));
@@ -125,7 +125,9 @@ pub fn models(ui: &mut Ui, panel: &mut Panel, width: f32) -> Response {
         ui.strong("Model");
         ui.label("The net that tells voice from noise. Others are installed by cargo xtask models fetch, or add.");
         if let Some(trouble) = &playing.trouble {
-            ui.label(format!("{shown}: {trouble}. The built-in model plays; the choice is kept."));
+            let name = wanted.as_ref().map_or(built_in, |wanted| if wanted.name.is_empty() { &wanted.id } else { &wanted.name });
+            ui.colored_label(theme::ALERT, format!("{name} {trouble}."));
+            ui.label("Until then the built-in model plays. Your choice is kept, and comes back with the model.");
         }
     })
 }

@@ -10,6 +10,9 @@ const CHAIN: usize = 100_000;
 /// Doublings: 2^60 values.
 const DOUBLINGS: usize = 60;
 
+/// An operator that our own runtime does not have and tract does.
+const STRANGE: &str = "Sinh";
+
 /// A name, a manifest and an ONNX file.
 pub type Bomb = (&'static str, String, Vec<u8>);
 
@@ -202,6 +205,12 @@ pub fn all() -> Vec<Bomb> {
         slices.push(file(vec![node("Slice", &["x", "a", "b", "c", "d"], "t"), relu()], constants));
     }
     bombs.extend(slices.into_iter().map(|file| ("a slice that makes no sense", plain(), file)));
+    // The same once more for the general runtime: with an operator in front that ours does not have. Messages that
+    // follow each other are one.
+    let strange = Message::new(Kind::Model).message(7, Message::new(Kind::Graph).message(1, node(STRANGE, &["x"], "strange"))).write();
+    let again = bombs.iter().filter(|(_, _, file)| !file.is_empty()).cloned().collect::<Vec<_>>();
+    bombs.extend(again.into_iter().map(|(name, text, file)| (name, text, [strange.clone(), file].concat())));
+    bombs.push(("an operator for the general runtime alone", plain(), [strange, file(vec![relu()], vec![])].concat()));
     bombs
 }
 

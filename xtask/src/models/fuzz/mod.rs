@@ -11,6 +11,7 @@ mod wire;
 use super::limits::{self, End};
 use super::{check, probe};
 use crate::test::command::root;
+use dsp_core::model::HAS_GENERAL;
 use dsp_core::model::store::{MANIFEST, sha256};
 use mutate::Random;
 use std::path::{Path, PathBuf};
@@ -191,7 +192,7 @@ pub fn run(args: &Args) -> Result<(), String> {
         println!("{}: {:?}", scratch.display(), limits::run(&program, &["models", "probe"], &scratch, limits::TIME));
         return Ok(());
     }
-    println!("seed {}", args.seed);
+    println!("seed {}, {} the general runtime", args.seed, if HAS_GENERAL { "with" } else { "without" });
     let counts = all(&program, args.count, args.seed, args.jobs, &scratch);
     let _ = std::fs::remove_dir_all(&scratch);
     let counts = counts?;

@@ -42,11 +42,8 @@ pub fn listen(path: &Path, part: Part, probed: bool, allow_truncated: bool, prog
     part::read(source.as_mut(), part, |block, range, at| {
         let pieces: Vec<&[f32]> = block.iter().map(|channel| &channel[range.clone()]).collect();
         let started = Instant::now();
-        analyser.process(&pieces);
+        analyser.process_probed(&pieces, probe.as_mut());
         took += started.elapsed();
-        if let Some(probe) = &mut probe {
-            probe.process(&pieces);
-        }
         let done = at + block.first().map_or(0, |channel| channel.len() as u64);
         if let Some(length) = length {
             progress((done as f64 / length as f64).min(1.0));

@@ -7,6 +7,7 @@
 //! ```
 
 mod chart;
+mod kept;
 pub mod listen;
 pub mod options;
 mod page;
@@ -14,10 +15,11 @@ mod session;
 mod short;
 
 use crate::render::engine::{Model, Values};
-use crate::render::failure::{Failure, reading};
+use crate::render::failure::{Failure, reading, writing};
 use crate::render::job::Task;
+use crate::render::place::Draft;
 use dsp_core::dynamics::forecast::Probe;
-use dsp_core::mastering::{Adviser, Platform, Profile, Proposal, Song, Style, Weights, level, share};
+use dsp_core::mastering::{Adviser, Album, Platform, Profile, Proposal, Song, Style, Weights, level, share};
 use dsp_core::model::{Manifest, Plan};
 use options::{Loudness, MasterArgs};
 use serde_json::{Value, json};
@@ -27,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use kept::rest;
 pub use session::{Session, Verdict, page_of};
 
 /// Loudness without a platform, LUFS.
@@ -46,6 +49,13 @@ fn adviser_in(folder: &Path) -> Result<Adviser, Failure> {
     let text = String::from_utf8_lossy(&text);
     let plan = Plan::load(Manifest::parse(&text)?, &onnx)?;
     Ok(Adviser::new(&Arc::new(plan), &text)?)
+}
+
+/// Writes a text to a place that is free, or may be replaced.
+fn write(place: &Path, text: &str, overwrite: bool) -> Result<(), Failure> {
+    let (draft, mut file) = Draft::new(place)?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(writing)?;
+    draft.publish(overwrite)
 }
 
 /// The loudness that songs are to have.
@@ -87,6 +97,8 @@ pub struct Reading {
     pub jobs: usize,
     /// A report is asked for.
     pub report: bool,
+    /// Replace files that exist.
+    pub overwrite: bool,
 }
 
 impl Mind {
@@ -141,7 +153,12 @@ impl Mind {
             detailed: reading.report || args.page.is_some(),
         };
         if args.album {
-            mind.album = Some(mind.hear_album(tasks, reading.jobs));
+            let (songs, shared) = mind.hear_album(tasks, reading.jobs);
+            mind.album = Some(songs);
+            if let Some(path) = &args.album_file {
+                let shared = shared.ok_or_else(|| Failure::new("there is no album: nothing is heard in the inputs").about(path))?;
+                write(path, &shared.to_json(), reading.overwrite).map_err(|failure| failure.about(path))?;
+            }
         }
         Ok(mind)
     }
@@ -152,7 +169,7 @@ impl Mind {
     }
 
     /// Hears all songs; those that cannot be read are left out, and fail when they are rendered.
-    fn hear_album(&self, tasks: &[Task], jobs: usize) -> HashMap<PathBuf, (Song, Option<f64>)> {
+    fn hear_album(&self, tasks: &[Task], jobs: usize) -> (HashMap<PathBuf, (Song, Option<f64>)>, Option<Album>) {
         let next = AtomicUsize::new(0);
         let found = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
@@ -178,9 +195,9 @@ impl Mind {
         // what suits its songs.
         let wanted: Vec<f64> = songs.iter().filter_map(|song| self.target(&song.profile)).collect();
         let mean = wanted.iter().sum::<f64>() / wanted.len().max(1) as f64;
-        let targets = share(&mut songs, mean);
+        let (targets, shared) = share(&mut songs, mean);
         let targets = targets.into_iter().map(|target| target.filter(|_| self.loudness != Aim::Keep));
-        paths.into_iter().zip(songs.into_iter().zip(targets)).collect()
+        (paths.into_iter().zip(songs.into_iter().zip(targets)).collect(), shared)
     }
 
     fn hear(&self, path: &Path, probed: bool, progress: &dyn Fn(f64)) -> Result<(Profile, Option<Probe>), Failure> {

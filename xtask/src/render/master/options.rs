@@ -40,6 +40,10 @@ pub struct MasterArgs {
     #[arg(long)]
     pub album: bool,
 
+    /// Write what the album's songs share, for the plugin: there it gives one of them the same tone and place
+    #[arg(long, value_name = "FILE.json", requires = "album")]
+    pub album_file: Option<PathBuf>,
+
     /// Write what was measured, wanted and done as a page with pictures; for several inputs name a folder
     #[arg(long, value_name = "FILE.html")]
     pub page: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! One file's way from what is heard to a master that is what was asked for.
 
 use super::Mind;
+use super::kept::Kept;
 use super::page::{self, Story};
 use super::short::ShortMeter;
 use crate::render::engine::Values;
@@ -9,7 +10,7 @@ use crate::render::source;
 use dsp_core::analysis::Analyser;
 use dsp_core::dynamics::forecast::{Probe, Solution};
 use dsp_core::dynamics::limiter::Limit;
-use dsp_core::engines::master::MasterMoves;
+use dsp_core::engines::master::{Listen, MasterMoves};
 use dsp_core::loudness::{Meter, Reading};
 use dsp_core::mastering::{
     Aims, BANDS, DRIVE_DB, Explanation, Goal, Platform, Preview, Profile, Proposal, Stages, explain, moves, remarks,
@@ -55,6 +56,8 @@ pub struct Session<'a> {
     /// Added to the target for what forecasts are off by.
     correction: f64,
     probe: Option<Probe>,
+    /// What comes to the limiter, where that is known and a pass need not tell of the stages before it.
+    kept: Option<Kept>,
     /// Gain between what the probe heard and the drive, dB.
     before: f32,
     solution: Option<Solution>,
@@ -99,7 +102,7 @@ impl<'a> Session<'a> {
         };
         let wanted = target.filter(|_| solves(&values));
         let probed = |share: f64| progress(HEARING + (PROBING - HEARING) * share);
-        let (mut values, mut probe, mut before) = (values, None, 0.0);
+        let (mut values, mut probe, mut before, mut kept) = (values, None, 0.0, None);
         let first = MasterMoves::from_values(&values);
         if let Some(raw) = raw.filter(|_| Stages::are_neutral(&first)) {
             // Nothing but a gain is between the song and the limiter, so it was heard already.
@@ -110,13 +113,14 @@ impl<'a> Session<'a> {
                 let moves = MasterMoves::from_values(&values);
                 // An equaliser does what is asked of it; what else moves must be heard.
                 let listens = look + 1 < LOOKS && (moves.dynamics.on || moves.colour.on || moves.stereo_on && !moves.stereo.is_neutral());
-                let (found, after) = look_ahead(mind, path, format, &moves, song.seconds, listens, &share)?;
+                let (found, after);
+                (found, after, kept) = look_ahead(mind, path, format, &moves, song.seconds, listens, &share)?;
                 probe = Some(found);
                 let mut better = aims.clone();
                 if !after.is_some_and(|after| better.refine(&song, &proposal, &after)) {
                     break;
                 }
-                aims = better;
+                (aims, kept) = (better, None);
                 values = decide(&aims);
             }
         }
@@ -128,6 +132,7 @@ impl<'a> Session<'a> {
             target: wanted,
             correction: 0.0,
             probe,
+            kept,
             before,
             solution: None,
             passes: 0,
@@ -143,6 +148,12 @@ impl<'a> Session<'a> {
     /// The values to render with.
     pub fn values(&self) -> &Values {
         &self.values
+    }
+
+    /// What comes to the limiter, where that is kept and a pass of the limiter makes the master of it.
+    pub fn kept(&self) -> Option<&Kept> {
+        let moves = MasterMoves::from_values(&self.values);
+        self.kept.as_ref().filter(|_| moves.listen == Listen::Master && !moves.matched && !moves.bypass)
     }
 
     /// Share of all work that is done when a pass has done this share of itself.
@@ -311,8 +322,8 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Runs the stages before the limiter over a file of about `seconds`; gives what comes to the limiter and,
-/// where one listens, what that is like.
+/// Runs the stages before the limiter over a file of about `seconds`; gives what comes to the limiter, for
+/// forecasts and for itself, and, where one listens, what that is like.
 fn look_ahead(
     mind: &Mind,
     path: &Path,
@@ -321,11 +332,12 @@ fn look_ahead(
     seconds: f64,
     listens: bool,
     progress: &dyn Fn(f64),
-) -> Result<(Probe, Option<Profile>), Failure> {
+) -> Result<(Probe, Option<Profile>, Option<Kept>), Failure> {
     let mut stages = Stages::new(format, moves)?;
     let mut source = source::open(path, mind.allow_truncated)?;
     let total = source.info().frames;
     let mut probe = Probe::new(format, seconds)?;
+    let mut audio_kept = if mind.detailed { None } else { Kept::begin(source.info()) };
     let mut analyser = listens.then(|| Analyser::new(format)).transpose()?;
     let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); format.channels];
     let (mut skip, mut read) = (stages.latency(), 0_u64);
@@ -345,20 +357,28 @@ fn look_ahead(
         if frames == 0 {
             break;
         }
+        // What is no number is for the pass over the file to tell.
+        if block.iter().flatten().any(|sample| !sample.is_finite()) {
+            audio_kept = None;
+        }
         let mut audio: Vec<&mut [f32]> = block.iter_mut().map(Vec::as_mut_slice).collect();
         stages.process(&mut audio);
         let first = skip.min(frames);
         skip -= first;
         let ready: Vec<&[f32]> = block.iter().map(|samples| &samples[first..frames]).collect();
-        probe.process(&ready);
-        if let Some(analyser) = &mut analyser {
-            analyser.process(&ready);
+        match &mut analyser {
+            Some(analyser) => analyser.process_probed(&ready, Some(&mut probe)),
+            None => probe.process(&ready),
+        }
+        for (kept, ready) in audio_kept.iter_mut().flatten().zip(&ready) {
+            kept.extend_from_slice(ready);
         }
         if let Some(length) = total.filter(|&length| length > 0) {
             progress((read as f64 / length as f64).min(1.0));
         }
     }
-    Ok((probe, analyser.as_ref().map(Profile::of)))
+    let kept = audio_kept.map(|audio| Kept::new(source.as_ref(), audio));
+    Ok((probe, analyser.as_ref().map(Profile::of), kept))
 }
 
 /// How far the spectrum was moved: root of the mean square over the thirds that the song has, without the

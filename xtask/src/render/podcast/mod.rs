@@ -8,13 +8,13 @@
 
 mod cut_list;
 mod edit;
-mod health;
+pub mod health;
 mod land;
 pub mod options;
-mod page;
-mod silence;
-mod spool;
-mod tap;
+pub mod page;
+pub mod silence;
+pub mod spool;
+pub mod tap;
 mod target;
 
 use super::asked::Loudness;
@@ -23,6 +23,7 @@ use super::failure::Failure;
 use super::job::{Ears, Task};
 use super::levels;
 use super::master::page_of;
+use super::page::Page;
 use super::sink::Store;
 use super::source::{self, Info};
 use super::spectra::Spectra;
@@ -37,7 +38,7 @@ use health::{Findings, Health};
 use land::{Curve, Goal, Landed, Writing, land};
 use options::PodcastArgs;
 use serde_json::{Map, Value, json};
-use silence::{HOP, Wish};
+use silence::{HOP, Heard, Wish};
 use spool::Spool;
 use std::path::{Path, PathBuf};
 pub use tap::Tap;
@@ -206,6 +207,27 @@ pub struct Known<'a> {
     pub models: &'a [super::engine::Model],
     /// Settings that differ from the defaults, in words.
     pub settings: &'a str,
+    /// What stands in the place of the one chain where many tracks make the episode.
+    pub many: Option<&'a Many<'a>>,
+}
+
+/// Reads a part of the tracks as they were recorded: from and to in seconds.
+pub type ReadBefore<'a> = dyn Fn((f64, f64)) -> Result<Vec<Vec<f32>>, Failure> + 'a;
+
+/// An episode of many tracks.
+pub struct Many<'a> {
+    /// Its name.
+    pub name: String,
+    /// What was heard in all tracks, by hop.
+    pub frames: Vec<Heard>,
+    /// What is to be known of the recordings, one line each.
+    pub warnings: Vec<String>,
+    /// For the report.
+    pub report: Map<String, Value>,
+    /// Reads what is heard as "before".
+    pub before: &'a ReadBefore<'a>,
+    /// Writes what the page tells of the tracks.
+    pub sections: &'a dyn Fn(&mut Page),
 }
 
 impl<'a> Episode<'a> {
@@ -242,18 +264,20 @@ impl<'a> Episode<'a> {
         let Known { task, info, .. } = *known;
         let seconds = self.spool.frames() as f64 / self.format.rate.0;
         let findings = self.health.findings();
-        let frames = known.tap.frames(self.health.levels(), &self.levels);
-        let found = self.producer.wish.map(|wish| silence::find(&frames, &wish)).unwrap_or_default();
+        let heard = known.many.is_none().then(|| known.tap.frames(self.health.levels(), &self.levels)).unwrap_or_default();
+        let frames = known.many.map_or(&heard, |many| &many.frames);
+        let found = self.producer.wish.map(|wish| silence::find(frames, &wish)).unwrap_or_default();
         let edit = Edit::place(&mut self.spool, self.format.rate.0, &found)?;
         let played = if self.producer.mark_only { Edit::none(self.spool.frames()) } else { edit.clone() };
         let goal = self.producer.goal(info.channels);
         let told = tell_info(info, &played);
         let writing = Writing { place: &task.output, input: &task.input, format: task.format, store: known.store };
-        let excerpt = self.producer.page.as_ref().map(|_| page::excerpt(&frames, seconds));
+        let excerpt = self.producer.page.as_ref().map(|_| page::excerpt(frames, seconds));
         let (probe, landed) = (self.probe.take(), &mut self.spool);
         let landed = land(landed, &played, &told, &goal, &writing, probe, excerpt, progress)?;
-        let warnings = self.warnings(&findings, &goal, &landed, told.chunks != info.chunks);
-        let name = task.input.file_name().unwrap_or_default().to_string_lossy();
+        let recorded = known.many.map_or_else(|| findings.warnings(), |many| many.warnings.clone());
+        let warnings = self.warnings(recorded, &goal, &landed, told.chunks != info.chunks);
+        let name = known.many.map_or_else(|| task.input.file_name().unwrap_or_default().to_string_lossy(), |many| (&many.name).into());
         let mut report = self.report(known, &goal, &landed, &findings, seconds);
         report.insert(
             "cuts".into(),
@@ -264,7 +288,10 @@ impl<'a> Episode<'a> {
             sides.push((path, form.write(&edit, info.rate, &name, !self.producer.mark_only)));
         }
         if let (Some(path), Some(excerpt)) = (self.producer.page_of(task), excerpt) {
-            let before = page::before_player(&task.input, info, excerpt)?;
+            let before = match known.many {
+                Some(many) => page::player(&(many.before)(excerpt)?, info.rate)?,
+                None => page::before_player(&task.input, info, excerpt)?,
+            };
             let story = page::Story {
                 title: &name,
                 target: self.producer.target.filter(|_| self.producer.loudness.is_none()),
@@ -282,6 +309,7 @@ impl<'a> Episode<'a> {
                 rate: info.rate,
                 before,
                 excerpt,
+                many: known.many,
             };
             sides.push((path, page::write(&story)?));
         }
@@ -290,8 +318,8 @@ impl<'a> Episode<'a> {
         Ok(Finished { landed, after, warnings, report, sides })
     }
 
-    fn warnings(&self, findings: &Findings, goal: &Goal, landed: &Landed, points_left_out: bool) -> Vec<String> {
-        let mut lines = findings.warnings();
+    fn warnings(&self, recorded: Vec<String>, goal: &Goal, landed: &Landed, points_left_out: bool) -> Vec<String> {
+        let mut lines = recorded;
         if let Some(asked) = goal.loudness {
             match landed.reading.integrated {
                 None => lines.push("holds nothing to be heard; its level is left as it is".into()),
@@ -333,6 +361,10 @@ impl<'a> Episode<'a> {
                 "files": landed.tries.iter().map(|(lufs, dbtp)| json!([rounded(Some(*lufs)), rounded(Some(*dbtp))])).collect::<Vec<_>>(),
             }),
         );
+        if let Some(many) = known.many {
+            report.extend(many.report.clone());
+            return report;
+        }
         let stages = known
             .tap
             .totals()

@@ -5,6 +5,7 @@ use super::silence::Wish;
 use super::target::{DEFAULT, Target};
 use crate::render::asked;
 use crate::render::failure::Failure;
+use crate::render::multitrack::options::MultitrackArgs;
 use std::path::PathBuf;
 
 /// Options of `render podcast` beside those of every engine.
@@ -46,6 +47,10 @@ pub struct PodcastArgs {
     /// Write what was heard and done as a page with pictures and players; for several inputs name a folder
     #[arg(long, value_name = "FILE.html")]
     pub page: Option<PathBuf>,
+
+    /// Several tracks that make one episode.
+    #[command(flatten)]
+    pub multitrack: MultitrackArgs,
 }
 
 /// What is left of a silence where nothing is said, seconds.

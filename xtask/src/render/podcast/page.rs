@@ -2,10 +2,10 @@
 
 use super::edit::Edit;
 use super::land::{Curve, Goal, Landed, STEP};
-use super::read_part;
 use super::silence::Heard;
 use super::tap::{Gain, Tap};
 use super::target::Target;
+use super::{Many, read_part};
 use crate::render::engine::Model;
 use crate::render::failure::Failure;
 use crate::render::opus::OpusSink;
@@ -67,6 +67,8 @@ pub struct Story<'a> {
     pub before: Vec<u8>,
     /// From and to in seconds of the input.
     pub excerpt: (f64, f64),
+    /// The tracks, where there are many.
+    pub many: Option<&'a Many<'a>>,
 }
 
 /// The part of a programme that is heard on the page: all of a short one, else where most is said.
@@ -85,7 +87,10 @@ pub fn excerpt(frames: &[Heard], seconds: f64) -> (f64, f64) {
 }
 
 /// Sound as Ogg Opus.
-fn player(audio: &[Vec<f32>], rate: u32) -> Result<Vec<u8>, Failure> {
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn player(audio: &[Vec<f32>], rate: u32) -> Result<Vec<u8>, Failure> {
     // Browsers play two channels; of more the first two are heard.
     let audio = &audio[..audio.len().min(2)];
     let info = Info {
@@ -119,7 +124,7 @@ fn level(value: Option<f64>, decimals: usize) -> String {
 }
 
 /// A time as hours, minutes, seconds.
-fn clock(seconds: f64) -> String {
+pub fn clock(seconds: f64) -> String {
     let tenths = (seconds * 10.0).round() as u64;
     let (whole, rest) = (tenths / 10, tenths % 10);
     if whole >= 3_600 {
@@ -150,9 +155,14 @@ pub fn write(story: &Story<'_>) -> Result<String, Failure> {
     page.notes(story.warnings.iter().map(|line| format!("The recording {line}.")));
     listen(&mut page, story)?;
     loudness(&mut page, story);
-    timeline(&mut page, story);
+    match story.many {
+        Some(many) => (many.sections)(&mut page),
+        None => timeline(&mut page, story),
+    }
     spectrograms(&mut page, story)?;
-    stages(&mut page, story);
+    if story.many.is_none() {
+        stages(&mut page, story);
+    }
     cuts(&mut page, story);
     let models: Vec<String> = story.models.iter().map(|model| format!("Model {}, SHA-256 {}.", model.id, model.sha256)).collect();
     Ok(page.finish(&models.join(" ")))

@@ -1,0 +1,241 @@
+//! A model that runs on a thread of its own: its answers come a hop later, always.
+//!
+//! A step has a whole hop of time, however short the host's blocks are. Where the next frame comes within
+//! the same block it is done at once by who asks, and offline who asks waits, so that what comes out does not
+//! depend on blocks and a bounce does not depend on the machine.
+
+use super::job::{Answers, Job};
+use crate::framing::Stft;
+use crate::realtime::{Scope, Work, Worker};
+
+/// Frames by which answers come later.
+pub const DELAY: usize = 1;
+
+/// At what pace frames come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Sound is heard while it is made: nothing waits.
+    pub realtime: bool,
+    /// The next frame comes within the same block.
+    pub burst: bool,
+}
+
+/// The thread with its model, and what it said last.
+#[derive(Debug)]
+pub struct Aside {
+    worker: Worker<Job>,
+    last: Answers,
+    /// What the job was asked last is for the next frame.
+    asked: bool,
+    /// The states are to be zeroed when the job is back.
+    stale: bool,
+    /// The first frame has come since the start; before it there was nothing to ask.
+    begun: bool,
+    bad_steps: u64,
+}
+
+impl Aside {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(job: Job, last: Answers) -> std::io::Result<Self> {
+        let worker = Worker::new("plainsong-model", job)?;
+        Ok(Self { worker, last, asked: false, stale: false, begun: false, bad_steps: 0 })
+    }
+
+    /// Zeroes all states, at once or when the job is back.
+    pub fn reset(&mut self) {
+        let _scope = Scope::enter();
+        match self.worker.get() {
+            Some(job) => {
+                job.reset();
+                self.stale = false;
+            }
+            None => self.stale = true,
+        }
+        self.last.forget();
+        [self.asked, self.begun] = [false; 2];
+    }
+
+    /// Makes every step so much slower.
+    #[cfg(test)]
+    pub fn slow(&mut self, by: std::time::Duration) {
+        self.worker.wait().expect("the thread runs").slow = by;
+    }
+
+    /// Steps that failed, as far as is known.
+    pub fn bad_steps(&self) -> u64 {
+        self.bad_steps
+    }
+
+    /// Gives the answers for the frame before the newest one, and asks for the newest. Where the answers are
+    /// late, the last gains go on. True where they are.
+    pub fn step(&mut self, stft: &Stft, channels: usize, own: bool, pace: Pace) -> (&mut Answers, bool) {
+        let job = if pace.realtime { self.worker.get() } else { self.worker.wait() };
+        let Some(job) = job else {
+            if self.asked {
+                self.last.settle();
+            }
+            let late = std::mem::replace(&mut self.begun, true);
+            self.asked = false;
+            return (&mut self.last, late);
+        };
+        let fresh = std::mem::take(&mut self.stale);
+        if fresh {
+            let _scope = Scope::enter();
+            job.reset();
+        }
+        self.bad_steps = job.streams().iter().map(|stream| stream.bad_steps()).sum();
+        let late = self.begun && !self.asked;
+        if !fresh && self.begun {
+            std::mem::swap(&mut self.last, &mut job.answers);
+            if late {
+                // They were for an earlier frame.
+                self.last.settle();
+            }
+        }
+        job.ask(stft, channels, own);
+        [self.asked, self.begun] = [true; 2];
+        if pace.burst {
+            job.run()
+        } else {
+            self.worker.start()
+        }
+        (&mut self.last, late)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engines::Engine;
+    use crate::engines::denoise::{Denoise, Models, Settings};
+    use crate::model::Package;
+    use crate::model::store::Verdict;
+    use crate::processor::{Format, Processor};
+    use crate::units::Hz;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    const FORMAT: Format = Format { rate: Hz(48_000.0), channels: 1 };
+    const HOP: usize = 480;
+
+    /// The tutorial's model, on a thread of its own or not, each step so much slower.
+    fn engine(verdict: Verdict, slow: Duration) -> Denoise {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../training/examples/gate");
+        let package = Package { verdict, ..Package::read(&folder).unwrap() };
+        let mut models: Box<Models> = Denoise::load_package(FORMAT, &package).unwrap();
+        if verdict != Verdict::Inline {
+            models.slow(slow);
+        }
+        let mut engine = Denoise::default();
+        engine.prepare(FORMAT).unwrap();
+        assert!(engine.install(models).is_none());
+        engine
+    }
+
+    /// Chirps in soft noise.
+    fn sound(samples: usize) -> Vec<f32> {
+        let mut seed = 5_u32;
+        (0..samples)
+            .map(|n| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = (seed >> 8) as f32 / (1 << 23) as f32 - 1.0;
+                let along = n as f32 / 48_000.0;
+                0.3 * (1_200.0 * along + 900.0 * along * along).sin() * (5.0 * along).sin().abs() + 0.01 * noise
+            })
+            .collect()
+    }
+
+    /// Plays a sound in blocks; `pause` after each.
+    fn play(engine: &mut Denoise, sound: &[f32], blocks: &[usize], pause: impl Fn(usize)) -> Vec<f32> {
+        let (mut out, mut at) = (sound.to_vec(), 0);
+        for length in blocks.iter().cycle() {
+            let end = sound.len().min(at + length);
+            engine.process(&mut [&mut out[at..end]], &Settings::default(), &mut ());
+            at = end;
+            if at == sound.len() {
+                return out;
+            }
+            pause(*length);
+        }
+        out
+    }
+
+    /// Lets sound play for as long as it lasts.
+    fn in_time() -> impl Fn(usize) {
+        let (begun, played) = (Instant::now(), std::cell::Cell::new(0));
+        move |length| {
+            played.set(played.get() + length);
+            let due = Duration::from_secs_f64(played.get() as f64 / FORMAT.rate.0);
+            std::thread::sleep(due.saturating_sub(begun.elapsed()));
+        }
+    }
+
+    fn is_the_same(a: &[f32], b: &[f32], what: &str) {
+        assert_eq!(a.len(), b.len(), "{what}");
+        let at = a.iter().zip(b).position(|(a, b)| a.to_bits() != b.to_bits());
+        assert_eq!(at, None, "{what}: the first sample that differs");
+    }
+
+    #[test]
+    fn a_thread_of_its_own_gives_the_same_sound_one_hop_later() {
+        let input = sound(40 * HOP);
+        let mut inline = engine(Verdict::Inline, Duration::ZERO);
+        let mut aside = engine(Verdict::Worker, Duration::from_millis(1));
+        let latency = inline.latency(&Settings::default());
+        assert_eq!(aside.latency(&Settings::default()), latency + HOP);
+        let wanted = play(&mut inline, &input, &[512], |_| {});
+        let mut all = Vec::new();
+        for blocks in [&[64][..], &[480], &[1], &[4_096], &[7, 0, 900, 33, 480, 2_000]] {
+            aside.reset();
+            all.push(play(&mut aside, &input, blocks, |_| {}));
+        }
+        assert!(wanted[latency..].iter().any(|sample| sample.abs() > 0.01), "something is heard");
+        assert!(all[0][..latency + HOP].iter().all(|sample| sample.abs() < 1e-6));
+        is_the_same(&all[0][HOP..], &wanted[..input.len() - HOP], "inline");
+        all.iter().for_each(|out| is_the_same(out, &all[0], "other blocks"));
+        assert_eq!(aside.late_frames(), 0);
+    }
+
+    #[test]
+    fn steps_longer_than_a_block_are_in_time() {
+        let input = sound(60 * HOP);
+        let mut aside = engine(Verdict::Worker, Duration::from_millis(3));
+        let wanted = play(&mut aside, &input, &[512], |_| {});
+        // The machine that tests may stop for longer than a hop: then the frames that came late are counted, and
+        // another try is made.
+        for _ in 0..5 {
+            aside.prepare(FORMAT).unwrap();
+            aside.set_realtime(true);
+            let out = play(&mut aside, &input, &[64], in_time());
+            aside.set_realtime(false);
+            if aside.late_frames() == 0 {
+                return is_the_same(&out, &wanted, "live");
+            }
+        }
+        panic!("steps of 3 ms were late in hops of 10 ms, five times");
+    }
+
+    #[test]
+    fn late_steps_go_on_with_the_last_gains_and_are_counted() {
+        let input: Vec<f32> = (0..60 * HOP).map(|n| 0.3 * (0.02 * n as f32).sin()).collect();
+        let mut aside = engine(Verdict::Worker, Duration::from_millis(25));
+        aside.set_realtime(true);
+        let (begun, out) = (Instant::now(), play(&mut aside, &input, &[64], in_time()));
+        assert!(begun.elapsed() < Duration::from_millis(60 * 10 + 400), "nothing waits: {:?}", begun.elapsed());
+        let late = aside.late_frames();
+        assert!((20..60).contains(&late), "{late} of 60 frames");
+        // No click: the sine moves by .006 a sample at most, and a gain goes from one value to another over a hop.
+        let step = out.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        assert!(step < 0.012, "a step of {step}");
+        assert!(out.iter().all(|sample| sample.abs() < 0.45), "no gain goes over one");
+        assert_eq!(aside.latency(&Settings::default()), 960 + HOP);
+        // A bounce right after it is as any other, though a step was under way.
+        aside.reset();
+        aside.set_realtime(false);
+        let bounce = play(&mut aside, &input[..20 * HOP], &[64], |_| {});
+        aside.reset();
+        is_the_same(&play(&mut aside, &input[..20 * HOP], &[4_800], |_| {}), &bounce, "bounces");
+    }
+}
