@@ -242,7 +242,7 @@ fn what_makes_no_sense_is_refused() {
     refused(&run(&folder, &nine, "a.mp3", &[]), "takes two to 8 tracks, and 9 are named");
     refused(&run(&folder, &all(&[folder.at("gone.wav")]), "a.mp3", &[]), "gone.wav: there is no such file");
     refused(&run(&folder, &all(&tracks[..1]), "a.mp3", &[]), "is named twice");
-    refused(&run(&folder, &all(&[folder.0.clone()]), "a.mp3", &[]), "is a folder");
+    refused(&run(&folder, &all(std::slice::from_ref(&folder.0)), "a.mp3", &[]), "is a folder");
     refused(&run(&folder, &tracks, "a.mp3", &["--offset", "nobody=1"]), "there is no track \"nobody\"; there are: 1 \"host\"");
     refused(&run(&folder, &tracks, "a.mp3", &["--offset", "host"]), "write TRACK=SECONDS");
     refused(&run(&folder, &tracks, "a.mp3", &["--summary", "x.csv"]), "--summary is for many files");
