@@ -220,7 +220,7 @@ fn an_impulse_arrives_when_it_is_said_to() {
             assert!((out[0][at] - Db(-1.0).to_linear()).abs() < 1e-3, "{rate} Hz: {}", out[0][at]);
         }
     }
-    assert_eq!(limiter(48_000.0, 2).latency(&driven(0.0)), 24 + 240 + 64 + 36, "7.6 ms");
+    assert_eq!(limiter(48_000.0, 2).latency(&driven(0.0)), 28 + 240 + 68 + 36, "7.8 ms");
 }
 
 #[test]
