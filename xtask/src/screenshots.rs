@@ -97,7 +97,7 @@ const SHOTS: &[Shot] = &[
         ..shot("denoise", "denoise-spectrogram", &["limit=24", "release=30", "high=80"], 11)
     },
     Shot { actions: &["mousemove --window {w} 460 23 click 1"], ..shot("denoise", "denoise-presets", &[], 5) },
-    Shot { actions: &["mousemove --window {w} 640 23 click 1"], ..shot("denoise", "denoise-models", &["limit=24"], 8) },
+    Shot { actions: &["mousemove --window {w} 918 596 click 1"], ..shot("denoise", "denoise-models", &["limit=24"], 8) },
     // A model that is chosen and not there.
     shot("denoise", "denoise-missing", &["--model", "absent"], 6),
     Shot { actions: &["mousemove --window {w} 875 647 click 1"], ..shot("denoise", "denoise-card", &[], 4) },
