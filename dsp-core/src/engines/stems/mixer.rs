@@ -195,7 +195,7 @@ impl Mixer {
         let length = pair.mix[0].len().max(1) as f32;
         for index in 0..pair.mix[0].len() {
             let mut rest: [f32; 2] = std::array::from_fn(|side| if side < pair.sides { pair.mix[side][index] } else { 0.0 });
-            for stem in 0..=pair.masks {
+            for (stem, strip) in strips.iter().enumerate().take(pair.masks + 1) {
                 let mut frame = rest;
                 if stem < pair.masks {
                     for side in 0..pair.sides {
@@ -204,7 +204,7 @@ impl Mixer {
                     }
                 }
                 for side in 0..pair.sides {
-                    let faded = strips[stem][side][0] * frame[0] + strips[stem][side][1] * frame[1];
+                    let faded = strip[side][0] * frame[0] + strip[side][1] * frame[1];
                     all.peaks[stem][side] = all.peaks[stem][side].max(frame[side].abs());
                     all.levels[stem][side] = all.levels[stem][side].max(faded.abs());
                     all.powers[stem][side] += faded * faded / length;
