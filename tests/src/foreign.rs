@@ -1,6 +1,6 @@
 //! Other people's models in the denoise engine, as subjects of the same promises.
 //!
-//! They lie beside the project in `../shared/models`; where that is absent, nothing is tested. The tutorial's
+//! They lie beside the project in `../shared/models`; where that is absent, nothing is tested. The built-in
 //! model is among them, on a thread of its own as models are that are too slow for short blocks.
 
 use crate::subject::{Set, Subject};
@@ -42,16 +42,16 @@ which!(UlUnas, "ul-unas", 0.032);
 which!(Dtln, "dtln", 0.016);
 which!(DeepFilterNet3, "deepfilternet3", 0.02);
 
-/// The model `gate` of the tutorial, on a thread of its own.
+/// The built-in model as a stranger's, on a thread of its own.
 #[derive(Debug, Default)]
 pub struct Aside;
 
 impl Which for Aside {
-    const ID: &'static str = "gate";
+    const ID: &'static str = "denoise";
     const TAIL: f64 = 0.02;
 
     fn package() -> Option<Package> {
-        let read = Package::read(&root().join("training/examples/gate")).expect("the tutorial's model is tracked");
+        let read = Package::read(&root().join("models/denoise")).expect("the built-in model is tracked");
         Some(Package { verdict: Verdict::Worker, ..read })
     }
 }

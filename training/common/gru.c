@@ -1,17 +1,17 @@
-// A GRU of 32 units through all frames of a row, AVX2: forward and backward.
+// A GRU through all frames of a row, AVX2: forward and backward, four rows at a time so that a weight
+// that is loaded serves four times.
 //
-// Gates are ordered r, z, n. With gx the input's share of the gates (bias included):
+// `size` units, a multiple of 16 and at most MOST. Gates are ordered r, z, n. With gx the input's share
+// of the gates (bias included):
 //   r = sigmoid(gx_r + h W_r)   z = sigmoid(gx_z + h W_z)
 //   n = tanh(gx_n + r * (h W_n + b_n))   h' = n + z * (h - n)
-// Arrays: gx [rows][frames][96], w [32][96], bn [32], h0 [rows][32],
-// h [rows][frames][32], keep [rows][frames][128] (r, z, n, h W_n + b_n).
+// Arrays: gx [rows][frames][3 size], w [size][3 size], bn [size], h0 [rows][size],
+// h [rows][frames][size], keep [rows][frames][4 size] (r, z, n, h W_n + b_n).
 #include <immintrin.h>
 #include <stdint.h>
-#include <string.h>
 
-#define H 32
-#define G 96
-#define V 12
+#define ROWS 4
+#define MOST 128
 
 static inline __m256 expv(__m256 x) {
     // Range reduction by ln 2 and a polynomial of degree 6; error about 2e-7.
@@ -41,75 +41,129 @@ static inline __m256 tanhv(__m256 x) {
     return _mm256_div_ps(_mm256_sub_ps(one, e), _mm256_add_ps(one, e));
 }
 
-void gru_forward(int64_t rows, int64_t frames, const float *gx, const float *w, const float *bn,
+// Weights as read: for each eight units, for each input, the three gates' eight.
+static void pack(int size, const float *w, float *out) {
+    for (int j = 0; j < size; j += 8)
+        for (int i = 0; i < size; i++)
+            for (int g = 0; g < 3; g++)
+                for (int k = 0; k < 8; k++) *out++ = w[i * 3 * size + g * size + j + k];
+}
+
+void gru_forward(int64_t rows, int64_t frames, int64_t units, const float *gx, const float *w, const float *bn,
                  const float *h0, float *h, float *keep) {
-    for (int64_t row = 0; row < rows; row++) {
-        const float *prev = h0 + row * H;
+    const int size = (int)units;
+    static _Thread_local float packed[3 * MOST * MOST] __attribute__((aligned(32)));
+    pack(size, w, packed);
+    for (int64_t first = 0; first < rows; first += ROWS) {
+        int64_t row[ROWS];
+        const float *prev[ROWS];
+        for (int r = 0; r < ROWS; r++) {
+            // past the last row the last one is done again, with the same result
+            row[r] = first + r < rows ? first + r : rows - 1;
+            prev[r] = h0 + row[r] * size;
+        }
         for (int64_t t = 0; t < frames; t++) {
-            const float *g = gx + (row * frames + t) * G;
-            float *out = h + (row * frames + t) * H, *k = keep + (row * frames + t) * 4 * H;
-            __m256 a[V];
-            for (int j = 0; j < 8; j++) a[j] = _mm256_loadu_ps(g + 8 * j);
-            for (int j = 0; j < 4; j++) a[8 + j] = _mm256_loadu_ps(bn + 8 * j);
-            for (int i = 0; i < H; i++) {
-                __m256 b = _mm256_broadcast_ss(prev + i);
-                for (int j = 0; j < V; j++) a[j] = _mm256_fmadd_ps(b, _mm256_loadu_ps(w + i * G + 8 * j), a[j]);
+            const float *wp = packed;
+            for (int j = 0; j < size; j += 8) {
+                __m256 a[ROWS][3];
+                const __m256 bias = _mm256_loadu_ps(bn + j);
+                for (int r = 0; r < ROWS; r++) {
+                    const float *g = gx + (row[r] * frames + t) * 3 * size + j;
+                    a[r][0] = _mm256_loadu_ps(g);
+                    a[r][1] = _mm256_loadu_ps(g + size);
+                    a[r][2] = bias;
+                }
+                for (int i = 0; i < size; i++, wp += 24) {
+                    const __m256 w0 = _mm256_load_ps(wp), w1 = _mm256_load_ps(wp + 8), w2 = _mm256_load_ps(wp + 16);
+                    for (int r = 0; r < ROWS; r++) {
+                        const __m256 b = _mm256_broadcast_ss(prev[r] + i);
+                        a[r][0] = _mm256_fmadd_ps(b, w0, a[r][0]);
+                        a[r][1] = _mm256_fmadd_ps(b, w1, a[r][1]);
+                        a[r][2] = _mm256_fmadd_ps(b, w2, a[r][2]);
+                    }
+                }
+                for (int r = 0; r < ROWS; r++) {
+                    const int64_t at = row[r] * frames + t;
+                    float *k = keep + at * 4 * size + j;
+                    const __m256 reset = sigmoid(a[r][0]), z = sigmoid(a[r][1]);
+                    const __m256 n = tanhv(_mm256_fmadd_ps(reset, a[r][2], _mm256_loadu_ps(gx + at * 3 * size + 2 * size + j)));
+                    const __m256 p = _mm256_loadu_ps(prev[r] + j);
+                    _mm256_storeu_ps(h + at * size + j, _mm256_fmadd_ps(z, _mm256_sub_ps(p, n), n));
+                    _mm256_storeu_ps(k, reset);
+                    _mm256_storeu_ps(k + size, z);
+                    _mm256_storeu_ps(k + 2 * size, n);
+                    _mm256_storeu_ps(k + 3 * size, a[r][2]);
+                }
             }
-            for (int j = 0; j < 4; j++) {
-                __m256 r = sigmoid(a[j]), z = sigmoid(a[4 + j]);
-                __m256 n = tanhv(_mm256_fmadd_ps(r, a[8 + j], _mm256_loadu_ps(g + 64 + 8 * j)));
-                __m256 p = _mm256_loadu_ps(prev + 8 * j);
-                _mm256_storeu_ps(out + 8 * j, _mm256_fmadd_ps(z, _mm256_sub_ps(p, n), n));
-                _mm256_storeu_ps(k + 8 * j, r);
-                _mm256_storeu_ps(k + 32 + 8 * j, z);
-                _mm256_storeu_ps(k + 64 + 8 * j, n);
-                _mm256_storeu_ps(k + 96 + 8 * j, a[8 + j]);
-            }
-            prev = out;
+            for (int r = 0; r < ROWS; r++) prev[r] = h + (row[r] * frames + t) * size;
         }
     }
 }
 
-// wt is the transpose of w, [96][32]; dgx and dgh are [rows][frames][96] (they differ in n).
-void gru_backward(int64_t rows, int64_t frames, const float *wt, const float *h0, const float *h,
-                  const float *keep, const float *dh, float *dgx, float *dgh) {
+// dgx is [rows][frames][3 size], the gradient at gx; dq [rows][frames][size] that at h W_n + b_n (the two
+// other gates' shares of h have the gradient of gx).
+void gru_backward(int64_t rows, int64_t frames, int64_t units, const float *w, const float *h0, const float *h,
+                  const float *keep, const float *dh, float *dgx, float *dq) {
+    const int size = (int)units;
     const __m256 one = _mm256_set1_ps(1.f);
-    for (int64_t row = 0; row < rows; row++) {
-        __m256 carry[4];
-        for (int j = 0; j < 4; j++) carry[j] = _mm256_setzero_ps();
+    static _Thread_local float packed[3 * MOST * MOST] __attribute__((aligned(32)));
+    float *out = packed;
+    for (int i = 0; i < size; i += 16)
+        for (int g = 0; g < 3 * size; g++)
+            for (int k = 0; k < 16; k++) *out++ = w[(i + k) * 3 * size + g];
+    for (int64_t first = 0; first < rows; first += ROWS) {
+        int64_t row[ROWS];
+        float carry[ROWS][MOST] __attribute__((aligned(32))), next[ROWS][MOST] __attribute__((aligned(32)));
+        float s[ROWS][3 * MOST] __attribute__((aligned(32)));
+        for (int r = 0; r < ROWS; r++) {
+            row[r] = first + r < rows ? first + r : rows - 1;
+            for (int j = 0; j < size; j++) carry[r][j] = 0;
+        }
         for (int64_t t = frames - 1; t >= 0; t--) {
-            const int64_t at = row * frames + t;
-            const float *prev = t ? h + (at - 1) * H : h0 + row * H;
-            const float *k = keep + at * 4 * H;
-            float *gx = dgx + at * G, *gh = dgh + at * G;
-            __m256 next[4];
-            for (int j = 0; j < 4; j++) {
-                __m256 d = _mm256_add_ps(carry[j], _mm256_loadu_ps(dh + at * H + 8 * j));
-                __m256 r = _mm256_loadu_ps(k + 8 * j), z = _mm256_loadu_ps(k + 32 + 8 * j);
-                __m256 n = _mm256_loadu_ps(k + 64 + 8 * j), q = _mm256_loadu_ps(k + 96 + 8 * j);
-                __m256 p = _mm256_loadu_ps(prev + 8 * j);
-                __m256 dz = _mm256_mul_ps(_mm256_mul_ps(d, _mm256_sub_ps(p, n)), _mm256_mul_ps(z, _mm256_sub_ps(one, z)));
-                __m256 dn = _mm256_mul_ps(_mm256_mul_ps(d, _mm256_sub_ps(one, z)), _mm256_fnmadd_ps(n, n, one));
-                __m256 dr = _mm256_mul_ps(_mm256_mul_ps(dn, q), _mm256_mul_ps(r, _mm256_sub_ps(one, r)));
-                _mm256_storeu_ps(gx + 8 * j, dr);
-                _mm256_storeu_ps(gx + 32 + 8 * j, dz);
-                _mm256_storeu_ps(gx + 64 + 8 * j, dn);
-                _mm256_storeu_ps(gh + 8 * j, dr);
-                _mm256_storeu_ps(gh + 32 + 8 * j, dz);
-                _mm256_storeu_ps(gh + 64 + 8 * j, _mm256_mul_ps(dn, r));
-                next[j] = _mm256_mul_ps(d, z);
-            }
-            __m256 b2[4], c2[4];
-            for (int j = 0; j < 4; j++) b2[j] = c2[j] = _mm256_setzero_ps();
-            for (int i = 0; i < G; i += 3) {
-                __m256 s0 = _mm256_broadcast_ss(gh + i), s1 = _mm256_broadcast_ss(gh + i + 1), s2 = _mm256_broadcast_ss(gh + i + 2);
-                for (int j = 0; j < 4; j++) {
-                    next[j] = _mm256_fmadd_ps(s0, _mm256_loadu_ps(wt + i * H + 8 * j), next[j]);
-                    b2[j] = _mm256_fmadd_ps(s1, _mm256_loadu_ps(wt + (i + 1) * H + 8 * j), b2[j]);
-                    c2[j] = _mm256_fmadd_ps(s2, _mm256_loadu_ps(wt + (i + 2) * H + 8 * j), c2[j]);
+            for (int r = 0; r < ROWS; r++) {
+                const int64_t at = row[r] * frames + t;
+                const float *prev = t ? h + (at - 1) * size : h0 + row[r] * size;
+                for (int j = 0; j < size; j += 8) {
+                    const float *k = keep + at * 4 * size + j;
+                    const __m256 d = _mm256_add_ps(_mm256_load_ps(carry[r] + j), _mm256_loadu_ps(dh + at * size + j));
+                    const __m256 reset = _mm256_loadu_ps(k), z = _mm256_loadu_ps(k + size);
+                    const __m256 n = _mm256_loadu_ps(k + 2 * size), q = _mm256_loadu_ps(k + 3 * size);
+                    const __m256 p = _mm256_loadu_ps(prev + j);
+                    const __m256 dz = _mm256_mul_ps(_mm256_mul_ps(d, _mm256_sub_ps(p, n)), _mm256_mul_ps(z, _mm256_sub_ps(one, z)));
+                    const __m256 dn = _mm256_mul_ps(_mm256_mul_ps(d, _mm256_sub_ps(one, z)), _mm256_fnmadd_ps(n, n, one));
+                    const __m256 dr = _mm256_mul_ps(_mm256_mul_ps(dn, q), _mm256_mul_ps(reset, _mm256_sub_ps(one, reset)));
+                    const __m256 dk = _mm256_mul_ps(dn, reset);
+                    float *g = dgx + at * 3 * size + j;
+                    _mm256_storeu_ps(g, dr);
+                    _mm256_storeu_ps(g + size, dz);
+                    _mm256_storeu_ps(g + 2 * size, dn);
+                    _mm256_storeu_ps(dq + at * size + j, dk);
+                    _mm256_store_ps(s[r] + j, dr);
+                    _mm256_store_ps(s[r] + size + j, dz);
+                    _mm256_store_ps(s[r] + 2 * size + j, dk);
+                    _mm256_store_ps(next[r] + j, _mm256_mul_ps(d, z));
                 }
             }
-            for (int j = 0; j < 4; j++) carry[j] = _mm256_add_ps(next[j], _mm256_add_ps(b2[j], c2[j]));
+            const float *wp = packed;
+            for (int j = 0; j < size; j += 16) {
+                __m256 a[ROWS][2];
+                for (int r = 0; r < ROWS; r++) {
+                    a[r][0] = _mm256_load_ps(next[r] + j);
+                    a[r][1] = _mm256_load_ps(next[r] + j + 8);
+                }
+                for (int i = 0; i < 3 * size; i++, wp += 16) {
+                    const __m256 w0 = _mm256_load_ps(wp), w1 = _mm256_load_ps(wp + 8);
+                    for (int r = 0; r < ROWS; r++) {
+                        const __m256 b = _mm256_broadcast_ss(s[r] + i);
+                        a[r][0] = _mm256_fmadd_ps(b, w0, a[r][0]);
+                        a[r][1] = _mm256_fmadd_ps(b, w1, a[r][1]);
+                    }
+                }
+                for (int r = 0; r < ROWS; r++) {
+                    _mm256_store_ps(carry[r] + j, a[r][0]);
+                    _mm256_store_ps(carry[r] + j + 8, a[r][1]);
+                }
+            }
         }
     }
 }

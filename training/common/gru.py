@@ -9,6 +9,8 @@ from .native import compiled
 
 _SOURCE = Path(__file__).with_name("gru.c")
 _LIBRARY = False
+MOST_UNITS = 128
+"""Of the fused kernel, which takes multiples of 16."""
 
 
 def _library():
@@ -27,26 +29,25 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx, gx, wh, bn, h0):
         rows, frames, _ = gx.shape
+        size = wh.shape[0]
         gx, wh, bn, h0 = (t.detach().contiguous() for t in (gx, wh, bn, h0))
-        h = torch.empty(rows, frames, 32)
-        keep = torch.empty(rows, frames, 128)
-        n, t = ctypes.c_int64(rows), ctypes.c_int64(frames)
-        _library().gru_forward(n, t, _p(gx), _p(wh), _p(bn), _p(h0), _p(h), _p(keep))
+        h = torch.empty(rows, frames, size)
+        keep = torch.empty(rows, frames, 4 * size)
+        _library().gru_forward(*map(ctypes.c_int64, (rows, frames, size)), *map(_p, (gx, wh, bn, h0, h, keep)))
         ctx.save_for_backward(wh, h0, h, keep)
         return h
 
     @staticmethod
     def backward(ctx, dh):
         wh, h0, h, keep = ctx.saved_tensors
-        rows, frames, _ = h.shape
-        dh, wt = dh.contiguous(), wh.t().contiguous()
-        dgx = torch.empty(rows, frames, 96)
-        dgh = torch.empty(rows, frames, 96)
-        n, t = ctypes.c_int64(rows), ctypes.c_int64(frames)
-        _library().gru_backward(n, t, _p(wt), _p(h0), _p(h), _p(keep), _p(dh), _p(dgx), _p(dgh))
-        before = torch.cat([h0[:, None], h[:, :-1]], 1)
-        dwh = before.reshape(-1, 32).t() @ dgh.reshape(-1, 96)
-        return dgx, dwh, dgh[..., 64:].sum((0, 1)), None
+        rows, frames, size = h.shape
+        dh = dh.contiguous()
+        dgx = torch.empty(rows, frames, 3 * size)
+        dq = torch.empty(rows, frames, size)
+        _library().gru_backward(*map(ctypes.c_int64, (rows, frames, size)), *map(_p, (wh, h0, h, keep, dh, dgx, dq)))
+        before = torch.cat([h0[:, None], h[:, :-1]], 1).reshape(-1, size).t()
+        flat, dq = dgx.view(-1, 3 * size), dq.view(-1, size)
+        return dgx, torch.cat([before @ flat[:, : 2 * size], before @ dq], 1), dq.sum(0), None
 
 
 def gru_plain(gx, wh, bn, h0):
@@ -67,6 +68,6 @@ def gru_sequence(gx, wh, bn, h0=None):
     """A GRU through all frames; fused where that is possible."""
     if h0 is None:
         h0 = gx.new_zeros(gx.shape[0], wh.shape[0])
-    if gx.is_cuda or wh.shape[0] != 32 or not _library():
+    if gx.is_cuda or wh.shape[0] % 16 or wh.shape[0] > MOST_UNITS or not _library():
         return gru_plain(gx, wh, bn, h0)
     return _Fused.apply(gx, wh, bn, h0)

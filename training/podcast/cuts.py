@@ -1,9 +1,9 @@
 """Cuts of `render podcast` on held-out recordings: none may lie in labelled speech.
 
-    python -m training.podcast.cuts --xtask target/release/xtask [--talkers 12] [--seconds 300]
+    python -m training.podcast.cuts --xtask target/release/xtask [--talkers 12] [--seconds 300] [--snr 20 10 5]
 
 Utterances of the talkers of `test` stand one after another with gaps of 0.15 to 5 s between them; half of the programmes are clean,
-half lie over held-out noise at 5 to 20 dB. Speech is labelled on the clean utterances: frames of 10 ms within 35 dB of the
+half lie over held-out noise at 5 to 20 dB; with --snr all lie over noise, at each of these. Speech is labelled on the clean utterances: frames of 10 ms within 35 dB of the
 utterance's loud frames and over its floor, with pauses of up to 0.2 s between them counted as speech. Printed: hours, cuts, seconds taken out, share of
 the silence that could go, cuts that touch labelled speech.
 """
@@ -48,8 +48,8 @@ def labelled(utterance: np.ndarray) -> np.ndarray:
     return speech
 
 
-def programme(talker: dict, audio: np.ndarray, noise: np.ndarray | None, seconds: float, random: np.random.Generator):
-    """Sound `[N]` and labels `[T]`."""
+def programme(talker: dict, audio: np.ndarray, noise: np.ndarray | None, seconds: float, random: np.random.Generator, snr: float | None = None):
+    """Sound `[N]` and labels `[T]`; noise lies at `snr` dB under speech, or at 5 to 20."""
     parts, labels = [], []
     frames = 0
     for index in random.permutation(len(talker["files"])):
@@ -70,7 +70,7 @@ def programme(talker: dict, audio: np.ndarray, noise: np.ndarray | None, seconds
         sound = sound + 10 ** (-60 / 20) * level / 0.1 * random.standard_normal(len(sound)).astype(np.float32) * 0.1
     else:
         bed = np.resize(noise.astype(np.float32) / 32_768, len(sound))
-        sound = sound + bed * level / np.sqrt((bed**2).mean() + 1e-12) * 10 ** (-random.uniform(5, 20) / 20)
+        sound = sound + bed * level / np.sqrt((bed**2).mean() + 1e-12) * 10 ** (-(random.uniform(5, 20) if snr is None else snr) / 20)
     return sound * 0.7 / max(0.7, np.abs(sound).max()), speech
 
 
@@ -79,37 +79,39 @@ def main() -> None:
     args.add_argument("--xtask", default="target/release/xtask")
     args.add_argument("--talkers", type=int, default=12)
     args.add_argument("--seconds", type=float, default=300.0)
+    args.add_argument("--snr", type=float, nargs="+", help="all in noise, at each of these, dB")
     args.add_argument("--seed", type=int, default=1)
     args = args.parse_args()
     random = np.random.default_rng(args.seed)
     talkers = json.loads((CACHE / "speech-test.json").read_text())
     noises = json.loads((CACHE / "noise-test.json").read_text())
     speech, noise = (np.memmap(CACHE / f"{name}-test.i16", np.int16, "r") for name in ("speech", "noise"))
-    hours = removed = could = 0.0
-    cuts = wrong = 0
+    sums: dict[str, list] = {}
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         for number, index in enumerate(random.permutation(len(talkers))[: args.talkers]):
             talker = talkers[index]
-            bed = noises[random.integers(len(noises))]
-            bed = None if number % 2 == 0 else noise[bed["start"] : bed["start"] + bed["length"]]
-            sound, truth = programme(talker, speech, bed, args.seconds, random)
-            soundfile.write(folder / "in.wav", sound, RATE, "PCM_16")
-            words = [args.xtask, "render", "podcast", folder / "in.wav", "-o", folder / "out.wav", "--mark-only", "--overwrite", "--quiet"]
-            words += ["--cut-silences", str(LONGEST), "--to", str(TO), "--cut-list", folder / "cuts.json"]
-            subprocess.run([str(word) for word in words], check=True)
-            found = json.loads((folder / "cuts.json").read_text())["cuts"]
-            touched = [cut for cut in found if truth[int(cut["from_seconds"] * 100) : int(cut["to_seconds"] * 100) + 1].any()]
-            edges = np.flatnonzero(np.diff(np.concatenate([[True], truth, [True]]).astype(int)))
-            gaps = (edges[1::2] - edges[::2]) / 100
-            here = sum(gap - TO for gap in gaps if gap > LONGEST)
-            taken = sum(cut["seconds"] for cut in found)
-            print(f"{talker['key'][:40]:40} {'clean' if bed is None else 'noise'} {len(found):4} cuts {taken:6.1f} of {here:6.1f} s, in speech {len(touched)}")
-            for cut in touched:
-                print("    ", cut["from_seconds"], cut["to_seconds"])
-            hours, cuts, wrong = hours + len(sound) / RATE / 3_600, cuts + len(found), wrong + len(touched)
-            removed, could = removed + taken, could + here
-    print(f"{hours:.2f} hours, {cuts} cuts, {removed:.0f} of {could:.0f} s of silence taken out, {wrong} cuts in labelled speech")
+            for snr in args.snr or [None]:
+                bed = noises[random.integers(len(noises))]
+                bed = None if number % 2 == 0 and not args.snr else noise[bed["start"] : bed["start"] + bed["length"]]
+                group = "clean" if bed is None else "in noise" if snr is None else f"{snr:.0f} dB"
+                sound, truth = programme(talker, speech, bed, args.seconds, random, snr)
+                soundfile.write(folder / "in.wav", sound, RATE, "PCM_16")
+                words = [args.xtask, "render", "podcast", folder / "in.wav", "-o", folder / "out.wav", "--mark-only", "--overwrite", "--quiet"]
+                words += ["--cut-silences", str(LONGEST), "--to", str(TO), "--cut-list", folder / "cuts.json"]
+                subprocess.run([str(word) for word in words], check=True)
+                found = json.loads((folder / "cuts.json").read_text())["cuts"]
+                touched = [cut for cut in found if truth[int(cut["from_seconds"] * 100) : int(cut["to_seconds"] * 100) + 1].any()]
+                edges = np.flatnonzero(np.diff(np.concatenate([[True], truth, [True]]).astype(int)))
+                gaps = (edges[1::2] - edges[::2]) / 100
+                figures = [len(sound) / RATE / 3_600, len(found), sum(cut["seconds"] for cut in found), sum(g - TO for g in gaps if g > LONGEST), len(touched)]
+                sums[group] = [a + b for a, b in zip(sums.get(group, [0] * len(figures)), figures)]
+                print(f"{talker['key'][:40]:40} {group:8} {figures[1]:4} cuts {figures[2]:6.1f} of {figures[3]:6.1f} s, in speech {figures[4]}", flush=True)
+                for cut in touched:
+                    print("    ", cut["from_seconds"], cut["to_seconds"])
+    for group, (hours, cuts, removed, could, wrong) in sums.items():
+        share = 100 * removed / max(could, 1e-9)
+        print(f"{group}: {hours:.2f} hours, {cuts} cuts, {removed:.0f} of {could:.0f} s of silence taken out ({share:.0f} %), {wrong} cuts in labelled speech")
 
 
 if __name__ == "__main__":

@@ -3,34 +3,41 @@
     python -m training.stems.evaluate --model models/stems                 # a folder or a trainer's .pt; several
     python -m training.stems.evaluate --part valid --model training/runs/stems/last.pt
     python -m training.stems.evaluate --task dialogue --model models/dialogue
+    python -m training.stems.evaluate --bounce --model models/stems        # also what a bounce adds to it
+    python -m training.stems.evaluate --card --model models/stems          # writes the model's card
     python -m training.stems.evaluate --museval --model models/stems       # also BSS Eval v4, slow
 
 In the same run: the mix as every stem, a quarter of the mix, a classical causal separator (median
 harmonic-percussive, the stereo centre, a bass split) and the ideal ratio mask in the same framing. uSDR is
-10 log10 of a stem's power over its error's over a whole song (Mitsufuji et al. 2022); SI-SDR allows a gain; cSDR is the
+10 log10 of a stem's power over its error's over a whole song (Mitsufuji et al. 2022), and a table's figure is the mean over
+songs; SI-SDR allows a gain; cSDR is the
 median over seconds in which the stem is heard. Tables go to training/runs/evaluate/.
 """
 
 import argparse
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import median_filter
 
 from ..common.place import RUNS
 from .bank import heads, load_song
+from .card import songs_table, write_card
 from .export import load
 from .frames import MODES, RATE, STANDARD, Mode, analyse, windows
 from .mix import Bank, Mixer, Recipe
 from .net import TASKS, full_mask, level_keep
+from .refine import moved, wiener
 
 CHUNK = 500
 """Frames that a net takes at once."""
 HEARD_DB = -40.0
 """A second counts for a stem that is not further below the mix than this."""
 DIALOGUE_DB = (-5, 0, 5, 10, 20)
+SHIFTS = 2
+"""Positions of the frames' grid in a bounce; the best one has the song turned round and a Wiener filter too."""
 
 
 def in_chunks(x: np.ndarray, mode: Mode, masks) -> np.ndarray:
@@ -90,6 +97,11 @@ def ideal_masks(stems: np.ndarray, mode: Mode):
     return masks
 
 
+def median(x: np.ndarray, n: int) -> np.ndarray:
+    """Running medians of an odd `n` values along the last axis: `[..., m]` to `[..., m - n + 1]`."""
+    return np.partition(np.lib.stride_tricks.sliding_window_view(x, n, -1), n // 2)[..., n // 2]
+
+
 def classical_masks(sources: int):
     """A causal separator without training: percussive against harmonic by medians over the past 0.2 s and
     over 500 Hz (after Fitzgerald 2010), the harmonic part split at 150 Hz into bass, and its centre of
@@ -102,8 +114,8 @@ def classical_masks(sources: int):
         mag = np.abs(z).mean(0)
         whole = np.concatenate([np.repeat(mag[:1], past, 0) if before is None else before, mag])
         before = whole[-past:]
-        harmonic = median_filter(whole, (past + 1, 1), origin=((past + 1) // 2 if past % 2 else past // 2, 0))[past:]
-        percussive = median_filter(mag, (1, 21))
+        harmonic = median(whole.T, past + 1).T
+        percussive = median(np.pad(mag, ((0, 0), (10, 10)), "symmetric"), 21)
         share = harmonic**2 / (harmonic**2 + percussive**2 + 1e-12)
         centre = 2 * np.abs((z[0] * z[1].conj()).real) / (np.abs(z[0]) ** 2 + np.abs(z[1]) ** 2 + 1e-12)
         hz = np.arange(mag.shape[1]) * 25.0
@@ -168,7 +180,7 @@ def real_songs(part: str):
         yield head["key"], head["label"], np.stack([song.stems.get(k, np.zeros((n, 2), np.float32)).T for k in ("vocals", "drums", "bass", "other")])
 
 
-def dialogue_pairs(part: str, each: int = 12, seconds: float = 10.0):
+def dialogue_pairs(part: str, each: int, seconds: float = 10.0):
     """(name, ratio in dB, stems `[2, 2, n]`) of held-out speech over held-out music."""
     bank = Bank(part, kinds=("speech", "track"))
     for ratio in DIALOGUE_DB:
@@ -178,16 +190,52 @@ def dialogue_pairs(part: str, each: int = 12, seconds: float = 10.0):
             yield f"{ratio} dB {i}", ratio, mixer.example()[0].numpy()
 
 
-def systems(models: dict, sources: int) -> dict:
-    """Name to a function of (mixture `[2, n]`, true stems) that gives stems `[S + 1, 2, n]`."""
+class Runs:
+    """A net's runs over the song in hand: live, and what a bounce makes of several (`refine.py`). `back` is a net that has
+    the song turned round. What has been run for a song is kept until the next one."""
+
+    def __init__(self, net, mode: Mode, back=None):
+        self.net, self.mode, self.back = net, mode, back
+        self.song, self.kept = None, {}
+
+    def at(self, x: np.ndarray, net, place: int) -> np.ndarray:
+        if self.song is not x:
+            self.song, self.kept = x, {}
+        if (net, place) not in self.kept:
+            turn = (lambda v: np.ascontiguousarray(v[..., ::-1])) if net is self.back else (lambda v: v)
+            one = lambda v: in_chunks(v, self.mode, net_masks(net, self.mode))  # noqa: E731
+            self.kept[net, place] = turn(moved(turn(x), one, place, SHIFTS, self.mode.samples()[1]))
+        return self.kept[net, place]
+
+    def live(self, x, _):
+        return self.at(x, self.net, 0)
+
+    def good(self, x, _):
+        return sum(self.at(x, self.net, i) for i in range(SHIFTS)) / SHIFTS
+
+    def best(self, x, _):
+        got = self.good(x, _)
+        if self.back is not None:
+            got = (got + sum(self.at(x, self.back, i) for i in range(SHIFTS)) / SHIFTS) / 2
+        return wiener(x, got)
+
+
+def systems(models: dict, sources: int, bounce: bool = False, back=None, quick: bool = False) -> dict:
+    """Name to a function of (mixture `[2, n]`, true stems) that gives stems `[S + 1, 2, n]`; `quick` leaves out the baselines that
+    take long."""
     out = {
         "mix as every stem": lambda x, s: np.repeat(x[None], sources + 1, 0),
         f"mix / {sources + 1}": lambda x, s: np.repeat(x[None] / (sources + 1), sources + 1, 0),
         "classical": lambda x, s: in_chunks(x, STANDARD, classical_masks(sources)),
         "ideal ratio mask": lambda x, s: in_chunks(x, STANDARD, ideal_masks(s, STANDARD)),
     }
+    if quick:
+        del out["classical"], out["ideal ratio mask"]
     for name, (net, mode) in models.items():
-        out[name] = lambda x, s, net=net, mode=mode: in_chunks(x, mode, net_masks(net, mode))
+        runs = Runs(net, mode, back if mode.name == "standard" else None)
+        out[name] = runs.live
+        if bounce and mode.name == "standard":
+            out |= {f"{name}, good": runs.good, f"{name}, best": runs.best}
     return out
 
 
@@ -216,7 +264,7 @@ def gains(rows: dict, ratios: list) -> str:
         cells = []
         for r in DIALOGUE_DB:
             base = at("mix as every stem", r)
-            gain, most = at(name, r) - base, at("ideal ratio mask", r) - base
+            gain, most = at(name, r) - base, (at("ideal ratio mask", r) - base if "ideal ratio mask" in rows else 0)
             cells.append(f"{gain:.2f} ({gain / most:.2f})" if abs(most) > 1e-6 else f"{gain:.2f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -229,6 +277,11 @@ def main():
     parser.add_argument("--mode", choices=MODES, help="framing of a folder's model, when its manifest is missing")
     parser.add_argument("--part", choices=("test", "valid"), default="test", help="valid for decisions, test for what is published")
     parser.add_argument("--seconds", type=float, help="only the middle of each song")
+    parser.add_argument("--bounce", action="store_true", help="also the models with shifts and a Wiener filter")
+    parser.add_argument("--back", type=Path, help="weights for songs turned round, which the best bounce adds")
+    parser.add_argument("--quick", action="store_true", help="without the classical baseline and the ideal mask")
+    parser.add_argument("--each", type=int, default=8, help="mixtures of dialogue at each ratio")
+    parser.add_argument("--card", action="store_true", help="write CARD.md into the models' folders")
     parser.add_argument("--museval", action="store_true", help="also BSS Eval v4")
     parser.add_argument("--out", type=Path, default=RUNS / "evaluate")
     args = parser.parse_args()
@@ -241,9 +294,16 @@ def main():
             mode = args.mode or ("low" if "asymmetric" in text else "standard")
         models[path.parent.name if path.suffix == ".pt" else path.name] = (net, MODES[mode])
     sources = len(TASKS[args.task])
-    rows = {name: [] for name in systems(models, sources)}
+    back = load(args.back)[0] if args.back else None
+    runs = systems(models, sources, args.bounce, back, args.quick)
+    rows = {name: [] for name in runs}
+    ours = [n for n in runs if n.startswith(tuple(models))] if models else []
+    # what has no weights of ours gives the same figures each time
+    args.out.mkdir(parents=True, exist_ok=True)
+    shelf = args.out / f"baselines-{args.task}-{args.part}.json"
+    kept = json.loads(shelf.read_text()) if shelf.exists() else {}
     tags = []
-    songs = real_songs(args.part) if args.task == "stems" else dialogue_pairs(args.part)
+    songs = real_songs(args.part) if args.task == "stems" else dialogue_pairs(args.part, args.each)
     for name, tag, stems in songs:
         if args.seconds and args.task == "stems":
             n = int(args.seconds * RATE)
@@ -251,7 +311,12 @@ def main():
             stems = stems[..., a : a + n]
         mixture = stems.sum(0)
         tags.append((name, tag))
-        for system, run in systems(models, sources).items():
+        stamp = zlib.crc32(stems.tobytes())
+        for system, run in runs.items():
+            at = f"{stamp:08x} {name}, {system}" + ", BSS" * args.museval
+            if at in kept:
+                rows[system].append(kept[at])
+                continue
             got = run(mixture, stems)
             if args.task == "stems":
                 names, true = merged(tag, stems)
@@ -259,15 +324,23 @@ def main():
             else:
                 rows[system].append(scores(["voice", "rest"], stems, got, args.museval))
             print(name, system, {k: round(v["uSDR"], 2) for k, v in rows[system][-1].items()}, flush=True)
+            if system not in ours:
+                kept[at] = rows[system][-1]
+                shelf.write_text(json.dumps(kept))
     stems = ["vocals", "drums", "bass", "other", "bass + other"] if args.task == "stems" else ["voice", "rest"]
     keys = ["uSDR", "SI-SDR", "cSDR"] + ["BSS v4"] * args.museval
     text = [f"**{k}**, {len(tags)} {'songs' if args.task == 'stems' else 'mixtures'} of `{args.part}`, dB\n\n" + table(rows, stems, k) for k in keys]
     if args.task == "dialogue":
         text.append(gains(rows, [t for _, t in tags]))
-    args.out.mkdir(parents=True, exist_ok=True)
+    else:
+        text.append("**uSDR by song**, dB\n\n" + songs_table(rows, tags, [f"mix / {sources + 1}", *ours], "uSDR"))
     (args.out / f"{args.task}-{args.part}.md").write_text("\n".join(text))
     (args.out / f"{args.task}-{args.part}.json").write_text(json.dumps({"songs": tags, "scores": rows}, indent=1))
     print("\n".join(text))
+    if args.card:
+        command = f"python -m training.stems.evaluate --task {args.task}{f' --each {args.each}' if args.task == 'dialogue' else ''}{' --bounce' * args.bounce}{' --quick' * args.quick}{f' --seconds {args.seconds:g}' if args.seconds else ''}{f' --back {args.back}' if args.back else ''} --card --model " + " ".join(map(str, args.model))
+        for path in args.model:
+            write_card(path, "\n".join(text), args.part, command)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import torch
 from onnx import TensorProto
 
 from ..common.graph import Graph, Steps, initialisers
-from .frames import BIN_HZ, BINS, MODES, Mode
+from .frames import BINS, MODES, RATE, Mode
 from .net import (BANDS, ENERGY_EPS, GROUPS, HIGH_BANDS, LEVEL_FLOOR, LOW_BINS, MASK_LIMIT, NORM_EPS, STEMS, TASKS,
                   TRIANGLES, TRIANGLES_A_BAND, Net, Size, full_mask, level_keep)
 
@@ -32,9 +32,9 @@ TOLERANCE = 2e-4
 """Largest difference of a mask between PyTorch and onnxruntime; masks reach 2."""
 
 
-def model_id(task: str, mode: Mode) -> str:
-    """Folder and id: the task's name, with "-low" for the low-latency framing."""
-    return task if mode.name == "standard" else f"{task}-low"
+def model_id(task: str, mode: Mode, backward: bool = False) -> str:
+    """Folder and id: the task's name, with "-low" for the low-latency framing, "-back" for songs turned round in time."""
+    return task + ("" if mode.name == "standard" else "-low") + ("-back" if backward else "")
 
 
 def build(net: Net, mode: Mode) -> onnx.ModelProto:
@@ -133,6 +133,13 @@ def load_onnx(path: Path) -> Net:
     return net
 
 
+def is_backward(path: Path) -> bool:
+    """Whether weights (a trainer's `.pt` or a folder) are for songs turned round in time."""
+    if path.suffix != ".pt":
+        return path.resolve().name.endswith("-back")
+    return torch.load(path, map_location="cpu", weights_only=False).get("backward", False)
+
+
 def load(path: Path, raw: bool = False) -> tuple[Net, str | None]:
     """A net from a trainer's `.pt` (averaged weights unless `raw`) or a folder with `model.onnx`,
     and the name of its mode where that is known."""
@@ -185,7 +192,7 @@ def parity(net: Net, mode: Mode, model: onnx.ModelProto, frames: int = 300) -> f
     return worst
 
 
-def write(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> float:
+def write(net: Net, mode: Mode, folder: Path, figures: dict | None = None, backward: bool = False) -> float:
     """Writes `model.onnx`, `manifest.toml` and `parity/` into `folder`; returns the parity
     error, and refuses to write when it is over the tolerance."""
     model = build(net.eval(), mode)
@@ -198,29 +205,32 @@ def write(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> fl
     masks = [torch_masks(net, mode, part) for part in (x[:, :PARITY_RESET], x[:, PARITY_RESET:])]
     (folder / "parity").mkdir(exist_ok=True)
     # frame by frame, as a runner sees them
-    x.transpose(1, 0, 2).astype("<c8").tofile(folder / "parity" / "input.f32")
+    x.transpose(1, 0, 2).astype("<c8").tofile(folder / "parity" / "spectrum.f32")
     np.concatenate(masks, 2).transpose(2, 0, 1, 3).astype("<c8").tofile(folder / "parity" / "mask.f32")
-    write_manifest(net, mode, folder, figures)
+    write_manifest(net, mode, folder, figures, backward)
     return error
 
 
-def write_manifest(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> None:
+def write_manifest(net: Net, mode: Mode, folder: Path, figures: dict | None = None, backward: bool = False) -> None:
     """Writes `manifest.toml` for the `model.onnx` in `folder`."""
     digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     rest = "other" if net.task == "stems" else "rest"
-    name = net.task.capitalize() + (", low latency" if mode.name == "low" else "")
+    (window, hop), kind = mode.samples(), "sqrt-hann" if mode.kind == "sqrt-hann" else "asymmetric"
+    name = net.task.capitalize() + (", low latency" if mode.name == "low" else "") + (", backward" if backward else "")
     lines = [
-        f'id = "{model_id(net.task, mode)}"', f'name = "{name}"', f'version = "{VERSION}"', f'task = "{net.task}"',
+        f'id = "{model_id(net.task, mode, backward)}"', f'name = "{name}"', f'version = "{VERSION}"', f'task = "{net.task}"',
         'authors = "Plainsong contributors"', f'license = "{LICENSE}"',
-        f"window_ms = {mode.window_ms}", f"hop_ms = {mode.hop_ms}",
-        f"synthesis_ms = {mode.synthesis_ms}", f'window = "{mode.kind}"',
-        f"bins = {BINS}", f"bin_hz = {BIN_HZ:g}", 'input = "complex-spectrum"', 'output = "complex-mask"',
-        "channels = 2", f"sources = {json.dumps(list(TASKS[net.task]))}", f'rest = "{rest}"',
+        f"sources = {json.dumps(list(TASKS[net.task]))}", f'rest = "{rest}"', f"rate = {RATE}",
         'file = "model.onnx"', f'sha256 = "{digest}"', "",
+        "[frame]", f"window = {window}", f"hop = {hop}", f'analysis = "{kind}"', f'synthesis = "{kind}"',
+        *([f"synthesis_window = {RATE * mode.synthesis_ms // 1000}"] if mode.synthesis_ms != mode.window_ms else []),
+        'scale = "amplitude"', "",
+        "[[inputs]]", 'name = "spectrum"', f"shape = [2, {BINS}, 2]", 'holds = "spectrum"', "",
+        "[[outputs]]", 'name = "mask"', f"shape = [{net.sources}, 2, {BINS}, 2]", 'holds = "mask"', "",
     ]
     for k, s in net.state_shapes().items():
         lines += ["[[states]]", f'name = "{k}"', f"shape = {s}", ""]
-    lines += [f"# parity/input.f32: little-endian f32 [frames, 2, {BINS}, 2]; parity/mask.f32: [frames, sources, 2, {BINS}, 2];",
+    lines += ["# parity/: one file a tensor, little-endian f32 [frames, ...];",
               "# all states are set to zero before frame 0 and before frame `reset`.",
               "[parity]", f"frames = {PARITY_FRAMES}", f"reset = {PARITY_RESET}", f"tolerance = {TOLERANCE:g}", ""]
     if figures:
@@ -246,8 +256,9 @@ def main():
     else:
         parser.error("give --checkpoint or --random")
     mode = MODES[args.mode or name or "standard"]
-    folder = args.out or ROOT / "models" / model_id(net.task, mode)
-    error = write(net, mode, folder)
+    backward = bool(args.checkpoint) and is_backward(args.checkpoint)
+    folder = args.out or ROOT / "models" / model_id(net.task, mode, backward)
+    error = write(net, mode, folder, backward=backward)
     count = sum(p.numel() for p in net.parameters())
     print(f"{folder}: {count} parameters, stems {', '.join(STEMS) if net.task == 'stems' else 'voice, rest'}, "
           f"parity error {error:.1e}")

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..common.gru import gru_sequence
 from .frames import BIN_HZ, BINS, Mode
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -51,8 +52,8 @@ ENERGY_EPS = 1e-8
 class Size:
     """Channels and layers."""
 
-    channels: int = 96
-    layers: int = 4
+    channels: int = 64
+    layers: int = 3
 
     @classmethod
     def parse(cls, text: str) -> "Size":
@@ -186,6 +187,8 @@ class Net(nn.Module):
     def gru(self, i: int, x: torch.Tensor, h0: torch.Tensor) -> torch.Tensor:
         """Layer i's GRU over `x` `[rows, T, C]` from `h0` `[rows, C]`."""
         q = lambda n: getattr(self, f"l{i}_{n}")  # noqa: E731
+        if not x.is_cuda:
+            return gru_sequence(x @ q("wx") + q("bx"), q("wh"), q("bn"), h0)
         zeros = torch.zeros_like(q("bn"))
         bh = torch.cat([zeros, zeros, q("bn")])
         weights = [q("wx").t().contiguous(), q("wh").t().contiguous(), q("bx"), bh]

@@ -325,7 +325,7 @@ def compose(rng, name: str, seconds: float) -> Song:
         chords.append((start, start + 16 * step, tone(degree), tone(degree + 2), tone(degree + 4)))
     scale = [key + 48 + m for m in mode]
     song = arrange(rng, name, bars, chords, step, seconds, melody_part(rng, scale, bars, chords, step))
-    if rng.random() < 0.3 and len(song.melody):
+    if rng.random() < 0.1 and len(song.melody):
         lead = song.melody.copy()
         lead[:, 2] += 12
         song.parts.append(Part("other", str(rng.choice(["lead", "distorted", "reed", "flute", "brass"])), humanise(rng, lead, 8), role="lead"))

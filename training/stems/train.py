@@ -2,6 +2,7 @@
 
     python -m training.stems.train --task stems --mode standard --minutes 600
     python -m training.stems.train --task stems --mode low --init training/runs/stems/last.pt --minutes 120
+    python -m training.stems.train --task stems --backward --init training/runs/stems/last.pt --minutes 60
     python -m training.stems.train --task stems --device cuda --batch 48 --minutes 9
 
 The rate is constant and falls to zero as a half cosine over the last part of `--minutes` (training
@@ -18,15 +19,15 @@ import torch
 from ..common.place import RUNS
 from ..common.trainer import Plan, Trainer, arguments, last_of, prepare_process
 from .export import load, model_id
-from .frames import MODES, analyse
-from .loss import loss_terms, sdr_sums
+from .frames import MODES, analyse, synthesise
+from .loss import loss_terms, sdr_sums, together
 from .mix import Bank, Mixer, Recipe
-from .net import TASKS, Net, Size, level_keep
+from .net import TASKS, Net, Size, apply, level_keep
 
 PAUSE = 60.0
 """Seconds: a step that took longer was interrupted (a stopped process), and the rest is not counted."""
-VALID_EXAMPLES = 24
-AVERAGE = 0.9995
+VALID_EXAMPLES, VALID_SECONDS = 24, 6.0
+AVERAGE = 0.998
 GRADIENT_NORM = 1.0
 
 
@@ -46,21 +47,21 @@ def batch_loss(net, mode, mixer, count, rng=None, bf16=False):
     start = run_in(rng, spec, net) if rng is not None else None
     with torch.autocast(spec.device.type, torch.bfloat16, enabled=bf16):
         low, high = net(spec, level_keep(mode), start=start)
-    terms, waves = loss_terms(low, high.float(), spec, stems, groups, mode)
-    return terms, (waves, stems, groups)
+    return loss_terms(low, high.float(), spec, stems, groups, mode), (low, high.float(), spec, stems, groups)
 
 
 @torch.no_grad()
-def validate(net, mode, bank, task, seconds, count=None) -> dict:
+def validate(net, mode, bank, task, seconds, backward=False, count=None) -> dict:
     """Loss terms and mean SDR in dB by stem over the fixed examples of held-out songs in which it
     is heard, undisturbed by equalisers and speeds."""
     count = count or VALID_EXAMPLES
-    recipe = Recipe(speed=0, eq=0, narrow=0, late_start=0, coherent=1.0 if task == "stems" else 0, rest=0)
+    recipe = Recipe(speed=0, eq=0, narrow=0, late_start=0, coherent=1.0 if task == "stems" else 0, rest=0, backward=backward)
     mixer = Mixer(bank, seconds, 99, task, recipe)
     sums, ratios = {}, {n: [] for n in mixer.names}
     net.eval()
     for _ in range(count // 2):
-        terms, (waves, stems, groups) = batch_loss(net, mode, mixer, 2)
+        terms, (low, high, spec, stems, groups) = batch_loss(net, mode, mixer, 2)
+        waves = synthesise(together(groups, apply(low, high, spec)), mode)
         for k, v in terms.items():
             sums[k] = sums.get(k, 0) + float(v)
         power, error = sdr_sums(waves, stems, groups, mode)
@@ -79,6 +80,7 @@ def main():
     parser.add_argument("--task", choices=TASKS, default="stems")
     parser.add_argument("--mode", choices=MODES, default="standard")
     parser.add_argument("--size", type=Size.parse, default=Size(), help="channels x layers, such as 96x4")
+    parser.add_argument("--backward", action="store_true", help="on songs turned round in time, for bounces")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16")
     parser.add_argument("--bank", type=Path, help="folder of the bank; training/cache/stems-bank by default")
@@ -87,7 +89,7 @@ def main():
     prepare_process(args.seed, args.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     mode, device = MODES[args.mode], torch.device(args.device)
-    folder = args.runs / (args.name or model_id(args.task, mode))
+    folder = args.runs / (args.name or model_id(args.task, mode, args.backward))
     saved = last_of(folder)
     if saved:
         net = Net(saved["task"], Size.parse(saved["size"]))
@@ -103,11 +105,11 @@ def main():
 
     seed = args.seed * 1_000_003 + trainer.step
     rng = np.random.default_rng(seed)
-    mixer = Mixer(Bank("train", device, args.bank), args.seconds, seed, args.task)
+    mixer = Mixer(Bank("train", device, args.bank), args.seconds, seed, args.task, Recipe(backward=args.backward))
     valid = Bank("valid", device, args.bank)
     trainer.run(lambda: batch_loss(net, mode, mixer, args.batch, rng, args.bf16)[0], args.batch * args.seconds / 3600,
-                lambda: validate(net, mode, valid, args.task, args.seconds),
-                task=net.task, size=f"{net.size.channels}x{net.size.layers}", mode=mode.name, seed=args.seed)
+                lambda: validate(net, mode, valid, args.task, max(args.seconds, VALID_SECONDS), args.backward),
+                task=net.task, size=f"{net.size.channels}x{net.size.layers}", mode=mode.name, seed=args.seed, backward=args.backward)
 
 
 if __name__ == "__main__":

@@ -35,11 +35,12 @@ def test_windows_sum_to_one(mode):
     assert np.allclose((a * s).reshape(-1, hop).sum(0), 1)
 
 
-def test_fused_gru_equals_plain():
-    gx = torch.randn(7, 23, 96, requires_grad=True)
-    w = (torch.randn(32, 96) * 0.3).requires_grad_()
-    b = torch.randn(32, requires_grad=True)
-    h0 = torch.randn(7, 32)
+@pytest.mark.parametrize("size", [16, 32, 48, 64, 96])
+def test_fused_gru_equals_plain(size):
+    gx = torch.randn(7, 23, 3 * size, requires_grad=True)
+    w = (torch.randn(size, 3 * size) * 1.7 / size**0.5).requires_grad_()
+    b = torch.randn(size, requires_grad=True)
+    h0 = torch.randn(7, size)
     got = []
     for f in (gru_plain, gru_sequence):
         for p in (gx, w, b):

@@ -130,7 +130,7 @@ fn tracks_make_one_episode() {
         let said =
             |name: &str| turns.iter().filter(|turn| turn.0 == name).map(|turn| (turn.2.min(to) - turn.1.max(from)).max(0.0)).sum::<f64>();
         let (own, other) = if who == 0 { (said("host"), said("guest")) } else { (said("guest"), said("host")) };
-        assert!(own > 0.6 * (to - from) && other < 0.1 * (to - from), "{who}: {own} and {other} of {}", to - from);
+        assert!(own > 0.4 * (to - from) && other < 0.1 * (to - from), "{who}: {own} and {other} of {}", to - from);
     }
     let tracks = told["tracks"].as_array().unwrap();
     for track in &tracks[..2] {
@@ -242,7 +242,7 @@ fn what_makes_no_sense_is_refused() {
     refused(&run(&folder, &nine, "a.mp3", &[]), "takes two to 8 tracks, and 9 are named");
     refused(&run(&folder, &all(&[folder.at("gone.wav")]), "a.mp3", &[]), "gone.wav: there is no such file");
     refused(&run(&folder, &all(&tracks[..1]), "a.mp3", &[]), "is named twice");
-    refused(&run(&folder, &all(&[folder.0.clone()]), "a.mp3", &[]), "is a folder");
+    refused(&run(&folder, &all(std::slice::from_ref(&folder.0)), "a.mp3", &[]), "is a folder");
     refused(&run(&folder, &tracks, "a.mp3", &["--offset", "nobody=1"]), "there is no track \"nobody\"; there are: 1 \"host\"");
     refused(&run(&folder, &tracks, "a.mp3", &["--offset", "host"]), "write TRACK=SECONDS");
     refused(&run(&folder, &tracks, "a.mp3", &["--summary", "x.csv"]), "--summary is for many files");

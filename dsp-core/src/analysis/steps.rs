@@ -208,10 +208,10 @@ impl Split {
                     }
                 }
             }
-            for lane in 0..LANES {
-                sums.squares[lane] += low[lane] * low[lane];
-                let magnitude = low[lane].abs();
-                sums.peaks[lane] = if magnitude > sums.peaks[lane] { magnitude } else { sums.peaks[lane] };
+            for ((square, peak), low) in sums.squares.iter_mut().zip(&mut sums.peaks).zip(low) {
+                *square += low * low;
+                let magnitude = low.abs();
+                *peak = if magnitude > *peak { magnitude } else { *peak };
             }
             x[2..].copy_from_slice(&high[..LANES - 2]);
         }

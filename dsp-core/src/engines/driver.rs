@@ -31,10 +31,8 @@ pub trait Driver: Send {
     fn latency(&self) -> usize;
     /// Other values of the parameters, in the order of the table. Never allocates.
     fn set(&mut self, values: &[f32]);
-    /// As [`Engine::set_realtime`].
-    fn set_realtime(&mut self, realtime: bool) {
-        let _ = realtime;
-    }
+    /// As [`Engine::set_realtime`]; for what knows of no other pace than offline nothing.
+    fn set_realtime(&mut self, _realtime: bool) {}
     /// As [`Engine::late_frames`].
     fn late_frames(&self) -> u64 {
         0

@@ -198,7 +198,7 @@ impl Learner {
             }
         }
         self.hops += 1;
-        if self.hops % EVERY == 0 {
+        if self.hops.is_multiple_of(EVERY) {
             self.look();
         }
     }

@@ -69,6 +69,7 @@ impl Owners {
 
     /// Hears a hop of each talker with the probability of speech in it (1 where that is not known), and tells who
     /// had a voice of their own [`Owners::behind`] hops before. Never allocates.
+    #[expect(clippy::needless_range_loop, reason = "arrays of all talkers share the index")]
     pub fn hear(&mut self, hops: &[Hop], speech: &[f32], known: &Knowledge) -> [bool; MOST] {
         let fade = 10_f32.powf(-DECAY_DB / 10.0);
         let (rise, under) = (10_f32.powf(RISE_DB / 10.0), 10_f32.powf(UNDER_MEAN / 10.0));

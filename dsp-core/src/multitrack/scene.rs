@@ -159,9 +159,9 @@ impl Scene {
             voices[talker][from..to].copy_from_slice(&said);
         }
         let mut bleeds = vec![vec![0.0; length]; shape.talkers];
-        for track in 0..shape.talkers {
+        for (track, bleed) in bleeds.iter_mut().enumerate() {
             for talker in (0..shape.talkers).filter(|&talker| talker != track) {
-                room(&voices[talker], &mut bleeds[track], shape.bleed_db, &mut random);
+                room(&voices[talker], bleed, shape.bleed_db, &mut random);
             }
         }
         let noise = 10_f32.powf(shape.noise_db / 20.0) * 3_f32.sqrt();

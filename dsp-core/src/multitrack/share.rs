@@ -67,6 +67,7 @@ impl Shares {
 
     /// The gains at the end of a hop: `now` says who has a voice in it, `soon` who has one in it or within the
     /// look-ahead.
+    #[expect(clippy::needless_range_loop, reason = "arrays of all talkers share the index")]
     pub fn hop(&mut self, now: &[bool; MOST], soon: &[bool; MOST], sharing: &Sharing) -> [f32; MOST] {
         for talker in 0..self.talkers {
             self.since[talker] = if now[talker] { 0 } else { self.since[talker].saturating_add(1) };

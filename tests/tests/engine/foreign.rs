@@ -185,7 +185,7 @@ fn levels(rate: f64, sound: &[f32]) -> Vec<Vec<f64>> {
 
 /// A model of 16 kHz does at other rates what it does at its own. UL-UNAS reads the logarithm of each bin, so what a
 /// resampler leaves of the last half kilohertz under 8 kHz decides; here the sound has no resampler behind it.
-fn the_rate_changes_nothing<W: Which>(nulls: bool) {
+fn the_rate_changes_nothing<W: Which>(nulls: bool, most: f64) {
     if !is_there::<W>() {
         return;
     }
@@ -205,7 +205,7 @@ fn the_rate_changes_nothing<W: Which>(nulls: bool) {
             let out = cleaned::<W>(rate, &sines(rate, SECONDS, top));
             let apart = mean(&levels(rate, &out), &wanted);
             println!("{}, {rate} Hz, sound up to {top} Hz: {apart:.2} dB apart, moved by {moved:.1} dB", W::ID);
-            assert!(moved > 6.0 && apart < 0.1 * moved, "{}, {rate} Hz, up to {top} Hz: {apart:.2} dB apart of {moved:.1}", W::ID);
+            assert!(moved > 6.0 && apart < most * moved, "{}, {rate} Hz, up to {top} Hz: {apart:.2} dB apart of {moved:.1}", W::ID);
             let times = (rate / OWN) as usize;
             if nulls && rate == OWN * times as f64 && top < OWN / 2.0 {
                 let kept: Vec<f32> = out.iter().step_by(times).copied().collect();
@@ -219,18 +219,18 @@ fn the_rate_changes_nothing<W: Which>(nulls: bool) {
 
 #[test]
 fn gtcrn_is_the_same_at_every_rate() {
-    the_rate_changes_nothing::<Gtcrn>(true);
+    the_rate_changes_nothing::<Gtcrn>(true, 0.05);
 }
 
 #[test]
 fn ul_unas_is_the_same_at_every_rate() {
-    the_rate_changes_nothing::<UlUnas>(true);
+    the_rate_changes_nothing::<UlUnas>(true, 0.1);
 }
 
-/// Its resamplers end below 8 kHz, so there is no null.
+/// It hears what its resamplers leave, which ends below 8 kHz: there is no null, and levels are as near as that lets them.
 #[test]
 fn dtln_is_the_same_at_every_rate() {
-    the_rate_changes_nothing::<Dtln>(false);
+    the_rate_changes_nothing::<Dtln>(false, 0.25);
 }
 
 /// Models that come while sound plays: no click, no silence for longer than the switch takes, the latency

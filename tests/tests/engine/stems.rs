@@ -244,10 +244,13 @@ fn nothing_is_cut_off_above_the_models_band() {
     }
 }
 
+/// Values of each stem's sides.
+type Sides = [[f32; 2]; STEMS];
+
 /// What the frames tell is what goes out.
 #[derive(Default)]
 struct Told {
-    frames: Vec<([[f32; 2]; STEMS], [[f32; 2]; STEMS])>,
+    frames: Vec<(Sides, Sides)>,
     bands: Vec<[f32; STEMS]>,
     plain: usize,
 }

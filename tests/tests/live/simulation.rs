@@ -22,6 +22,10 @@ impl Through {
 }
 
 impl Driver for Through {
+    fn reset(&mut self) {
+        self.0.iter_mut().for_each(|sample| *sample = 0.0);
+    }
+
     fn process(&mut self, audio: &mut [&mut [f32]], _: &mut dyn Observer) {
         for sample in audio[0].iter_mut() {
             self.0.push_back(*sample);

@@ -196,7 +196,7 @@ pub fn plan(
                     .extension()
                     .is_some_and(|ending| ["m4a", "m4b", "mp4", "aac"].iter().any(|known| ending.eq_ignore_ascii_case(known)))
                 {
-                    "cannot be written: there is no free and well-kept AAC encoder; use .mp3 or .opus"
+                    "cannot be written: there is no AAC encoder that is free, settled and well kept; use .mp3 or .opus, or write .flac and convert that"
                 } else {
                     "has no ending that can be written; use .wav, .flac, .mp3 or .opus"
                 },

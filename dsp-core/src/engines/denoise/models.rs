@@ -147,12 +147,12 @@ impl Models {
         self.cores.iter_mut().for_each(Core::reset);
     }
 
-    /// Makes every step on a thread of its own so much slower.
+    /// Waits for threads, and makes every step on them so much slower.
     #[cfg(test)]
-    pub(super) fn slow(&mut self, by: Duration) {
+    pub(super) fn slow_by(&mut self, by: Option<Duration>) {
         for player in &mut self.players {
             if let Player::Aside(aside) = player {
-                aside.slow(by);
+                aside.slow_by(by);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The chain at a format: pieces down the list of stages, and once in 10 ms what they are told.
 
 use super::models::Models;
+use super::music::Music;
 use super::settings::{AHEAD, Listen, Settings};
 use super::stages::{COUNT, Kind, STAGES, Slot, StageFrame};
 use super::tone::Tone;
@@ -27,12 +28,6 @@ use std::time::Instant;
 const CHUNK: usize = 256;
 /// Time over which bypass and listening move.
 const MOVE: Ms = Ms(20.0);
-/// Probabilities of music between which stages step back.
-const MUSIC: (f32, f32) = (0.7, 0.9);
-/// Time constant of stepping back, in seconds: a jingle's first beat is not to be eaten.
-const BACK: f32 = 0.06;
-/// Time constants of coming back once somebody speaks, and else, in seconds: between notes music is silent.
-const AGAIN: (f32, f32) = (0.4, 2.0);
 /// From this share stepped back on there is music, for what holds or does not.
 const THERE: f32 = 0.5;
 /// Probability from which a hop counts as speech for the tone.
@@ -75,10 +70,11 @@ pub struct Core {
     compressor: Compressor,
     tone: Tone,
     limiter: TruePeakLimiter,
+    /// The limiter has not seen what came last.
+    slept: bool,
     spectrum: Spectrum,
     heard: events::Frame,
-    /// How far there is music, smoothed, 0 to 1.
-    music: f32,
+    music: Music,
     /// The input, delayed as the output is, `[channel]`, and a piece of it.
     whole: Vec<Delay>,
     dry: Vec<Vec<f32>>,
@@ -131,7 +127,7 @@ impl Core {
             tone: Tone::new(format)?,
             spectrum: Spectrum { power: vec![0.0; bins], gain: vec![1.0; bins], bins: 0, bin_hz: 50.0, late: false },
             heard: events::Frame::NOTHING,
-            music: 1.0,
+            music: Music::BEGINNING,
             whole: vec![Delay::new(latency); format.channels],
             dry: vec![vec![0.0; CHUNK]; format.channels],
             behind: Delay::new(behind),
@@ -141,6 +137,7 @@ impl Core {
             removed: Ramp::new(MOVE, format.rate),
             frames: Frames::new(format),
             programme: Programme::new(format)?,
+            slept: false,
             realtime: false,
             late: 0,
             skip: false,
@@ -193,6 +190,7 @@ impl Core {
         self.compressor.reset();
         self.tone.reset();
         self.limiter.reset();
+        self.slept = false;
         self.slots.iter_mut().for_each(Slot::reset);
         self.whole.iter_mut().for_each(Delay::reset);
         // Before the first sample the gain was one.
@@ -210,7 +208,7 @@ impl Core {
         self.frames.reset();
         self.programme.begin();
         // Until it is heard what sounds, nothing is done to it.
-        (self.done, self.music, self.heard) = (0, 1.0, events::Frame::NOTHING);
+        (self.done, self.music, self.heard) = (0, Music::BEGINNING, events::Frame::NOTHING);
         (self.spectrum.bins, self.spectrum.late, self.skip) = (0, false, false);
     }
 
@@ -231,7 +229,7 @@ impl Core {
         let mut at = 0;
         while at < length {
             if self.done == 0 {
-                let keep = 1.0 - settings.keep_music.clamp(0.0, 1.0) * self.music;
+                let keep = 1.0 - settings.keep_music.clamp(0.0, 1.0) * self.music.state();
                 for (slot, stage) in self.slots.iter_mut().zip(&STAGES) {
                     slot.head_for(if stage.steps_back { keep } else { 1.0 });
                 }
@@ -267,7 +265,12 @@ impl Core {
                 Kind::Leveller => self.leveller.process(audio, range.clone(), &mut self.levels),
                 Kind::Compressor => self.compressor.process(audio, range.clone(), &settings.compressor),
                 Kind::Tone => self.tone.process(&mut part(audio, range.clone())[..self.dry.len()]),
+                // The others' models are heard by more than themselves.
+                Kind::Limiter if slot.sleeps() => self.slept = true,
                 Kind::Limiter => {
+                    if std::mem::take(&mut self.slept) {
+                        self.limiter.reset();
+                    }
                     // What stages before could make of the loudest sound must not stay in the limiter.
                     audio.iter_mut().for_each(|channel| usable_all(&mut channel[range.clone()]));
                     self.limiter.process_range(audio, range.clone(), &settings.limit);
@@ -324,21 +327,12 @@ impl Core {
             self.late += u64::from(self.skip);
             late |= self.skip;
         }
-        let there = ((self.heard.music - MUSIC.0) / (MUSIC.1 - MUSIC.0)).clamp(0.0, 1.0);
-        let speaks = self.heard.speech > SPEECH;
-        let time = match (there > self.music, speaks) {
-            (true, _) => BACK,
-            (_, true) => AGAIN.0,
-            _ => AGAIN.1,
-        };
-        self.music += (there - self.music) * (self.seconds / time).min(1.0);
-        // What is nearly all or nothing is: stages then rest.
-        self.music = if (self.music - there).abs() < 1e-3 { there } else { self.music };
-        let back = self.music * settings.keep_music.clamp(0.0, 1.0);
+        self.music.hear(&self.heard, self.seconds);
+        let back = self.music.state() * settings.keep_music.clamp(0.0, 1.0);
         let music = back > THERE;
         self.leveller.hop(self.heard.speech, music || settings.others, &settings.leveller);
         let Spectrum { power, gain, bins, bin_hz, .. } = &self.spectrum;
-        let speaks = speaks && !music && !settings.others;
+        let speaks = self.heard.speech > SPEECH && !music && !settings.others;
         self.tone.hop(|bin| power[bin] * gain[bin] * gain[bin], *bins, *bin_hz, speaks, &settings.tone);
         if late {
             self.frames.late();

@@ -12,6 +12,7 @@
 
 mod core;
 mod models;
+mod music;
 mod settings;
 mod stages;
 mod tone;

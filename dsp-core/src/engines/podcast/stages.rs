@@ -150,6 +150,9 @@ pub(super) struct Slot {
     kept: Vec<Vec<f32>>,
     on: Ramp,
     share: Ramp,
+    /// The switch as it was last, and samples for which a stage that slept is still filled.
+    switched: Option<bool>,
+    waits: usize,
     /// Sums of squares before and after it since they were taken.
     powers: [f64; 2],
     samples: usize,
@@ -163,6 +166,8 @@ impl Slot {
             kept: vec![vec![0.0; most]; format.channels],
             on: Ramp::new(SWITCH, format.rate),
             share: Ramp::new(Ms(HOP_SECONDS * 1_000.0), format.rate),
+            switched: None,
+            waits: 0,
             powers: [0.0; 2],
             samples: 0,
         }
@@ -172,11 +177,22 @@ impl Slot {
         self.delays.iter_mut().for_each(Delay::reset);
         self.on.reset();
         self.share.reset();
+        (self.switched, self.waits) = (None, 0);
         (self.powers, self.samples) = ([0.0; 2], 0);
     }
 
     pub fn switch(&mut self, on: bool) {
+        if on && self.switched == Some(false) && self.sleeps() {
+            // What it gives at first is older than what came while it slept.
+            self.waits = self.delays.first().map_or(0, Delay::samples);
+        }
+        self.switched = Some(on);
         self.on.set(f32::from(u8::from(on)));
+    }
+
+    /// Nothing of the stage is heard, so that it need not work.
+    pub fn sleeps(&self) -> bool {
+        self.switched == Some(false) && self.on.at_rest() == Some(0.0)
     }
 
     /// The share that the stage is to have in a hop's time, 0 to 1.
@@ -198,8 +214,12 @@ impl Slot {
     pub fn after(&mut self, audio: &mut [&mut [f32]], range: Range<usize>, shares: &mut [f32]) {
         let shares = &mut shares[..range.len()];
         match (self.on.at_rest(), self.share.at_rest()) {
-            (Some(on), Some(share)) => shares.fill(on * share),
-            _ => shares.fill_with(|| self.on.step() * self.share.step()),
+            (Some(on), Some(share)) if self.waits == 0 => shares.fill(on * share),
+            _ => shares.fill_with(|| {
+                let on = if self.waits == 0 { self.on.step() } else { 0.0 };
+                self.waits = self.waits.saturating_sub(1);
+                on * self.share.step()
+            }),
         }
         for (channel, kept) in audio.iter_mut().zip(&self.kept) {
             for ((sample, &kept), &share) in channel[range.clone()].iter_mut().zip(kept).zip(shares.iter()) {
@@ -254,6 +274,27 @@ mod tests {
         assert!(out[3_200 + 1_000..].iter().all(|&sample| sample == 3.0));
         let steps = out[3_200..4_200].windows(2).zip(input[3_195..].windows(2));
         assert!(steps.into_iter().all(|(out, input)| (out[1] - out[0]).abs() < (input[1] - input[0]).abs() + 0.01), "no click");
+    }
+
+    /// A stage that slept gives silence until its delay is filled: none of that is heard.
+    #[test]
+    fn a_stage_that_slept_comes_back_without_a_hole() {
+        let format = Format::new(Hz(48_000.0), 1).unwrap();
+        let (mut slot, mut stage) = (Slot::new(40, 64, format), Delay::new(40));
+        let input: Vec<f32> = (1..=9_600).map(|n| (n as f32 * 0.37).sin()).collect();
+        let mut out = input.clone();
+        for (index, piece) in out.chunks_mut(64).enumerate() {
+            slot.switch(index >= 50);
+            slot.head_for(1.0);
+            slot.before(&[piece], 0..64);
+            assert_eq!(slot.sleeps(), index < 50);
+            if !slot.sleeps() {
+                stage.process(piece);
+            }
+            slot.after(&mut [piece], 0..64, &mut [0.0; 64]);
+        }
+        // The stage only delays, so that on, off and on its way the sound is the same, but for rounding.
+        assert!(out[40..].iter().zip(&input).all(|(out, input)| (out - input).abs() < 1e-6));
     }
 
     #[test]

@@ -275,7 +275,7 @@ fn choose(ui: &Ui, panel: &mut Panel) {
                     Sought::Reference => choice.files.push(Reference::new(&path)),
                     Sought::Album => match Member::read(&path) {
                         Ok(member) => choice.album = Some(member),
-                        Err(failure) => panel.say(&failure.about(&path).to_string()),
+                        Err(failure) => panel.say(failure.about(&path).to_string()),
                     },
                 }
                 mind.refer(panel, choice);

@@ -69,6 +69,9 @@ enum Aim {
     Like,
 }
 
+/// Songs of an album by their files, with the loudness of each that has one.
+type Songs = HashMap<PathBuf, (Song, Option<f64>)>;
+
 /// What holds for all files of a run.
 pub struct Mind {
     style: &'static Style,
@@ -81,8 +84,8 @@ pub struct Mind {
     model: Model,
     /// Values that were set by hand, by their place.
     by_hand: Vec<(usize, f32)>,
-    /// Songs of an album with the loudness of each, by their files.
-    album: Option<HashMap<PathBuf, (Song, Option<f64>)>>,
+    /// Songs of the album.
+    album: Option<Songs>,
     allow_truncated: bool,
     /// More is measured of the output than loudness.
     detailed: bool,
@@ -169,7 +172,7 @@ impl Mind {
     }
 
     /// Hears all songs; those that cannot be read are left out, and fail when they are rendered.
-    fn hear_album(&self, tasks: &[Task], jobs: usize) -> (HashMap<PathBuf, (Song, Option<f64>)>, Option<Album>) {
+    fn hear_album(&self, tasks: &[Task], jobs: usize) -> (Songs, Option<Album>) {
         let next = AtomicUsize::new(0);
         let found = Mutex::new(Vec::new());
         std::thread::scope(|scope| {

@@ -193,7 +193,7 @@ pub fn clean(
     sound.close()?;
     let mut ears = listening.spool;
     ears.close()?;
-    let heard = tapped.0.frames(&raw.levels, &after);
+    let heard = tapped.0.frames(&raw.levels, &after, &[]);
     let stages = if engine.is_some() { tapped.0.totals() } else { Vec::new() };
     Ok(Clean { sound, ears, heard, stages, loudness: levels.reading().loudness_lufs })
 }

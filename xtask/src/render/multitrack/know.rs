@@ -27,7 +27,7 @@ pub struct Known {
 /// Hands out hops of all talkers, `hear(number, hops)`.
 fn each(ears: &mut [&mut Spool], hear: &mut dyn FnMut(usize, &[Hop; MOST])) -> Result<(), Failure> {
     let total = ears.iter().map(|ears| ears.frames()).max().unwrap_or(0);
-    let mut blocks = vec![vec![Vec::with_capacity(BLOCK); WIDE]; ears.len()];
+    let mut blocks = vec![vec![Vec::new(); WIDE]; ears.len()];
     let mut at = 0;
     while at < total {
         let count = (total - at).min(BLOCK as u64) as usize;

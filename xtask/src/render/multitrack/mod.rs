@@ -592,7 +592,9 @@ fn together(raw: &[Raw], clean: &[Clean], roles: &[Role]) -> Vec<Heard> {
     for ((raw, clean), role) in raw.iter().zip(clean).zip(roles) {
         if *role == Role::Music {
             for (all, &level) in all.iter_mut().zip(&raw.levels) {
-                all.music = if level > AUDIBLE_DB { 1.0 } else { all.music };
+                if level > AUDIBLE_DB {
+                    (all.music, all.again[1]) = (1.0, 1.0);
+                }
             }
             continue;
         }

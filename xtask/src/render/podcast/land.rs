@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! spool ─▶ cuts ─▶ probe ─▶ gain ─┐
-//!   └────▶ cuts ─▶ gain ─▶ limiter ─▶ encoder ─▶ draft ─▶ decoder ─▶ meter ─▶ right? ─▶ no: other gain, lower ceiling
+//!   └────▶ cuts ─▶ gain ─▶ limiter ─▶ dips ─▶ encoder ─▶ draft ─▶ decoder ─▶ meter ─▶ right? ─▶ no: other gain, dips
 //! ```
 //!
 //! A lossy encoder changes loudness by hundredths of a LU, and peaks by tenths of a decibel and more. So what is
-//! measured is the finished file, decoded; what a lossless format stores is measured on its way.
+//! measured is the finished file, decoded; what a lossless format stores is measured on its way. The few peaks that are
+//! over the ceiling then are turned down where they are ([`dips`](super::dips)); where there are many the limiter's
+//! ceiling is lowered.
 
+use super::dips::{Dips, Finder};
 use super::edit::Edit;
 use super::spool::Spool;
 use crate::render::failure::Failure;
@@ -37,12 +40,12 @@ const BLOCK: usize = 8_192;
 /// Seconds from one value of loudness over time to the next.
 pub const STEP: f64 = 0.5;
 
-/// Room that the limiter leaves for what an encoder does to peaks, dB: so one file is nearly always enough.
-/// Measured on speech and music at the default bit rates.
+/// Room that the limiter leaves for what an encoder does to peaks, dB: so one file is mostly enough, and else a
+/// second one with some dips.
 const fn room(format: FileFormat) -> f64 {
     match format {
         FileFormat::Mp3 => 0.8,
-        FileFormat::Opus => 0.8,
+        FileFormat::Opus => 1.2,
         // What is left behind the limiter by rounding.
         FileFormat::Wav | FileFormat::Flac => 0.02,
     }
@@ -82,6 +85,8 @@ pub struct Landed {
     pub reduction: (f64, f64),
     /// Ceiling that the limiter had in the end, dBTP.
     pub limiter_ceiling: f64,
+    /// Places that were turned down for the encoder's peaks, and the deepest of them in dB.
+    pub dips: (usize, f64),
     /// Loudness in LUFS and true peak in dBTP of each file that was written, the last of which stays.
     pub tries: Vec<(f64, f64)>,
     /// Samples that were limited to full scale.
@@ -168,6 +173,7 @@ pub fn land(
     let mut ceiling = goal.ceiling - room(writing.format);
     let mut correction = 0.0;
     let mut tries = Vec::new();
+    let mut dips = Dips::default();
     loop {
         let limit = Limit { ceiling: Db(ceiling as f32), ..Limit::default() };
         let solution = match (&probe, goal.loudness) {
@@ -176,9 +182,9 @@ pub fn land(
         };
         // Without a goal, and of silence, the chain's own sound is what is stored.
         let gain = solution.map(|solution| solution.drive);
-        let pass = Pass { format, limit, gain, info, writing, excerpt };
+        let pass = Pass { format, limit, gain, info, writing, excerpt, dips: &dips, ceiling: goal.ceiling };
         let share = |share: f64| progress((tries.len() as f64 + share) / (tries.len() as f64 + 1.2));
-        let mut landed = pass.write(spool, edit, &share)?;
+        let (mut landed, found) = pass.write(spool, edit, &share)?;
         let (reached, peak) = (landed.reading.integrated, landed.reading.true_peak);
         tries.push((reached.unwrap_or(f64::NEG_INFINITY), peak.unwrap_or(f64::NEG_INFINITY)));
         landed.tries.clone_from(&tries);
@@ -190,7 +196,8 @@ pub fn land(
         if tries.len() >= PASSES || over <= 0.0 && (off.abs() <= THERE_LU || !solution.reached) {
             return Ok(landed);
         }
-        if over > 0.0 {
+        let seconds = landed.length as f64 / format.rate.0;
+        if over > 0.0 && !found.is_some_and(|found| dips.add(&found, seconds)) {
             ceiling -= over + STEP_DB;
         }
         correction += off;
@@ -206,10 +213,14 @@ struct Pass<'a> {
     info: &'a Info,
     writing: &'a Writing<'a>,
     excerpt: Option<(f64, f64)>,
+    dips: &'a Dips,
+    /// Of the goal, dBTP.
+    ceiling: f64,
 }
 
 impl Pass<'_> {
-    fn write(&self, spool: &mut Spool, edit: &Edit, progress: &dyn Fn(f64)) -> Result<Landed, Failure> {
+    /// Writes the file; gives with it the peaks near the ceiling where it was decoded.
+    fn write(&self, spool: &mut Spool, edit: &Edit, progress: &dyn Fn(f64)) -> Result<(Landed, Option<Finder>), Failure> {
         let output = self.writing.place;
         let about = |failure: Failure| failure.about(output);
         let (draft, file) = Draft::new(output).map_err(about)?;
@@ -236,7 +247,11 @@ impl Pass<'_> {
             }
             let first = skip.min(block.first().map_or(0, Vec::len));
             skip -= first;
-            let ready: Vec<&[f32]> = block.iter().map(|samples| &samples[first..]).collect();
+            if first > 0 {
+                block.iter_mut().for_each(|samples| drop(samples.drain(..first)));
+            }
+            self.dips.apply(block, written, rate);
+            let ready = slices(block);
             let frames = ready.first().map_or(0, |samples| samples.len());
             if let Some(curve) = &mut curve {
                 curve.hear(&ready, (at as f64 - latency as f64) / rate);
@@ -260,16 +275,17 @@ impl Pass<'_> {
             step(&mut rest, total_frames + latency as u64)?;
         }
         let clipped = sink.finish().map_err(about)?;
-        let reading = match &curve {
-            Some(curve) if !lossy => curve.reading(),
-            _ => decoded(draft.path(), self.info.channels)?,
+        let (reading, found) = match &curve {
+            Some(curve) if !lossy => (curve.reading(), None),
+            _ => decoded(draft.path(), self.info.channels, self.ceiling).map(|(reading, found)| (reading, Some(found)))?,
         };
-        Ok(Landed {
+        let landed = Landed {
             draft,
             reading,
             gain_db: self.gain.map_or(0.0, |gain| f64::from(gain.0)),
             reduction: (0.0, 0.0),
             limiter_ceiling: f64::from(self.limit.ceiling.0),
+            dips: (self.dips.count(), self.dips.deepest_db()),
             tries: Vec::new(),
             clipped,
             short: false,
@@ -277,12 +293,13 @@ impl Pass<'_> {
             excerpt,
             levels: levels.reading(),
             length: written,
-        })
+        };
+        Ok((landed, found))
     }
 }
 
-/// What a meter reads of a finished file.
-fn decoded(path: &Path, channels: usize) -> Result<Reading, Failure> {
+/// What a meter reads of a finished file, and its peaks near a ceiling in dBTP.
+fn decoded(path: &Path, channels: usize, ceiling: f64) -> Result<(Reading, Finder), Failure> {
     let broken = |why: String| Failure::new(format!("was encoded, and its decoder refuses it ({why}); write FLAC and please report this"));
     let mut file = source::open(path, false).map_err(|failure| broken(failure.to_string()))?;
     if file.info().channels != channels {
@@ -290,11 +307,14 @@ fn decoded(path: &Path, channels: usize) -> Result<Reading, Failure> {
     }
     let format = Format::new(Hz(f64::from(file.info().rate)), channels)?;
     let mut meter = Meter::new(format)?.without_image();
+    let mut finder = Finder::new(format.rate.0, channels, ceiling);
     let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); channels];
     while file.read(&mut block, BLOCK).map_err(|failure| broken(failure.to_string()))? > 0 {
-        meter.process(&slices(&block));
+        let block = slices(&block);
+        meter.process(&block);
+        finder.hear(&block);
     }
-    Ok(meter.reading())
+    Ok((meter.reading(), finder))
 }
 
 fn slices(block: &[Vec<f32>]) -> Vec<&[f32]> {

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! file ─▶ chain without its limiter ─▶ spool ─▶ cuts ─▶ gain, limiter, encoder until it is right ─▶ file
-//!   │        └─▶ tap: events, gains ───────────────┤
+//!   │        ├─▶ tap: events, gains ───────────────┤
+//!   │        └─▶ again: events behind the chain ───┤
 //!   └─▶ health: clipping, hum, room ───────────────┴─▶ report, page, cut list
 //! ```
 
+mod again;
 mod cut_list;
+mod dips;
 mod edit;
 pub mod health;
 mod land;
@@ -27,6 +30,7 @@ use super::page::Page;
 use super::sink::Store;
 use super::source::{self, Info};
 use super::spectra::Spectra;
+use again::Again;
 use cut_list::Form;
 use dsp_core::dynamics::forecast::Probe;
 use dsp_core::engines::podcast::Settings;
@@ -157,6 +161,8 @@ pub struct Episode<'a> {
     health: Health,
     before: Option<Curve>,
     probe: Option<Probe>,
+    /// Where silences are looked for.
+    again: Option<Again>,
     heard: u64,
     /// Levels of hops behind the chain, dBFS.
     levels: Vec<f32>,
@@ -177,6 +183,9 @@ impl Ears for Episode<'_> {
     fn after(&mut self, block: &[&[f32]]) -> Result<(), Failure> {
         if let Some(probe) = &mut self.probe {
             probe.process(block);
+        }
+        if let Some(again) = &mut self.again {
+            again.hear(block);
         }
         for n in 0..block.first().map_or(0, |samples| samples.len()) {
             self.power += block.iter().map(|samples| f64::from(samples[n]).powi(2)).sum::<f64>();
@@ -230,6 +239,17 @@ pub struct Many<'a> {
     pub sections: &'a dyn Fn(&mut Page),
 }
 
+impl Many<'_> {
+    /// What was heard in the tracks, with a second listening to the mix.
+    fn frames(&self, again: &[[f32; 2]]) -> Vec<Heard> {
+        let both = |(index, frame): (usize, &Heard)| {
+            let [speech, music] = again.get(index).copied().unwrap_or_default();
+            Heard { again: [speech.max(frame.again[0]), music.max(frame.again[1])], ..*frame }
+        };
+        self.frames.iter().enumerate().map(both).collect()
+    }
+}
+
 impl<'a> Episode<'a> {
     /// Before the first sample.
     ///
@@ -247,6 +267,7 @@ impl<'a> Episode<'a> {
             before: producer.page.as_ref().map(|_| Curve::new(format)).transpose()?,
             // Without a known length it listens in a pass of its own.
             probe: seconds.filter(|_| wants_probe).map(|seconds| Probe::new(format, seconds)).transpose()?,
+            again: producer.wish.map(|_| Again::new(format.rate.0)).transpose()?,
             heard: 0,
             levels: Vec::new(),
             power: 0.0,
@@ -264,15 +285,18 @@ impl<'a> Episode<'a> {
         let Known { task, info, .. } = *known;
         let seconds = self.spool.frames() as f64 / self.format.rate.0;
         let findings = self.health.findings();
-        let heard = known.many.is_none().then(|| known.tap.frames(self.health.levels(), &self.levels)).unwrap_or_default();
-        let frames = known.many.map_or(&heard, |many| &many.frames);
-        let found = self.producer.wish.map(|wish| silence::find(frames, &wish)).unwrap_or_default();
+        let again = self.again.as_ref().map_or(&[][..], Again::heard);
+        let frames = match known.many {
+            Some(many) => many.frames(again),
+            None => known.tap.frames(self.health.levels(), &self.levels, again),
+        };
+        let found = self.producer.wish.map(|wish| silence::find(&frames, &wish)).unwrap_or_default();
         let edit = Edit::place(&mut self.spool, self.format.rate.0, &found)?;
         let played = if self.producer.mark_only { Edit::none(self.spool.frames()) } else { edit.clone() };
         let goal = self.producer.goal(info.channels);
         let told = tell_info(info, &played);
         let writing = Writing { place: &task.output, input: &task.input, format: task.format, store: known.store };
-        let excerpt = self.producer.page.as_ref().map(|_| page::excerpt(frames, seconds));
+        let excerpt = self.producer.page.as_ref().map(|_| page::excerpt(&frames, seconds));
         let (probe, landed) = (self.probe.take(), &mut self.spool);
         let landed = land(landed, &played, &told, &goal, &writing, probe, excerpt, progress)?;
         let recorded = known.many.map_or_else(|| findings.warnings(), |many| many.warnings.clone());
@@ -357,6 +381,8 @@ impl<'a> Episode<'a> {
                 "limiter_ceiling_dbtp": rounded(goal.loudness.map(|_| landed.limiter_ceiling)),
                 "limiter_mean_reduction_db": rounded(Some(landed.reduction.0)),
                 "limiter_deep_reduction_db": rounded(Some(landed.reduction.1)),
+                "encoder_peaks_turned_down": landed.dips.0,
+                "encoder_peaks_deepest_db": rounded(Some(landed.dips.1)),
                 "passes": landed.tries.len(),
                 "files": landed.tries.iter().map(|(lufs, dbtp)| json!([rounded(Some(*lufs)), rounded(Some(*dbtp))])).collect::<Vec<_>>(),
             }),

@@ -9,6 +9,8 @@ pub struct Heard {
     pub music: f32,
     /// Probability of noise, 0 to 1.
     pub noise: f32,
+    /// Probabilities of speech and music by a second listening, behind the chain.
+    pub again: [f32; 2],
     /// Level before the chain in dBFS.
     pub before_db: f32,
     /// Level behind the chain in dBFS.
@@ -35,6 +37,20 @@ const INAUDIBLE: f32 = 45.0;
 /// Hops of a block whose floor is taken, ten seconds, and the share of them that lie under the floor.
 const FLOOR_BLOCK: usize = 1_000;
 const FLOOR_SHARE: f64 = 0.1;
+/// Where the floor before the chain is no further under speech than this, dB, the recording is noisy: levels before the
+/// chain tell nothing then.
+const NOISY: f32 = 35.0;
+/// But where it is nearer than this, dB, short words are buried, and both listenings miss them.
+const BURIED: f32 = 11.0;
+/// In a noisy recording both listenings must be sure that nobody speaks, so many hops around too.
+const CLEAR: f32 = 0.2;
+const AROUND: usize = 10;
+/// And the level behind the chain, a mean over so many hops, must stay so near to its own floor, dB, or lie under
+/// speech by the third; and under it by the last in any case.
+const SMOOTH: usize = 9;
+const OVER_FLOOR_BEHIND: f32 = 8.0;
+const UNDER_BEHIND: f32 = 17.0;
+const UNDER_NOISY: f32 = 10.0;
 /// Time behind the last and before the next sound that is never counted as silence, seconds: a breath, the
 /// end of a word in a room, the soft beginning of the next.
 const BEHIND: f64 = 0.25;
@@ -64,34 +80,58 @@ fn median(mut values: Vec<f32>) -> Option<f32> {
     (!values.is_empty()).then(|| *values.select_nth_unstable_by(middle, f32::total_cmp).1)
 }
 
-/// Floor before the chain around each block of hops, dBFS: the lowest of the block and its neighbours, so that where the
+/// Floor of levels around each block of hops, dBFS: the lowest of the block and its neighbours, so that where the
 /// noise changes nothing is taken for silence that is not.
-fn floors(frames: &[Heard]) -> Vec<f32> {
-    let floor = |block: &[Heard]| {
-        let mut levels: Vec<f32> = block.iter().map(|frame| frame.before_db).collect();
+fn floors(levels: &[f32]) -> Vec<f32> {
+    let floor = |block: &[f32]| {
+        let mut levels = block.to_vec();
         let at = (levels.len() as f64 * FLOOR_SHARE) as usize;
         *levels.select_nth_unstable_by(at, f32::total_cmp).1
     };
-    let floors: Vec<f32> = frames.chunks(FLOOR_BLOCK).map(floor).collect();
+    let floors: Vec<f32> = levels.chunks(FLOOR_BLOCK).map(floor).collect();
     let around =
         |block: usize| floors[block.saturating_sub(1)..(block + 2).min(floors.len())].iter().copied().fold(f32::INFINITY, f32::min);
     (0..floors.len()).map(around).collect()
 }
 
+/// Values around each index, so many on both sides.
+fn around<T>(values: &[T], reach: usize) -> impl Iterator<Item = &[T]> {
+    (0..values.len()).map(move |index| &values[index.saturating_sub(reach)..(index + reach + 1).min(values.len())])
+}
+
+/// Which hops are silent; none where nobody speaks at all.
+fn silent(frames: &[Heard]) -> Option<Vec<bool>> {
+    let level = |of: fn(&Heard) -> f32| median(frames.iter().filter(|frame| frame.speech > SURE).map(of).collect());
+    let (before, after) = (level(|frame| frame.before_db)?, level(|frame| frame.after_db)?);
+    let floors_before = floors(&frames.iter().map(|frame| frame.before_db).collect::<Vec<_>>());
+    let power: Vec<f64> = frames.iter().map(|frame| 10_f64.powf(f64::from(frame.after_db) / 10.0)).collect();
+    let smooth: Vec<f32> =
+        around(&power, SMOOTH / 2).map(|part| (10.0 * (part.iter().sum::<f64>() / part.len() as f64).log10()) as f32).collect();
+    let floors_behind = floors(&smooth);
+    let most: Vec<f32> = frames.iter().map(|frame| frame.speech.max(frame.again[0])).collect();
+    let clear = around(&most, AROUND).map(|part| part.iter().all(|&speech| speech < CLEAR));
+    let silent = |(index, (frame, clear)): (usize, (&Heard, bool))| {
+        let floor = floors_before[index / FLOOR_BLOCK];
+        let quiet = if clear && (before - NOISY..before - BURIED).contains(&floor) {
+            let near = (after - UNDER_BEHIND).max(floors_behind[index / FLOOR_BLOCK] + OVER_FLOOR_BEHIND);
+            smooth[index] < near.min(after - UNDER_NOISY)
+        } else {
+            let sound = (floor + OVER_FLOOR).max(before - INAUDIBLE).min(before - UNDER_BEFORE);
+            frame.after_db < after - UNDER && frame.before_db < sound
+        };
+        // Music behind the chain alone: noise may pass for it before.
+        quiet && frame.speech.max(frame.again[0]) < DOUBT && frame.again[1] < DOUBT
+    };
+    Some(frames.iter().zip(clear).enumerate().map(silent).collect())
+}
+
 /// Silences longer than is wished, in order, in the time of the frames; and what of each goes: all but `to`, which
 /// stays half at its beginning and half at its end. Where nobody speaks at all nothing is found.
 pub fn find(frames: &[Heard], wish: &Wish) -> Vec<(Span, Span)> {
-    let level = |of: fn(&Heard) -> f32| median(frames.iter().filter(|frame| frame.speech > SURE).map(of).collect());
-    let (Some(before), Some(after)) = (level(|frame| frame.before_db), level(|frame| frame.after_db)) else { return Vec::new() };
-    let floors = floors(frames);
-    let silent = |index: usize, frame: &Heard| {
-        let sound = (floors[index / FLOOR_BLOCK] + OVER_FLOOR).max(before - INAUDIBLE).min(before - UNDER_BEFORE);
-        frame.speech < DOUBT && frame.music < DOUBT && frame.after_db < after - UNDER && frame.before_db < sound
-    };
+    let Some(silent) = silent(frames) else { return Vec::new() };
     let mut found = Vec::new();
     let mut begin = None;
-    for (index, frame) in frames.iter().map(Some).chain([None]).enumerate() {
-        let quiet = frame.is_some_and(|frame| silent(index, frame));
+    for (index, quiet) in silent.into_iter().chain([false]).enumerate() {
         match (begin, quiet) {
             (None, true) => begin = Some(index),
             (Some(from), false) => {
@@ -120,8 +160,8 @@ pub fn find(frames: &[Heard], wish: &Wish) -> Vec<(Span, Span)> {
 mod tests {
     use super::*;
 
-    const SPEECH: Heard = Heard { speech: 0.98, music: 0.01, noise: 0.1, before_db: -22.0, after_db: -18.0 };
-    const PAUSE: Heard = Heard { speech: 0.02, music: 0.02, noise: 0.9, before_db: -55.0, after_db: -70.0 };
+    const SPEECH: Heard = Heard { speech: 0.98, music: 0.01, noise: 0.1, again: [0.98, 0.01], before_db: -22.0, after_db: -18.0 };
+    const PAUSE: Heard = Heard { speech: 0.02, music: 0.02, noise: 0.9, again: [0.02, 0.02], before_db: -62.0, after_db: -70.0 };
 
     fn frames(parts: &[(Heard, f64)]) -> Vec<Heard> {
         parts.iter().flat_map(|&(frame, seconds)| std::iter::repeat_n(frame, (seconds / HOP).round() as usize)).collect()
@@ -144,14 +184,34 @@ mod tests {
     #[test]
     fn sounds_that_are_not_words_stay() {
         let laughter = Heard { after_db: -24.0, ..PAUSE };
-        let music = Heard { music: 0.9, after_db: -70.0, ..PAUSE };
+        let music = Heard { again: [0.02, 0.9], ..PAUSE };
         let doubt = Heard { speech: 0.3, ..PAUSE };
         // Quiet, and taken for noise by model and chain: a word that both have missed.
         let missed = Heard { before_db: -44.0, ..PAUSE };
-        for sound in [laughter, music, doubt, missed] {
+        let heard_again = Heard { again: [0.3, 0.02], ..PAUSE };
+        for sound in [laughter, music, doubt, missed, heard_again] {
             let all = frames(&[(SPEECH, 2.0), (PAUSE, 0.9), (sound, 0.3), (PAUSE, 0.9), (SPEECH, 2.0)]);
             assert_eq!(find(&all, &Wish { longest: 1.0, to: 0.6 }), Vec::new(), "{sound:?}");
         }
+    }
+
+    /// Noise that wavers and is hardly under speech: pauses are found by what both listenings say, and what rises behind
+    /// the chain, or is speech to one of them, stays.
+    #[test]
+    fn pauses_in_noise_are_found() {
+        let pause = |frame: Heard| -> Vec<Heard> {
+            (0..400).map(|n| Heard { before_db: -30.0 + 3.0 * ((n * 7 % 13) as f32 / 6.0 - 1.0), after_db: -36.0, ..frame }).collect()
+        };
+        let speech = frames(&[(Heard { before_db: -20.0, ..SPEECH }, 2.0)]);
+        let wish = Wish { longest: 1.0, to: 0.6 };
+        let with = |pause: Vec<Heard>| find(&[speech.clone(), pause, speech.clone()].concat(), &wish);
+        assert_eq!(with(pause(PAUSE)).len(), 1);
+        let mut word = pause(PAUSE);
+        word[190..210].fill(Heard { again: [0.6, 0.02], before_db: -24.0, after_db: -36.0, ..PAUSE });
+        assert!(with(word.clone()).iter().all(|(_, gone)| gone.end <= 3.9 || gone.start >= 4.1), "a word the second one hears");
+        let mut cough = pause(PAUSE);
+        cough[190..210].fill(Heard { before_db: -18.0, after_db: -22.0, ..PAUSE });
+        assert!(with(cough).iter().all(|(_, gone)| gone.end <= 3.9 || gone.start >= 4.1), "what rises stays");
     }
 
     #[test]
@@ -185,8 +245,11 @@ mod tests {
         for _ in 0..200 {
             let parts: Vec<(Heard, f64)> = (0..20)
                 .map(|_| {
-                    let frame =
-                        Heard { speech: random() as f32, music: (random() * 0.3) as f32, ..if random() < 0.5 { SPEECH } else { PAUSE } };
+                    let frame = Heard {
+                        speech: random() as f32,
+                        again: [0.0, random() as f32 * 0.3],
+                        ..if random() < 0.5 { SPEECH } else { PAUSE }
+                    };
                     (frame, 0.05 + 2.0 * random() * random())
                 })
                 .collect();
@@ -197,7 +260,7 @@ mod tests {
                 assert!(gone.start >= last && gone.end > gone.start && span.end - span.start > wish.longest);
                 assert!(span.end - span.start - (gone.end - gone.start) >= wish.to - 1e-9);
                 for frame in &all[(gone.start / HOP).round() as usize..(gone.end / HOP).round() as usize] {
-                    assert!(frame.speech < DOUBT && frame.music < DOUBT);
+                    assert!(frame.speech < DOUBT && frame.again[1] < DOUBT);
                 }
                 last = gone.end;
             }

@@ -59,13 +59,15 @@ impl Tap {
         }
     }
 
-    /// Hops with levels before and behind the chain, of which there is one a hop each.
-    pub fn frames(&self, before: &[f32], after: &[f32]) -> Vec<Heard> {
+    /// Hops with levels before and behind the chain, and what a second listening heard behind it, of which there is one
+    /// a hop each; without a second listening the first stands for it.
+    pub fn frames(&self, before: &[f32], after: &[f32], again: &[[f32; 2]]) -> Vec<Heard> {
         let level = |levels: &[f32], index: usize| levels.get(index).copied().unwrap_or(-120.0);
         let frame = |(index, &[speech, music, noise, _]): (usize, &[f32; 4])| Heard {
             speech,
             music,
             noise,
+            again: again.get(index).copied().unwrap_or([speech, music]),
             before_db: level(before, index),
             after_db: level(after, index),
         };
