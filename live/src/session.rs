@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     let hatch = Arc::new(Hatch::default());
     let origin = Instant::now();
     let plan = Plan { channels, rate: f64::from(from.rate), safety: args.safety / 1_000.0, one_clock };
-    let mut line = Line::new(plan, driver, entry.stages, shared.clone(), status.clone(), hatch.clone(), tape);
+    let mut line = Line::new(plan, driver, entry.more, shared.clone(), status.clone(), hatch.clone(), tape);
     let (told, given) = std::sync::mpsc::channel();
     let ended = Arc::new(AtomicBool::new(false));
     let end = ended.clone();

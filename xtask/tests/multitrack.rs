@@ -188,7 +188,7 @@ fn stems_add_up_and_runs_repeat() {
 /// Other rates, offsets and lengths: everything lies where it belongs.
 #[test]
 fn tracks_lie_where_they_belong() {
-    let (folder, talk, tracks) = studio("multitrack-place", 1);
+    let (folder, talk, tracks) = studio("multitrack-place", 2);
     // The guest's track at 24 kHz without its first second, which the offset puts back.
     let guest: Vec<f32> = talk.guest[RATE..].chunks_exact(2).map(|two| (two[0] + two[1]) / 2.0).collect();
     let guest = folder.wav("late guest.wav", &[guest], RATE / 2);
@@ -203,7 +203,8 @@ fn tracks_lie_where_they_belong() {
     done(&run(&folder, &tracks[..2], "b.wav", &["--tracks-to", folder.at("plain").to_str().unwrap()]));
     let (_, plain) = decoded(&folder, &folder.at("plain/guest.wav"));
     assert_eq!(rate, RATE);
-    let (_, from, to) = talk.turns[1];
+    // Chains have to settle before they sound alike.
+    let (_, from, to) = talk.turns[3];
     let fits = |shift: usize| {
         let (a, b) = (&late[0][from + shift..to + shift - 8], &plain[0][from + 4..to - 4]);
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>();

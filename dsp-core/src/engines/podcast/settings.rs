@@ -11,7 +11,7 @@ use crate::units::{Db, Hz, Ms};
 
 /// Look-ahead of the limiter, and with it its delay: as short as leaves the whole chain under 30 ms. Speech has
 /// few peaks over the ceiling, and those are short.
-pub(super) const AHEAD: Ms = Ms(1.2);
+pub(super) const AHEAD: Ms = Ms(1.05);
 /// Below this the limiter's release reads "auto", in milliseconds.
 const SHORTEST_RELEASE: f32 = 0.5;
 /// Attenuation at which the limit of the denoiser reads "no limit".

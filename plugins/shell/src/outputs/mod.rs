@@ -43,7 +43,7 @@ thread_local! {
 }
 
 impl Spare {
-    /// For a new instance, whose format takes it with [`Spare::of_newest`].
+    /// For a new instance, whose format takes it with `Spare::of_newest`.
     pub fn offered() -> Arc<Self> {
         let spare = Arc::new(Self::default());
         NEWEST.with(|newest| *newest.borrow_mut() = Some(spare.clone()));
