@@ -256,13 +256,15 @@ def sound(rate: int, seconds: float = 2.0, channels: int = 2, seed: int = 1) -> 
 
 def render(product: Product, audio: np.ndarray, rate: int, folder: Path, settings: dict[str, str] | None = None) -> np.ndarray:
     """What `xtask render` makes of the sound: as long as the input and not late."""
-    source, result = folder / "in.wav", folder / "out.wav"
+    source, result = folder / "in.wav", folder / (product.rendered or "out.wav")
+    # What names its files itself is told a folder.
+    named = f"{folder}/" if product.rendered else str(result)
     soundfile.write(source, audio.T, rate, subtype="FLOAT")
-    command = [renderer(), "render", product.engine, str(source), "-o", str(result), "--bits", "32f", "--overwrite", "--quiet", *product.render]
+    command = [renderer(), "render", product.engine, str(source), "-o", named, "--bits", "32f", "--overwrite", "--quiet", *product.render]
     for id, value in (settings or {}).items():
         command += ["--set", f"{id}={value}"]
     subprocess.run(command, check=True)
-    out, out_rate = soundfile.read(folder / product.rendered if product.rendered else result, dtype="float32", always_2d=True)
+    out, out_rate = soundfile.read(result, dtype="float32", always_2d=True)
     assert out_rate == rate
     return np.ascontiguousarray(out.T)
 

