@@ -3,7 +3,7 @@
     python -m training.stems.evaluate --model models/stems                 # a folder or a trainer's .pt; several
     python -m training.stems.evaluate --part valid --model training/runs/stems/last.pt
     python -m training.stems.evaluate --task dialogue --model models/dialogue
-    python -m training.stems.evaluate --bounce --model models/stems        # also what a bounce adds to it
+    python -m training.stems.evaluate --bounce --back models/stems-back --model models/stems   # also what a bounce adds
     python -m training.stems.evaluate --card --model models/stems          # writes the model's card
     python -m training.stems.evaluate --museval --model models/stems       # also BSS Eval v4, slow
 
@@ -343,7 +343,7 @@ def main():
     print("\n".join(text))
     if args.card:
         command = f"python -m training.stems.evaluate --task {args.task}{f' --each {args.each}' if args.task == 'dialogue' else ''}{' --bounce' * args.bounce}{' --quick' * args.quick}{f' --seconds {args.seconds:g}' if args.seconds else ''}{f' --back {args.back}' if args.back else ''} --card --model " + " ".join(map(str, args.model))
-        for path in args.model:
+        for path in [*args.model, *([args.back] if args.back else [])]:
             write_card(path, "\n".join(text), args.part, command)
 
 
