@@ -13,7 +13,7 @@ from training.stems.evaluate import Runs, classical_masks, ideal_masks, in_chunk
 from training.stems.export import build, load, load_onnx, parity, write
 from training.stems.frames import BINS, MODES, RATE, STANDARD, analyse, synthesise, windows
 from training.stems.instruments import HITS, Kit, hit_kind, key_kind, synth
-from training.stems.loss import known_spectra, library, loss_terms, sums, sums_plain, together
+from training.stems.loss import Weights, known_spectra, library, loss_terms, sums, sums_plain, together
 from training.stems.mix import LEVEL, Bank, Mixer, Recipe
 from training.stems.net import Net, Size, apply, full_mask, level_keep
 from training.stems.refine import moved, wiener
@@ -223,7 +223,7 @@ def test_a_perfect_separation_has_no_loss_and_steps_lower_it(folder):
     optimiser = torch.optim.Adam(net.parameters(), 3e-3)
     losses = []
     for _ in range(4):
-        terms = loss_terms(*net(spec, level_keep(mode)), spec, stems, groups, mode)
+        terms = loss_terms(*net(spec, level_keep(mode)), spec, stems, groups, mode, Weights(energy=1.0))
         loss = sum(terms.values())
         optimiser.zero_grad()
         loss.backward()
@@ -235,8 +235,8 @@ def test_a_perfect_separation_has_no_loss_and_steps_lower_it(folder):
     only = torch.zeros_like(stems)
     only[:, 0] = mixture
     low[:, 1:], high[:, 1:] = 0, 0
-    terms = loss_terms(low, high, spec, only, torch.eye(4).expand(2, 4, 4), mode)
-    assert terms["spectrum"] < 1e-3 and terms["sdr"] < 0
+    terms = loss_terms(low, high, spec, only, torch.eye(4).expand(2, 4, 4), mode, Weights(energy=1.0))
+    assert terms["spectrum"] < 1e-3 and terms["sdr"] < 0 and terms["energy"] < 1e-6
 
 
 @pytest.mark.parametrize("task", ["stems", "dialogue"])
