@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::drift::Drift;
 use crate::engines::{Driver, Watch};
 use crate::port::{Input, Output, Stamp};
+use crate::priority::work_time;
 use crate::resample::{CHUNK, Converter};
 use crate::status::{Link, Status, Values};
 use crossbeam::queue::ArrayQueue;
@@ -180,6 +181,9 @@ pub struct Line {
     /// The output's callbacks by which its ring is empty: sound may begin after that.
     quiet_at: u64,
     drift: Drift,
+    /// Drop-outs that were seen, and processor time of the last two calls that had work, in seconds.
+    dropouts: u64,
+    worked: [f64; 2],
     audio: Vec<Vec<f32>>,
     mixed: Vec<f32>,
 }
@@ -212,6 +216,8 @@ impl Line {
             flow: None,
             quiet_at: 0,
             drift: Drift::default(),
+            dropouts: 0,
+            worked: [0.0; 2],
             audio: vec![vec![0.0; BLOCK]; plan.channels],
             mixed: vec![0.0; BLOCK * 8 * plan.channels],
             plan,
@@ -237,10 +243,16 @@ impl Line {
             self.driver.set(&self.copy);
         }
         self.links(start);
+        let before = work_time();
         let mut worked = false;
         while self.step(start) {
             worked = true;
         }
+        if let (true, Some(before), Some(after)) = (worked, before, work_time()) {
+            self.worked = [self.worked[1], after - before];
+            self.status.hardest_us.fetch_max(((after - before) * 1e6) as u32, Ordering::Relaxed);
+        }
+        self.blame();
         if let Some(stamp) = self.from.last.filter(|_| worked) {
             let took = (now() - stamp.time).clamp(0.0, 4_000.0);
             self.status.slowest_us.fetch_max((took * 1e6) as u32, Ordering::Relaxed);
@@ -248,6 +260,22 @@ impl Line {
         self.keep(start);
         self.status.late.store(self.driver.late_frames(), Ordering::Relaxed);
         self.tell();
+    }
+
+    /// Says of new drop-outs whether they are ours: without a hold-up sound is there in time when work takes no longer than
+    /// a block of the output and the safety.
+    fn blame(&mut self) {
+        let dropouts = self.status.played.events.load(Ordering::Relaxed);
+        let new = dropouts.saturating_sub(self.dropouts);
+        if new == 0 {
+            return;
+        }
+        self.dropouts = dropouts;
+        let had = self.plan.safety + self.output.as_ref().map_or(0.0, |plugged| f64::from(self.to.block) / plugged.output.rate);
+        // Nothing is told where the time of work is not known.
+        if work_time().is_some() && self.worked.iter().all(|&worked| worked < had) {
+            self.status.held_up.fetch_add(new, Ordering::Relaxed);
+        }
     }
 
     /// Plays so much silence into the engine that the recorder has all that came in.

@@ -86,6 +86,8 @@ pub struct Screen {
 pub struct Counts {
     /// Times that the output had no sound in time.
     pub dropouts: u64,
+    /// Those of them before which the system held the engine's thread up.
+    pub held_up: u64,
     /// Frames that were missing then.
     pub missing: u64,
     /// Model steps that came late; the sound passed unprocessed.
@@ -106,6 +108,7 @@ impl Counts {
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Self {
             dropouts: read(&status.played.events),
+            held_up: read(&status.held_up),
             missing: read(&status.played.frames),
             late: read(&status.late),
             overflows: read(&status.captured.events),
@@ -119,6 +122,7 @@ impl Counts {
     pub fn since(self, before: Self) -> Self {
         Self {
             dropouts: self.dropouts.saturating_sub(before.dropouts),
+            held_up: self.held_up.saturating_sub(before.held_up),
             missing: self.missing.saturating_sub(before.missing),
             late: self.late.saturating_sub(before.late),
             overflows: self.overflows.saturating_sub(before.overflows),
@@ -132,6 +136,7 @@ impl Counts {
     pub fn line(&self) -> String {
         let mut text = format!("drop-outs {} ({} frames), late frames {}", self.dropouts, self.missing, self.late);
         for (count, what) in [
+            (self.held_up, "drop-outs by hold-ups of the system"),
             (self.overflows, "input overflows"),
             (self.xruns[0], "losses told by the input"),
             (self.xruns[1], "losses told by the output"),

@@ -154,10 +154,11 @@ fn summary(entry: &Entry, status: &Status, ran: Duration, delays: &str) {
     println!("{} ran {:.1} s, {} frames", entry.name, ran.as_secs_f64(), status.frames.load(Ordering::Relaxed));
     println!("{delays}");
     println!(
-        "clocks differ by {:.1} ppm; delay off by at most {} us once settled; slowest work {:.2} ms; sound began to flow {} time(s)",
+        "clocks differ by {:.1} ppm; delay off by at most {} us once settled; slowest work {:.2} ms, {:.2} ms of them the processor's; sound began to flow {} time(s)",
         status.drift_ppm.get(),
         status.worst_error_us.load(Ordering::Relaxed),
         us(status.slowest_us.load(Ordering::Relaxed)),
+        us(status.hardest_us.load(Ordering::Relaxed)),
         status.started.load(Ordering::Relaxed)
     );
     println!("{}", Counts::of(status).line());

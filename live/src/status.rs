@@ -153,6 +153,10 @@ pub struct Status {
     pub late: AtomicU64,
     /// Times that the engine's thread took longer over sound than the sound lasts.
     pub overruns: AtomicU64,
+    /// Drop-outs before which the engine's thread worked for less time than it had: the system held it up.
+    pub held_up: AtomicU64,
+    /// Longest processor time that the engine's thread worked at a time, in microseconds.
+    pub hardest_us: AtomicU32,
     /// Longest time from a callback of the input to the end of the engine's work on it, in microseconds.
     pub slowest_us: AtomicU32,
     /// Times that the delay had to be set anew, after a device lost sound.

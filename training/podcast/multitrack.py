@@ -5,7 +5,8 @@
 Talkers of `test` take turns (one to three utterances, gaps of 0.1 to 1.2 s); a fifth of the turns begin before the last one ends, and
 now and then somebody throws in a word. Each voice reaches the other microphones through a held-out room (late, with its delay of 3 to 10 ms)
 at -12, -18 or -25 dB under its own microphone; microphones are set up to 12 dB apart and have held-out noise 35 to 45 dB down.
-Rendered twice, with and without sharing (`--crosstalk 0`), tracks are compared where the truth is known. Printed for 2, 3 and 4 talkers:
+With --late the second recording
+begins so many milliseconds later than the others, as one does whose clock has drifted. Rendered twice, with and without sharing (`--crosstalk 0`), tracks are compared where the truth is known. Printed for 2, 3 and 4 talkers:
 
 bleed      energy of a track while others talk and its own talker does not (150 ms away from any word), shared over not shared, dB;
            then the same as the growth of voice over cross-talk from input to output
@@ -140,6 +141,7 @@ def main() -> None:
     args.add_argument("--seconds", type=float, default=120.0)
     args.add_argument("--seed", type=int, default=1)
     args.add_argument("--talkers", type=int, nargs="*", default=[2, 3, 4])
+    args.add_argument("--late", type=int, default=0, help="milliseconds, a multiple of 10")
     args.add_argument("--verbose", action="store_true")
     args = args.parse_args()
     random = np.random.default_rng(args.seed)
@@ -156,10 +158,12 @@ def main() -> None:
         for number in range(args.scenes):
             bleed_db = (-12.0, -18.0, -25.0)[number % 3]
             tracks, voices, labels, turns = scene(count, bleed_db, 12.0, args.seconds, random, data)
+            late = [args.late // 10 if mic == 1 else 0 for mic in range(count)]
             with tempfile.TemporaryDirectory() as folder:
                 folder = Path(folder)
                 for mic, track in enumerate(tracks):
-                    soundfile.write(folder / f"{mic}.wav", track, RATE, "FLOAT")
+                    moved = np.concatenate([np.zeros(late[mic] * HOP, np.float32), track])[: len(track)]
+                    soundfile.write(folder / f"{mic}.wav", moved, RATE, "FLOAT")
                 shared, report = render(args.xtask, folder, count, "shared", ["--cut-silences", "1", "--to", "0.5", "--mark-only", "--cut-list", str(folder / "cuts.json")])
                 plain, _ = render(args.xtask, folder, count, "plain", ["--crosstalk", "0"])
                 found = json.loads((folder / "cuts.json").read_text())["cuts"]
@@ -167,7 +171,9 @@ def main() -> None:
             cuts += len(found)
             wrong += sum(anybody[int(cut["from_seconds"] * 100) : int(cut["to_seconds"] * 100) + 1].any() for cut in found)
             for mic in range(count):
-                before, after, source = energy(plain[mic]), energy(shared[mic]), energy(tracks[mic])
+                # In the time of the scene.
+                before, after = (np.pad(energy(out[mic])[late[mic] :], (0, late[mic])) for out in (plain, shared))
+                source = energy(tracks[mic])
                 others = np.delete(labels, mic, 0).any(0)
                 silent = others & ~widened(labels[mic], MARGIN)
                 own = labels[mic] & ~others

@@ -98,16 +98,26 @@ impl Envelope {
         } else {
             self.quiet += 1;
         }
-        let mask = self.waiting.len() as u64 - 1;
-        self.waiting[(self.time & mask) as usize] = whole(f64::from(need));
-        self.time += 1;
-        // All needs up to `ahead` samples ahead of the one that comes out.
-        while self.taken + ((self.most - ahead) as u64) < self.time {
-            self.hold.push(self.waiting[(self.taken & mask) as usize]);
-            self.taken += 1;
-        }
-        // From the interval before the sample that comes out: it ends at that sample.
-        let held = self.hold.since(self.time.saturating_sub(self.most as u64 + 2)) as f64 * (1.0 / FULL as f64);
+        let held = if self.quiet > 2 * self.waiting.len() {
+            // Nothing but zeros waits or is held: only the depth still comes back.
+            self.time += 1;
+            while self.taken + ((self.most - ahead) as u64) < self.time {
+                self.hold.pass();
+                self.taken += 1;
+            }
+            0.0
+        } else {
+            let mask = self.waiting.len() as u64 - 1;
+            self.waiting[(self.time & mask) as usize] = whole(f64::from(need));
+            self.time += 1;
+            // All needs up to `ahead` samples ahead of the one that comes out.
+            while self.taken + ((self.most - ahead) as u64) < self.time {
+                self.hold.push(self.waiting[(self.taken & mask) as usize]);
+                self.taken += 1;
+            }
+            // From the interval before the sample that comes out: it ends at that sample.
+            self.hold.since(self.time.saturating_sub(self.most as u64 + 2)) as f64 * (1.0 / FULL as f64)
+        };
         let depth = self.release(held, back);
         let first = ahead / 2 + 1;
         let mean = self.means[0].push(whole(depth), first);

@@ -39,6 +39,13 @@ impl SlidingMaximum {
         self.next += 1;
     }
 
+    /// As [`push`](Self::push) of a 0 where all that still counts is 0, too.
+    #[inline]
+    pub(super) fn pass(&mut self) {
+        self.length = 0;
+        self.next += 1;
+    }
+
     /// Lets go of values with an index below `first`, and gives the largest of the others; 0 without any.
     #[inline]
     pub(super) fn since(&mut self, first: u64) -> i64 {

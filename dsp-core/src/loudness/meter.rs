@@ -3,7 +3,7 @@
 use super::front::Front;
 use super::gate::{Blocks, loudness};
 use super::image::{BANDS, Image, Sums};
-use super::true_peak::CHUNK;
+use super::true_peak::{CHUNK, Intervals, SHORT};
 use crate::processor::{Error, Format};
 use crate::realtime::FlushDenormals;
 
@@ -170,6 +170,12 @@ impl Meter {
     /// number of channels than the format's are left out.
     pub fn process(&mut self, audio: &[&[f32]]) {
         self.process_shared(audio, &mut |_| {});
+    }
+
+    /// As [`process`](Self::process), for who looks for peaks, too: `each` gets the number of a channel and what
+    /// lies between its next samples, late by the interpolator's delay.
+    pub fn process_peaks(&mut self, audio: &[&[f32]], each: &mut dyn FnMut(usize, &Intervals<'_, SHORT>)) {
+        self.process_shared(audio, &mut |front| (0..front.channels()).for_each(|channel| each(channel, &front.intervals(channel))));
     }
 
     /// As [`process`](Self::process), for who needs the same weighted squares and peaks.

@@ -368,6 +368,7 @@ fn a_hold_up_of_the_engine_costs_a_drop_out_and_no_delay() {
     world.capture = Some(held);
     world.run(20.0);
     assert!(world.dropouts() > 0, "the hold-up was counted");
+    assert_eq!(world.status.held_up.load(Ordering::Relaxed), world.dropouts(), "the engine had next to nothing to do");
     let (low, high, count) = world.heard(12.0, 20.0);
     assert!(count > 4_000 && (low - told).abs() < 2e-6 && (high - told).abs() < 2e-6, "{told}: {low} to {high}");
     assert!(world.status.realigned.load(Ordering::Relaxed) <= 1);

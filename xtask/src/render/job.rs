@@ -293,12 +293,14 @@ struct Stream<'a> {
 impl<'a> Stream<'a> {
     fn new(source: &'a mut dyn Source, engine: &'a mut dyn Driver, task: &'a Task, options: &'a Options, values: Vec<f32>) -> Self {
         let (rate, channels) = (source.info().rate, source.info().channels);
-        let levels = || Levels::new(rate, channels, options.report);
+        let levels = |loudness: bool| Levels::new(rate, channels, loudness);
+        // An episode is told as it was stored.
+        let behind = options.report && options.producer.is_none();
         let paged = options.producer.as_ref().is_some_and(Producer::tells);
         let fine = (task.picture.is_some() || paged) && source.info().frames.is_some_and(|frames| frames < LONG * u64::from(rate));
         let spectra = || Spectra::new(rate, channels, fine);
         Self {
-            levels: [levels(), levels()],
+            levels: [levels(options.report), levels(behind)],
             spectra: (options.report || task.picture.is_some() || paged).then(|| [spectra(), spectra()]),
             watch: Watch::new(rate, options.report || task.picture.is_some()),
             skip: engine.latency() as u64,

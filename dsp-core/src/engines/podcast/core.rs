@@ -330,7 +330,9 @@ impl Core {
         self.music.hear(&self.heard, self.seconds);
         let back = self.music.state() * settings.keep_music.clamp(0.0, 1.0);
         let music = back > THERE;
-        self.leveller.hop(self.heard.speech, music || settings.others, &settings.leveller);
+        // A gain stays where it was brought: what may be sung does not move it.
+        let sung = settings.keep_music > THERE && !self.music.sure();
+        self.leveller.hop(self.heard.speech, music || sung || settings.others, &settings.leveller);
         let Spectrum { power, gain, bins, bin_hz, .. } = &self.spectrum;
         let speaks = self.heard.speech > SPEECH && !music && !settings.others;
         self.tone.hop(|bin| power[bin] * gain[bin] * gain[bin], *bins, *bin_hz, speaks, &settings.tone);

@@ -2,6 +2,7 @@
 //!
 //! Music has silences, drums that sound like noise, and voices that sing. So what takes the state back is not that music is not
 //! heard for a moment, but that something else is: somebody speaks without music, or there is surely nothing but noise.
+//! The longer music was heard, the more speech that takes, since whole phrases are sung without instruments.
 //! A programme begins as if it were music, untouched, until it is known what it is.
 
 use crate::events::Frame;
@@ -13,17 +14,30 @@ const RISE: f32 = 0.06;
 /// Probability from which a hop counts as speech, and that of music under which the speech is no song.
 const SPEECH: f32 = 0.7;
 const NO_SONG: f32 = 0.5;
-/// Hops of such speech, less the others, from which it is believed: a sung vowel passes for it now and then.
-const BELIEVED: u32 = 12;
+/// Hops of such speech from which it is believed: a sung vowel passes for it now and then.
+const BELIEVED: f32 = 12.0;
+/// So many hops more where music has been heard for long: there whole phrases of a song pass for speech.
+const SUNG: f32 = 180.0;
+/// Music in the time that is remembered between which that becomes so, seconds; from a sting between words to a song.
+const LONG: (f32, f32) = (1.0, 3.0);
+/// Time constant of what is remembered, seconds: phrases are sung over pauses of the instruments.
+const MEMORY: f32 = 20.0;
+/// Time constant of forgetting it when somebody speaks, seconds.
+const FORGET: f32 = 0.5;
+/// Hops of speech that a hop of music takes back: a song's instruments come in between, a talk has none.
+const TAKES: f32 = 3.0;
+/// Hops of speech, so counted, from which it is no song for what lasts, as a gain does: 1.2 s.
+const SURE: f32 = 120.0;
 /// Time constant of the fall once somebody speaks, seconds.
 const SPOKEN: f32 = 0.25;
-/// Probabilities of noise and of music beyond which there is nothing but noise, and the time constant then: longer than
-/// an intro's drums.
+/// Probabilities of noise and of music beyond which there is nothing but noise, for how long until it is believed, in
+/// seconds, and the time constant then: longer than an intro's drums.
 const NOISE: (f32, f32) = (0.7, 0.3);
+const DRUMMED: f32 = 3.0;
 const NOISY: f32 = 4.0;
 /// Time constant where it is not known what sounds, seconds: the state nearly holds, but not for ever where a voice is
 /// so unusual that it is never believed.
-const HELD: f32 = 12.0;
+const HELD: f32 = 20.0;
 /// Nearer to its end than this the state is there, so that stages rest.
 const NEAR: f32 = 1e-3;
 
@@ -32,32 +46,51 @@ const NEAR: f32 = 1e-3;
 pub(super) struct Music {
     /// 0 is none, 1 nothing else.
     state: f32,
-    /// Hops of speech that are more than those of anything else, up to [`BELIEVED`].
-    spoken: u32,
+    /// Hops of speech without music, up to what is needed to believe it, and up to [`SURE`].
+    spoken: f32,
+    sure: f32,
+    /// Seconds of music that are remembered, and of nothing but noise.
+    music: f32,
+    noise: f32,
     /// Speech was believed, and no music was heard since: pauses between words do not hold what it began.
     falls: bool,
 }
 
 impl Music {
     /// Nothing was heard.
-    pub const BEGINNING: Self = Self { state: 1.0, spoken: 0, falls: false };
+    pub const BEGINNING: Self = Self { state: 1.0, spoken: 0.0, sure: 0.0, music: 0.0, noise: 0.0, falls: false };
 
     /// How far there is music, 0 to 1.
     pub const fn state(&self) -> f32 {
         self.state
     }
 
+    /// Speech was heard for so long that it is no song.
+    pub fn sure(&self) -> bool {
+        self.sure >= SURE
+    }
+
     /// Takes what was heard in a hop of so many seconds.
     pub fn hear(&mut self, heard: &Frame, seconds: f32) {
         let there = ((heard.music - MUSIC.0) / (MUSIC.1 - MUSIC.0)).clamp(0.0, 1.0);
-        let speaks = heard.speech > SPEECH && heard.music < NO_SONG;
-        self.spoken = if speaks { (self.spoken + 1).min(BELIEVED) } else { self.spoken.saturating_sub(1) };
-        self.falls = heard.music < NO_SONG && (self.falls || self.spoken == BELIEVED);
+        let song = heard.music >= NO_SONG;
+        self.music += if there > 0.5 { seconds } else { 0.0 } - self.music * seconds / MEMORY;
+        let needed = BELIEVED + SUNG * ((self.music - LONG.0) / (LONG.1 - LONG.0)).clamp(0.0, 1.0);
+        let speaks = heard.speech > SPEECH && !song;
+        let counted = |hops: f32, most: f32| (hops + if speaks { 1.0 } else { 0.0 } - if song { TAKES } else { 0.0 }).clamp(0.0, most);
+        (self.spoken, self.sure) = (counted(self.spoken, needed), counted(self.sure, SURE));
+        self.falls = !song && (self.falls || self.spoken >= needed);
+        if self.falls {
+            self.music *= 1.0 - seconds / FORGET;
+        }
+        let noisy = heard.noise > NOISE.0 && heard.music < NOISE.1;
+        // What is something else for a moment does not begin it anew.
+        self.noise = (self.noise + if noisy { seconds } else { -2.0 * seconds }).clamp(0.0, DRUMMED);
         let time = if there >= self.state {
             RISE
         } else if self.falls {
             SPOKEN
-        } else if heard.noise > NOISE.0 && heard.music < NOISE.1 {
+        } else if noisy && self.noise >= DRUMMED {
             NOISY
         } else {
             HELD
@@ -103,7 +136,31 @@ mod tests {
         {
             assert!(after(song, &frame, seconds).state() > least, "{name}");
         }
+        assert!(after(song, &DRUMS, 2.9).state() > 0.85, "an intro of drums");
         assert!(after(song, &DRUMS, 15.0).state() < 0.05, "nothing but noise is no music");
+    }
+
+    /// A phrase without instruments passes for speech; what speaks on behind a jingle does not stay untouched.
+    #[test]
+    fn a_phrase_of_a_song_is_no_talk() {
+        let song = after(Music::BEGINNING, &SONG, 30.0);
+        let phrase = after(song, &TALK, 1.5);
+        assert!(phrase.state() > 0.9);
+        let second = after(after(phrase, &SONG, 1.0), &TALK, 1.5);
+        assert!(second.state() > 0.9, "the first phrase is taken back");
+        let talk = after(after(after(song, &TALK, 1.2), &Frame::NOTHING, 0.5), &TALK, 1.8);
+        assert!(talk.state() < 0.05, "a pause takes nothing back: {}", talk.state());
+        let sting = after(after(Music::BEGINNING, &TALK, 4.0), &SONG, 0.8);
+        assert!(after(sting, &TALK, 0.6).state() < 0.2, "a sting is no song");
+    }
+
+    /// A gain lasts longer than a stage that comes and goes, so it waits for more.
+    #[test]
+    fn what_lasts_waits_until_it_is_sure() {
+        assert!(!after(Music::BEGINNING, &TALK, 1.1).sure());
+        let talk = after(Music::BEGINNING, &TALK, 1.3);
+        assert!(talk.sure() && after(talk, &Frame::NOTHING, 5.0).sure());
+        assert!(!after(talk, &SONG, 0.5).sure());
     }
 
     #[test]

@@ -138,6 +138,8 @@ pub struct StageFrame {
 
 /// Time over which a stage comes and goes with its switch.
 const SWITCH: Ms = Ms(20.0);
+/// Sums of squares that are taken side by side.
+const LANES: usize = 8;
 /// Mean square under which the gain of a stage is not told: -90 dBFS.
 const SILENCE: f64 = 1e-9;
 
@@ -153,8 +155,8 @@ pub(super) struct Slot {
     /// The switch as it was last, and samples for which a stage that slept is still filled.
     switched: Option<bool>,
     waits: usize,
-    /// Sums of squares before and after it since they were taken.
-    powers: [f64; 2],
+    /// Sums of squares before and after it since they were taken, side by side so that none waits for the last.
+    powers: [[f64; LANES]; 2],
     samples: usize,
 }
 
@@ -168,7 +170,7 @@ impl Slot {
             share: Ramp::new(Ms(HOP_SECONDS * 1_000.0), format.rate),
             switched: None,
             waits: 0,
-            powers: [0.0; 2],
+            powers: [[0.0; LANES]; 2],
             samples: 0,
         }
     }
@@ -178,7 +180,7 @@ impl Slot {
         self.on.reset();
         self.share.reset();
         (self.switched, self.waits) = (None, 0);
-        (self.powers, self.samples) = ([0.0; 2], 0);
+        (self.powers, self.samples) = ([[0.0; LANES]; 2], 0);
     }
 
     pub fn switch(&mut self, on: bool) {
@@ -222,18 +224,20 @@ impl Slot {
             }),
         }
         for (channel, kept) in audio.iter_mut().zip(&self.kept) {
-            for ((sample, &kept), &share) in channel[range.clone()].iter_mut().zip(kept).zip(shares.iter()) {
+            let places = self.samples..;
+            for (((sample, &kept), &share), place) in channel[range.clone()].iter_mut().zip(kept).zip(shares.iter()).zip(places) {
                 *sample = if share == 1.0 { *sample } else { kept + (*sample - kept) * share };
-                self.powers[0] += f64::from(kept * kept);
-                self.powers[1] += f64::from(*sample * *sample);
+                self.powers[0][place % LANES] += f64::from(kept * kept);
+                self.powers[1][place % LANES] += f64::from(*sample * *sample);
             }
         }
-        self.samples += range.len() * audio.len();
+        self.samples += range.len();
     }
 
     /// Mean gain in dB since it was taken.
     pub fn take_gain_db(&mut self) -> f32 {
-        let ([before, after], samples) = (std::mem::take(&mut self.powers), std::mem::take(&mut self.samples));
+        let [before, after] = std::mem::take(&mut self.powers).map(|lanes| lanes.iter().sum::<f64>());
+        let samples = std::mem::take(&mut self.samples) * self.kept.len();
         let least = SILENCE * samples.max(1) as f64;
         if before > least { (10.0 * (after.max(least * 1e-3) / before).log10()) as f32 } else { 0.0 }
     }

@@ -37,12 +37,21 @@ pub struct Matmul {
     pub rectify: bool,
 }
 
-/// Rows of a tile. Six of two vectors leave three of sixteen registers for operands.
+/// Rows of a tile. Six of two vectors leave four of sixteen registers for operands.
 const ROWS: usize = 6;
-/// Vectors in a row of a tile.
-const VECTORS: usize = 2;
-/// Vectors of a tile of a single row: enough sums at a time to hide the latency of one.
-const WIDE: usize = 8;
+/// Rows of the tiles that are left below those: as many sums at a time, in longer rows, as it takes to hide the latency of
+/// one.
+const FEW: usize = 3;
+const PAIR: usize = 2;
+
+/// Vectors in a row of the widest tile of so many rows.
+const fn widest(rows: usize) -> usize {
+    match rows {
+        1 => 8,
+        PAIR | FEW => 4,
+        _ => 2,
+    }
+}
 
 struct Part<'a> {
     a: &'a [f32],
@@ -72,27 +81,42 @@ impl Matmul {
             // SAFETY: as this function.
             unsafe {
                 while row + ROWS <= self.m {
-                    self.band::<L, ROWS, VECTORS>(&part, row, out);
+                    self.band::<L, ROWS>(&part, row, out);
                     row += ROWS;
                 }
-                while row < self.m {
-                    self.band::<L, 1, WIDE>(&part, row, out);
-                    row += 1;
+                while row + FEW <= self.m {
+                    self.band::<L, FEW>(&part, row, out);
+                    row += FEW;
+                }
+                if row + PAIR <= self.m {
+                    self.band::<L, PAIR>(&part, row, out);
+                    row += PAIR;
+                }
+                if row < self.m {
+                    self.band::<L, 1>(&part, row, out);
                 }
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn band<L: Lanes, const R: usize, const V: usize>(&self, part: &Part<'_>, row: usize, out: &mut [f32]) {
+    unsafe fn band<L: Lanes, const R: usize>(&self, part: &Part<'_>, row: usize, out: &mut [f32]) {
         let mut column = 0;
         // SAFETY: as `run`.
         unsafe {
-            while column + V * L::COUNT <= self.n {
-                self.tile::<L, R, V>(part, row, column, None, out);
-                column += V * L::COUNT;
+            while widest(R) >= 8 && column + 8 * L::COUNT <= self.n {
+                self.tile::<L, R, 8>(part, row, column, None, out);
+                column += 8 * L::COUNT;
             }
-            while column + L::COUNT <= self.n {
+            while widest(R) >= 4 && column + 4 * L::COUNT <= self.n {
+                self.tile::<L, R, 4>(part, row, column, None, out);
+                column += 4 * L::COUNT;
+            }
+            while column + 2 * L::COUNT <= self.n {
+                self.tile::<L, R, 2>(part, row, column, None, out);
+                column += 2 * L::COUNT;
+            }
+            if column + L::COUNT <= self.n {
                 self.tile::<L, R, 1>(part, row, column, None, out);
                 column += L::COUNT;
             }
@@ -116,9 +140,10 @@ impl Matmul {
         // SAFETY: as `run`. All slices that are read and written are cut to `width` first.
         unsafe {
             let mask = L::mask(narrow.unwrap_or(0));
+            let one = |from: &[f32], v: usize| if narrow.is_some() { L::load_part(from, mask) } else { L::load(&from[v * L::COUNT..]) };
             let load = |from: &[f32]| -> [L; V] {
                 let from = &from[..width];
-                std::array::from_fn(|v| if narrow.is_some() { L::load_part(from, mask) } else { L::load(&from[v * L::COUNT..]) })
+                std::array::from_fn(|v| one(from, v))
             };
             let mut sums = [[L::splat(0.0); V]; R];
             match self.bias {
@@ -139,17 +164,33 @@ impl Matmul {
                     }
                 }
             }
-            let k = self.k;
-            let a: [&[f32]; R] = std::array::from_fn(|r| &part.a[(row + r) * self.a_rows..][..k]);
-            let b = &part.b[column..];
-            for i in 0..k {
-                let b = load(&b[i * self.b_rows..]);
-                for r in 0..R {
-                    let x = L::splat(a[r][i]);
+            let (k, a_rows, b_rows) = (self.k, self.a_rows, self.b_rows);
+            // Looked at once for all of the loop: compares in it cost more registers than there are.
+            let a = if k > 0 { &part.a[row * a_rows..][..(R - 1) * a_rows + k] } else { &[] };
+            let b = if k > 0 { &part.b[column..][..(k - 1) * b_rows + width] } else { &[] };
+            let (mut a, mut b) = (a.as_ptr(), b.as_ptr());
+            for _ in 0..k {
+                let from = std::slice::from_raw_parts(b, width);
+                // What there is less of waits in registers.
+                if R < V {
+                    let x: [L; R] = std::array::from_fn(|r| L::splat(*a.add(r * a_rows)));
                     for v in 0..V {
-                        sums[r][v] = sums[r][v].add_product(x, b[v]);
+                        let y = one(from, v);
+                        for r in 0..R {
+                            sums[r][v] = sums[r][v].add_product(x[r], y);
+                        }
+                    }
+                } else {
+                    let y: [L; V] = std::array::from_fn(|v| one(from, v));
+                    for r in 0..R {
+                        let x = L::splat(*a.add(r * a_rows));
+                        for v in 0..V {
+                            sums[r][v] = sums[r][v].add_product(x, y[v]);
+                        }
                     }
                 }
+                // Behind the last product nothing is read.
+                (a, b) = (a.wrapping_add(1), b.wrapping_add(b_rows));
             }
             for r in 0..R {
                 let to = &mut out[(row + r) * self.n + column..][..width];

@@ -64,14 +64,14 @@ pub enum Binary {
 #[inline(always)]
 fn map(nest: &Nest<1>, input: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32) {
     let (n, stride) = (nest.dims[LOOPS - 1], nest.strides[0][LOOPS - 1]);
-    nest.rows(|row, [at]| {
+    for (row, [at]) in nest.rows() {
         let out = &mut out[row * n..][..n];
         if stride == 1 {
             out.iter_mut().zip(&input[at..at + n]).for_each(|(o, &x)| *o = f(x));
         } else {
             out.iter_mut().enumerate().for_each(|(i, o)| *o = f(input[at + i * stride]));
         }
-    });
+    }
 }
 
 impl Unary {
@@ -109,7 +109,7 @@ impl Unary {
 fn zip(nest: &Nest<2>, [a, b]: [&[f32]; 2], out: &mut [f32], f: impl Fn(f32, f32) -> f32) {
     let n = nest.dims[LOOPS - 1];
     let steps = [nest.strides[0][LOOPS - 1], nest.strides[1][LOOPS - 1]];
-    nest.rows(|row, [i, j]| {
+    for (row, [i, j]) in nest.rows() {
         let out = &mut out[row * n..][..n];
         match steps {
             [1, 1] => out.iter_mut().zip(&a[i..i + n]).zip(&b[j..j + n]).for_each(|((o, &x), &y)| *o = f(x, y)),
@@ -123,7 +123,7 @@ fn zip(nest: &Nest<2>, [a, b]: [&[f32]; 2], out: &mut [f32], f: impl Fn(f32, f32
             }
             [s, t] => out.iter_mut().enumerate().for_each(|(k, o)| *o = f(a[i + k * s], b[j + k * t])),
         }
-    });
+    }
 }
 
 impl Binary {
@@ -150,11 +150,11 @@ impl Binary {
 pub fn select(nest: &Nest<3>, [condition, a, b]: [&[f32]; 3], out: &mut [f32]) {
     let n = nest.dims[LOOPS - 1];
     let [s, t, u] = [0, 1, 2].map(|v| nest.strides[v][LOOPS - 1]);
-    nest.rows(|row, [i, j, k]| {
+    for (row, [i, j, k]) in nest.rows() {
         for (x, o) in out[row * n..][..n].iter_mut().enumerate() {
             *o = if condition[i + x * s] == 0.0 { b[k + x * u] } else { a[j + x * t] };
         }
-    });
+    }
 }
 
 /// Copies the first operand's values to the second's places in `out`.
@@ -162,7 +162,7 @@ pub fn select(nest: &Nest<3>, [condition, a, b]: [&[f32]; 3], out: &mut [f32]) {
 pub fn place(nest: &Nest<2>, input: &[f32], out: &mut [f32]) {
     let n = nest.dims[LOOPS - 1];
     let [s, t] = [0, 1].map(|v| nest.strides[v][LOOPS - 1]);
-    nest.rows(|_, [i, j]| {
+    for (_, [i, j]) in nest.rows() {
         if [s, t] == [1, 1] {
             out[j..j + n].copy_from_slice(&input[i..i + n]);
         } else {
@@ -170,7 +170,7 @@ pub fn place(nest: &Nest<2>, input: &[f32], out: &mut [f32]) {
                 out[j + x * t] = input[i + x * s];
             }
         }
-    });
+    }
 }
 
 /// How a dimension is taken together.
@@ -228,13 +228,15 @@ impl Reduce {
     fn walk(&self, input: &[f32], out: &mut [f32], first: f32, f: impl Fn(f32, f32) -> f32 + Copy, scale: f32) {
         let (n, stride) = (self.kept.dims[LOOPS - 1], self.kept.strides[0][LOOPS - 1]);
         let (m, step) = (self.gone.dims[LOOPS - 1], self.gone.strides[0][LOOPS - 1]);
-        self.kept.rows(|row, [at]| {
+        for (row, [at]) in self.kept.rows() {
             for (i, o) in out[row * n..][..n].iter_mut().enumerate() {
                 let mut sum = first;
-                self.gone.rows(|_, [from]| sum = f(sum, gather(input, at + i * stride + from, m, step, first, f)));
+                for (_, [from]) in self.gone.rows() {
+                    sum = f(sum, gather(input, at + i * stride + from, m, step, first, f));
+                }
                 *o = sum * scale;
             }
-        });
+        }
     }
 }
 

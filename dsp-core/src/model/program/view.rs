@@ -134,21 +134,45 @@ impl<const N: usize> Nest<N> {
         size(&self.dims)
     }
 
-    /// Calls `row` with the operands' places of each innermost row, and the number of the row.
+    /// The operands' places of each innermost row, with the number of the row.
     #[inline(always)]
-    pub fn rows(&self, mut row: impl FnMut(usize, [usize; N])) {
-        let mut count = 0;
-        for i in 0..self.dims[0] {
-            for j in 0..self.dims[1] {
-                for k in 0..self.dims[2] {
-                    let mut at = self.offsets;
-                    for (place, s) in at.iter_mut().zip(&self.strides) {
-                        *place += i * s[0] + j * s[1] + k * s[2];
-                    }
-                    row(count, at);
-                    count += 1;
-                }
+    pub fn rows(&self) -> Rows<'_, N> {
+        Rows { nest: self, at: [0; LOOPS - 1], row: 0, rows: self.dims[..LOOPS - 1].iter().product() }
+    }
+}
+
+/// See [`Nest::rows`]. An iterator, and no function that calls another: what stands in its loop is compiled for the
+/// instructions of the function around it.
+#[derive(Clone, Debug)]
+pub struct Rows<'a, const N: usize> {
+    nest: &'a Nest<N>,
+    at: [usize; LOOPS - 1],
+    row: usize,
+    rows: usize,
+}
+
+impl<const N: usize> Iterator for Rows<'_, N> {
+    type Item = (usize, [usize; N]);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.row == self.rows {
+            return None;
+        }
+        let [i, j, k] = self.at;
+        let mut at = self.nest.offsets;
+        for (place, s) in at.iter_mut().zip(&self.nest.strides) {
+            *place += i * s[0] + j * s[1] + k * s[2];
+        }
+        let row = self.row;
+        self.row += 1;
+        self.at[2] += 1;
+        if self.at[2] == self.nest.dims[2] {
+            self.at = [i, j + 1, 0];
+            if j + 1 == self.nest.dims[1] {
+                self.at = [i + 1, 0, 0];
             }
         }
+        Some((row, at))
     }
 }

@@ -8,7 +8,8 @@
 //! Turning the whole programme down for them, or limiting all of it lower, changes what is loud everywhere, and the
 //! encoder makes other peaks then. A dip leaves all else as it was, and most of what the encoder makes of it.
 
-use dsp_core::loudness::true_peak::{CHUNK, Interpolator, SHORT};
+use dsp_core::loudness::Meter;
+use dsp_core::loudness::true_peak::{Interpolator, SHORT};
 use std::f64::consts::PI;
 
 /// Half of the time that a dip stays at its depth, seconds: the peak's own place, and a pitch period's doubt.
@@ -35,42 +36,37 @@ struct Peak {
 pub struct Finder {
     rate: f64,
     ceiling: f64,
-    channels: Vec<Interpolator<SHORT>>,
-    heard: u64,
+    /// Samples of each channel so far.
+    heard: Vec<u64>,
     peaks: Vec<Peak>,
 }
 
 impl Finder {
     /// For a rate in hertz, channels and a ceiling in dBTP.
     pub fn new(rate: f64, channels: usize, ceiling: f64) -> Self {
-        Self { rate, ceiling, channels: vec![Interpolator::default(); channels], heard: 0, peaks: Vec::new() }
+        Self { rate, ceiling, heard: vec![0; channels], peaks: Vec::new() }
     }
 
-    /// Hears a block, `block[channel][sample]`, finite samples.
-    pub fn hear(&mut self, block: &[&[f32]]) {
+    /// Hears a block, `block[channel][sample]`, through a meter that wants to hear it, too.
+    pub fn hear(&mut self, block: &[&[f32]], meter: &mut Meter) {
         let near = 10_f64.powf((self.ceiling - NEAR_DB) / 20.0) as f32;
-        let frames = block.first().map_or(0, |samples| samples.len());
-        for from in (0..frames).step_by(CHUNK) {
-            let to = frames.min(from + CHUNK);
-            for (interpolator, samples) in self.channels.iter_mut().zip(block) {
-                let (peaks, start) = (&mut self.peaks, self.heard + from as u64);
-                let intervals = interpolator.process(&samples[from..to]);
-                for (index, &coarse) in intervals.coarse().iter().enumerate() {
-                    if coarse <= near {
-                        continue;
-                    }
-                    let at = (start + index as u64) as f64 - Interpolator::<SHORT>::DELAY as f64;
-                    let over_db = 20.0 * f64::from(intervals.peak(index)).log10() - self.ceiling;
-                    let peak = Peak { at: at.max(0.0) / self.rate, over_db };
-                    match peaks.last_mut() {
-                        // One dip does for what lies under its floor.
-                        Some(last) if (last.at - peak.at).abs() < HOLD => last.over_db = last.over_db.max(peak.over_db),
-                        _ => peaks.push(peak),
-                    }
+        meter.process_peaks(block, &mut |channel, intervals| {
+            let start = self.heard[channel];
+            for (index, &coarse) in intervals.coarse().iter().enumerate() {
+                if coarse <= near {
+                    continue;
+                }
+                let at = (start + index as u64) as f64 - Interpolator::<SHORT>::DELAY as f64;
+                let over_db = 20.0 * f64::from(intervals.peak(index)).log10() - self.ceiling;
+                let peak = Peak { at: at.max(0.0) / self.rate, over_db };
+                match self.peaks.last_mut() {
+                    // One dip does for what lies under its floor.
+                    Some(last) if (last.at - peak.at).abs() < HOLD => last.over_db = last.over_db.max(peak.over_db),
+                    _ => self.peaks.push(peak),
                 }
             }
-        }
-        self.heard += frames as u64;
+            self.heard[channel] += intervals.coarse().len() as u64;
+        });
     }
 }
 
@@ -155,6 +151,8 @@ fn shape(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dsp_core::processor::Format;
+    use dsp_core::units::Hz;
 
     const RATE: f64 = 48_000.0;
 
@@ -171,7 +169,8 @@ mod tests {
 
     fn find(audio: &[f32], ceiling: f64) -> Finder {
         let mut finder = Finder::new(RATE, 1, ceiling);
-        audio.chunks(1_000).for_each(|block| finder.hear(&[block]));
+        let mut meter = Meter::new(Format::new(Hz(RATE), 1).unwrap()).unwrap();
+        audio.chunks(1_000).for_each(|block| finder.hear(&[block], &mut meter));
         finder
     }
 

@@ -310,9 +310,7 @@ fn decoded(path: &Path, channels: usize, ceiling: f64) -> Result<(Reading, Finde
     let mut finder = Finder::new(format.rate.0, channels, ceiling);
     let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); channels];
     while file.read(&mut block, BLOCK).map_err(|failure| broken(failure.to_string()))? > 0 {
-        let block = slices(&block);
-        meter.process(&block);
-        finder.hear(&block);
+        finder.hear(&slices(&block), &mut meter);
     }
     Ok((meter.reading(), finder))
 }
