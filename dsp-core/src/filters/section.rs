@@ -109,30 +109,60 @@ impl Section {
     }
 
     /// As [`Section::run`] for several sections that stand, one behind the other, to the bit. Each works one
-    /// sample behind the one before it, so that none waits for another.
-    pub fn run_row<const N: usize>(mut row: [(&Self, &mut State); N], audio: &mut [Lanes]) {
-        let ready = std::array::from_fn::<_, N, _>(|index| row[index].0.ready);
-        let mut states = std::array::from_fn::<_, N, _>(|index| *row[index].1);
-        let (length, mut x) = (audio.len(), [[0.0; 2]; N]);
-        let mut step = |x: &[Lanes; N], at_work: std::ops::Range<usize>| {
-            let mut y = [[0.0; 2]; N];
-            for index in at_work {
-                y[index] = ready[index].step(&mut states[index], x[index]);
+    /// sample behind the one before it, so that none waits for another. By whatever the processor does fastest: the
+    /// bits are the same.
+    pub fn run_row<const N: usize>(row: [(&Self, &mut State); N], audio: &mut [Lanes]) {
+        #[cfg(target_arch = "x86_64")]
+        if std::is_x86_feature_detected!("avx") {
+            #[target_feature(enable = "avx")]
+            fn with_avx<const N: usize>(row: [(&Section, &mut State); N], audio: &mut [Lanes]) {
+                Section::row(row, audio)
             }
-            y
-        };
+            // SAFETY: the processor was asked for AVX.
+            return unsafe { with_avx(row, audio) };
+        }
+        Self::row(row, audio)
+    }
+
+    #[inline(always)]
+    fn row<const N: usize>(mut row: [(&Self, &mut State); N], audio: &mut [Lanes]) {
+        let lanes = |of: fn(&Ready) -> f64| std::array::from_fn::<Lanes, N, _>(|index| [of(&row[index].0.ready); 2]);
+        let [a1, a2, a3] = [lanes(|r| r.a1), lanes(|r| r.a2), lanes(|r| r.a3)];
+        let [m0, m1, m2] = [lanes(|r| r.m0), lanes(|r| r.m1), lanes(|r| r.m2)];
+        let mut s1 = std::array::from_fn::<Lanes, N, _>(|index| row[index].1.s1);
+        let mut s2 = std::array::from_fn::<Lanes, N, _>(|index| row[index].1.s2);
+        let (length, mut x) = (audio.len(), [[0.0; 2]; N]);
         for n in 0..length + N - 1 {
             if let Some(&sample) = audio.get(n) {
                 x[0] = sample;
             }
-            // Section k is at sample n - k.
-            let y = if n + 1 >= N && n < length { step(&x, 0..N) } else { step(&x, (n + 1).saturating_sub(length)..N.min(n + 1)) };
+            let whole = n + 1 >= N && n < length;
+            let kept = (s1, s2);
+            let mut y = [[0.0; 2]; N];
+            for index in 0..N {
+                for lane in 0..2 {
+                    let v3 = x[index][lane] - s2[index][lane];
+                    let v1 = a1[index][lane] * s1[index][lane] + a2[index][lane] * v3;
+                    let v2 = s2[index][lane] + a2[index][lane] * s1[index][lane] + a3[index][lane] * v3;
+                    s1[index][lane] = 2.0 * v1 - s1[index][lane];
+                    s2[index][lane] = 2.0 * v2 - s2[index][lane];
+                    y[index][lane] = m0[index][lane] * x[index][lane] + m1[index][lane] * v1 + m2[index][lane] * v2;
+                }
+            }
+            if !whole {
+                // Section k is at sample n - k: at the ends of the piece some have nothing to do.
+                for index in (0..N).filter(|index| !(*index <= n && n < length + index)) {
+                    (s1[index], s2[index]) = (kept.0[index], kept.1[index]);
+                }
+            }
             if let Some(out) = (n + 1).checked_sub(N) {
                 audio[out] = y[N - 1];
             }
             x[1..].copy_from_slice(&y[..N - 1]);
         }
-        row.iter_mut().zip(states).for_each(|((_, state), now)| **state = now);
+        for (index, (_, state)) in row.iter_mut().enumerate() {
+            **state = State { s1: s1[index], s2: s2[index] };
+        }
     }
 
     /// As [`Section::run`] for coefficients that stand and one channel alone, the first of each pair

@@ -20,6 +20,7 @@ pub(crate) struct Front {
     clean: Vec<Vec<f32>>,
     squares: Vec<f64>,
     length: usize,
+    peaks: bool,
 }
 
 impl Front {
@@ -33,6 +34,7 @@ impl Front {
             clean: vec![vec![0.0; CHUNK]; channels + 1],
             squares: vec![0.0; CHUNK],
             length: 0,
+            peaks: true,
         }
     }
 
@@ -40,6 +42,16 @@ impl Front {
     pub(crate) fn set_weights(&mut self, weights: &[f64]) {
         let channels = self.interpolators.len();
         self.weights[..channels].iter_mut().zip(weights).for_each(|(own, &weight)| *own = weight);
+    }
+
+    /// Reads weighted squares alone from now on.
+    pub(crate) fn skip_peaks(&mut self) {
+        self.peaks = false;
+    }
+
+    /// Whether there are intervals to be looked at.
+    pub(crate) fn reads_peaks(&self) -> bool {
+        self.peaks
     }
 
     pub(crate) fn channels(&self) -> usize {
@@ -56,7 +68,9 @@ impl Front {
         self.length = range.len();
         for ((clean, samples), interpolator) in self.clean.iter_mut().zip(audio).zip(&mut self.interpolators) {
             clean.iter_mut().zip(&samples[range.clone()]).for_each(|(to, &from)| *to = usable(from));
-            interpolator.process(&clean[..self.length]);
+            if self.peaks {
+                interpolator.process(&clean[..self.length]);
+            }
         }
         let squares = &mut self.squares[..self.length];
         squares.fill(0.0);
