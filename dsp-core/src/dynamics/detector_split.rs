@@ -6,30 +6,26 @@ use crate::filters::section::Lanes;
 
 /// Values side by side: left and right of all filters, and two that are always silent.
 const LANES: usize = 20;
-/// How many values the processor takes at once.
-const WIDE: usize = 4;
-/// Filters that a sample goes through one after the other.
-const DEEP: usize = 4;
-/// Which of these a lane belongs to: the first of the middle crossover; its low and high; the firsts of the outer
-/// crossovers; their lows and highs.
-const STAGE: [usize; LANES] = [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3];
-/// Which corner a lane works at, with four bands.
+/// Which corner a lane works at, with four bands: the first filter of the middle crossover; its low and high; the
+/// first ones of the outer crossovers; their lows and highs.
 const CORNER: [usize; LANES] = [1, 1, 1, 1, 1, 1, 0, 0, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2];
-/// The same with three: what the middle crossover leaves below is the lowest band.
+/// The same with three, whose lowest is what the first crossover leaves below.
 const CORNER_OF_THREE: [usize; LANES] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1];
 
 /// Linkwitz-Riley bands of one pair of channels, in magnitude those of
 /// [`Crossover`](super::crossover::Crossover), without the all-passes that make them add up. Each filter works one
-/// sample behind the one before it, so that none waits for another.
+/// sample behind the one before it, so that none waits for another: the bands come three samples later.
 #[derive(Clone, Copy, Debug)]
 pub struct DetectorSplit {
     s1: [f64; LANES],
     s2: [f64; LANES],
+    /// What comes to the filters next.
+    x: [f64; LANES],
 }
 
 impl Default for DetectorSplit {
     fn default() -> Self {
-        Self { s1: [0.0; LANES], s2: [0.0; LANES] }
+        Self { s1: [0.0; LANES], s2: [0.0; LANES], x: [0.0; LANES] }
     }
 }
 
@@ -57,67 +53,51 @@ impl DetectorSplit {
 
     #[inline(always)]
     fn split(&mut self, audio: &[Lanes], corners: &[Corner], done: usize, bands: &mut [[Lanes; TICK]; MAX_BANDS]) {
-        let length = audio.len().min(TICK);
         let three = corners.len() < MAX_BANDS - 1;
         let place = if three { CORNER_OF_THREE } else { CORNER };
-        let standing = corners.iter().all(Corner::stands);
-        let g_at = |lane: usize, sample: usize| corners.get(place[lane]).map_or(0.0, |corner| corner.g(done + sample));
-        let mut g: [f64; LANES] = std::array::from_fn(|lane| g_at(lane, 0));
-        let mut a: [f64; LANES] = g.map(a1);
-        let (mut s1, mut s2, mut x) = (self.s1, self.s2, [0.0; LANES]);
-        for n in 0..length + DEEP - 1 {
-            let whole = n + 1 >= DEEP && n < length;
-            let kept = (s1, s2);
-            [x[0], x[1]] = if n < length { audio[n] } else { [0.0; 2] };
-            if !standing {
-                g = std::array::from_fn(|lane| g_at(lane, n.saturating_sub(STAGE[lane]).min(length - 1)));
-                a = g.map(a1);
+        if corners.iter().all(Corner::stands) {
+            let g = place.map(|corner| corners[corner].g(done));
+            self.pass(audio, &g, bands, 0, three);
+        } else {
+            for (n, sample) in audio.iter().enumerate() {
+                let g = place.map(|corner| corners[corner].g(done + n));
+                self.pass(std::slice::from_ref(sample), &g, bands, n, three);
             }
-            let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
-            for row in (0..LANES).step_by(WIDE) {
-                for lane in row..row + WIDE {
-                    let v3 = x[lane] - s2[lane];
-                    let v1 = a[lane] * (s1[lane] + g[lane] * v3);
-                    let v2 = s2[lane] + g[lane] * v1;
-                    s1[lane] = 2.0 * v1 - s1[lane];
-                    s2[lane] = 2.0 * v2 - s2[lane];
-                    low[lane] = v2;
-                    high[lane] = x[lane] - DAMPING * v1 - v2;
-                }
-            }
-            if !whole {
-                // At the ends of the piece some have nothing to do.
-                for lane in 0..LANES {
-                    if !(STAGE[lane] <= n && n < length + STAGE[lane]) {
-                        (s1[lane], s2[lane], low[lane], high[lane]) = (kept.0[lane], kept.1[lane], 0.0, 0.0);
-                    }
-                }
-            }
-            if three {
-                if let Some(out) = n.checked_sub(1).filter(|&out| out < length) {
-                    bands[0][out] = [low[2], low[3]];
-                }
-                if let Some(out) = n.checked_sub(DEEP - 1) {
-                    bands[1][out] = [low[14], low[15]];
-                    bands[2][out] = [high[16], high[17]];
-                }
-            } else if let Some(out) = n.checked_sub(DEEP - 1) {
-                bands[0][out] = [low[10], low[11]];
-                bands[1][out] = [high[12], high[13]];
-                bands[2][out] = [low[14], low[15]];
-                bands[3][out] = [high[16], high[17]];
-            }
-            // On to the next filters.
-            x[2..4].copy_from_slice(&low[0..2]);
-            x[4..6].copy_from_slice(&high[0..2]);
-            x[6..8].copy_from_slice(&low[2..4]);
-            x[8..10].copy_from_slice(&high[4..6]);
-            x[10..12].copy_from_slice(&low[6..8]);
-            x[12..14].copy_from_slice(&high[6..8]);
-            x[14..16].copy_from_slice(&low[8..10]);
-            x[16..18].copy_from_slice(&high[8..10]);
         }
-        (self.s1, self.s2) = (s1, s2);
+        if three {
+            // The highest two are those of the outer crossover.
+            [bands[1], bands[2]] = [bands[2], bands[3]];
+        }
+    }
+
+    /// Passes samples through filters that stand and writes what comes out from a place of `bands` on.
+    #[inline(always)]
+    fn pass(&mut self, audio: &[Lanes], g: &[f64; LANES], bands: &mut [[Lanes; TICK]; MAX_BANDS], from: usize, three: bool) {
+        let a = g.map(a1);
+        let Self { mut s1, mut s2, mut x } = *self;
+        for (out, sample) in (from..TICK).zip(audio) {
+            [x[0], x[1]] = *sample;
+            let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
+            for lane in 0..LANES {
+                let v3 = x[lane] - s2[lane];
+                let v1 = a[lane] * (s1[lane] + g[lane] * v3);
+                let v2 = s2[lane] + g[lane] * v1;
+                s1[lane] = 2.0 * v1 - s1[lane];
+                s2[lane] = 2.0 * v2 - s2[lane];
+                low[lane] = v2;
+                high[lane] = x[lane] - DAMPING * v1 - v2;
+            }
+            bands[0][out] = if three { [low[2], low[3]] } else { [low[10], low[11]] };
+            bands[1][out] = [high[12], high[13]];
+            bands[2][out] = [low[14], low[15]];
+            bands[3][out] = [high[16], high[17]];
+            // On to the next filters.
+            x = [
+                0.0, 0.0, low[0], low[1], high[0], high[1], low[2], low[3], high[4], high[5], low[6], low[7], high[6], high[7], low[8],
+                low[9], high[8], high[9], 0.0, 0.0,
+            ];
+        }
+        *self = Self { s1, s2, x };
     }
 }
 

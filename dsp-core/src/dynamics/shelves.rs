@@ -11,8 +11,6 @@ const HALVES: [f64; 2] = [0.541_196_100_146_197, 1.306_562_964_876_377];
 const DEEP: usize = 2 * (MAX_BANDS - 1);
 /// Left and right of all of them, side by side.
 const LANES: usize = 2 * DEEP;
-/// How many values the processor takes at once.
-const WIDE: usize = 4;
 /// Intervals of gains in a tick.
 const INTERVALS: usize = TICK / CONTROL;
 
@@ -97,76 +95,95 @@ impl Shelves {
         self.filter(audio, corners, done)
     }
 
+    /// Filter k is at sample n - k, so `piece` samples take `deep - 1` steps more.
     #[inline(always)]
     fn filter(&mut self, audio: &mut [Lanes], corners: &[Corner], done: usize) {
-        let length = audio.len();
+        let length = audio.len().min(TICK);
         if length == 0 || corners.is_empty() {
             return;
         }
         let deep = 2 * corners.len();
-        let standing = corners.iter().all(Corner::stands);
         let k: [f64; LANES] = std::array::from_fn(|lane| 1.0 / HALVES[lane / 2 % 2]);
-        let g_at = |lane: usize, sample: usize| corners.get(lane / 4).map_or(0.0, |corner| corner.g(done + sample));
         let a_of = |g: &[f64; LANES]| -> [f64; LANES] { std::array::from_fn(|lane| 1.0 / (1.0 + g[lane] * (g[lane] + k[lane]))) };
-        let mut g: [f64; LANES] = std::array::from_fn(|lane| g_at(lane, 0));
-        let mut a = a_of(&g);
-        let (mut s1, mut s2, mut x) = (self.s1, self.s2, [0.0; LANES]);
-        let mut way = Way::FLAT;
-        let mut along = [0.0; LANES];
-        for n in 0..length + deep - 1 {
-            // Filter k is at sample n - k: one begins the piece now, and one an interval.
-            for stage in [n, (done + n) % CONTROL] {
-                let Some(sample) = n.checked_sub(stage).filter(|&sample| stage < deep && sample < length) else { continue };
-                let now = done + sample;
-                let next = &self.ways[now / CONTROL % INTERVALS];
+        let g_of = |n: usize| -> [f64; LANES] {
+            std::array::from_fn(|lane| {
+                let sample = n.saturating_sub(lane / 2).min(length - 1);
+                corners.get(lane / 4).map_or(0.0, |corner| corner.g(done + sample))
+            })
+        };
+        // What each filter adds at each step: of band-pass, of low-pass.
+        let mut shares = [[[0.0; LANES]; 2]; TICK + DEEP];
+        for stage in 0..deep {
+            for sample in 0..length {
+                let way = &self.ways[(done + sample) / CONTROL % INTERVALS];
+                let along = ((done + sample) % CONTROL + 1) as f64;
+                let [band, low] = &mut shares[sample + stage];
                 for lane in 2 * stage..2 * stage + 2 {
-                    for part in 0..2 {
-                        way.band[part][lane] = next.band[part][lane];
-                        way.low[part][lane] = next.low[part][lane];
-                    }
-                    along[lane] = (now % CONTROL) as f64;
+                    band[lane] = way.band[0][lane] + way.band[1][lane] * along;
+                    low[lane] = way.low[0][lane] + way.low[1][lane] * along;
                 }
             }
-            let whole = n + 1 >= deep && n < length;
-            let kept = (s1, s2);
-            [x[0], x[1]] = if n < length { audio[n] } else { [0.0; 2] };
+        }
+        let standing = corners.iter().all(Corner::stands);
+        let (mut g, mut x) = (g_of(0), [0.0; LANES]);
+        let mut a = a_of(&g);
+        let steps = length + deep - 1;
+        let mut n = 0;
+        while n < steps {
+            if standing && n + 1 >= deep && n < length {
+                // All have something to do, until the piece ends.
+                let (mut s1, mut s2) = (self.s1, self.s2);
+                for n in n..length {
+                    [x[0], x[1]] = audio[n];
+                    let [band, low] = &shares[n];
+                    let mut y = [0.0; LANES];
+                    for lane in 0..LANES {
+                        let v3 = x[lane] - s2[lane];
+                        let v1 = a[lane] * (s1[lane] + g[lane] * v3);
+                        let v2 = s2[lane] + g[lane] * v1;
+                        s1[lane] = 2.0 * v1 - s1[lane];
+                        s2[lane] = 2.0 * v2 - s2[lane];
+                        y[lane] = x[lane] + (band[lane] * v1 + low[lane] * v2);
+                    }
+                    audio[n + 1 - deep] = if deep == DEEP { [y[10], y[11]] } else { [y[6], y[7]] };
+                    x = [0.0, 0.0, y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7], y[8], y[9]];
+                }
+                (self.s1, self.s2) = (s1, s2);
+                n = length;
+                continue;
+            }
             if !standing {
-                g = std::array::from_fn(|lane| g_at(lane, n.saturating_sub(lane / 2).min(length - 1)));
+                g = g_of(n);
                 a = a_of(&g);
             }
-            let mut y = [0.0; LANES];
-            for row in (0..LANES).step_by(WIDE) {
-                for lane in row..row + WIDE {
-                    along[lane] += 1.0;
-                    let v3 = x[lane] - s2[lane];
-                    let v1 = a[lane] * (s1[lane] + g[lane] * v3);
-                    let v2 = s2[lane] + g[lane] * v1;
-                    s1[lane] = 2.0 * v1 - s1[lane];
-                    s2[lane] = 2.0 * v2 - s2[lane];
-                    let band = way.band[0][lane] + way.band[1][lane] * along[lane];
-                    let low = way.low[0][lane] + way.low[1][lane] * along[lane];
-                    y[lane] = x[lane] + (band * v1 + low * v2);
+            // The last first: each takes what the one before it gave a step ago.
+            for stage in (0..deep).rev().filter(|&stage| stage <= n && n < length + stage) {
+                let mut y = [0.0; 2];
+                for (channel, y) in y.iter_mut().enumerate() {
+                    let lane = 2 * stage + channel;
+                    let x = if stage == 0 { audio[n][channel] } else { x[lane] };
+                    let v3 = x - self.s2[lane];
+                    let v1 = a[lane] * (self.s1[lane] + g[lane] * v3);
+                    let v2 = self.s2[lane] + g[lane] * v1;
+                    self.s1[lane] = 2.0 * v1 - self.s1[lane];
+                    self.s2[lane] = 2.0 * v2 - self.s2[lane];
+                    *y = x + (shares[n][0][lane] * v1 + shares[n][1][lane] * v2);
+                }
+                if stage + 1 == deep {
+                    audio[n - stage] = y;
+                } else {
+                    x[2 * stage + 2..2 * stage + 4].copy_from_slice(&y);
                 }
             }
-            if !whole {
-                // At the ends of the piece some have nothing to do.
-                for lane in 0..LANES {
-                    if !(lane / 2 <= n && n < length + lane / 2) {
-                        (s1[lane], s2[lane]) = (kept.0[lane], kept.1[lane]);
-                    }
-                }
-            }
-            if let Some(out) = (n + 1).checked_sub(deep) {
-                let now = done + out;
-                let top = &self.ways[now / CONTROL % INTERVALS].top;
-                let along = (now % CONTROL + 1) as f64;
-                for channel in 0..2 {
-                    audio[out][channel] = y[2 * deep - 2 + channel] * (top[0][channel] + top[1][channel] * along);
-                }
-            }
-            x[2..].copy_from_slice(&y[..LANES - 2]);
+            n += 1;
         }
-        (self.s1, self.s2) = (s1, s2);
+        for (sample, x) in audio.iter_mut().enumerate().take(length) {
+            let top = &self.ways[(done + sample) / CONTROL % INTERVALS].top;
+            let along = ((done + sample) % CONTROL + 1) as f64;
+            for channel in 0..2 {
+                x[channel] *= top[0][channel] + top[1][channel] * along;
+            }
+        }
     }
 }
 

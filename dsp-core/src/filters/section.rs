@@ -126,42 +126,52 @@ impl Section {
 
     #[inline(always)]
     fn row<const N: usize>(mut row: [(&Self, &mut State); N], audio: &mut [Lanes]) {
-        let lanes = |of: fn(&Ready) -> f64| std::array::from_fn::<Lanes, N, _>(|index| [of(&row[index].0.ready); 2]);
-        let [a1, a2, a3] = [lanes(|r| r.a1), lanes(|r| r.a2), lanes(|r| r.a3)];
-        let [m0, m1, m2] = [lanes(|r| r.m0), lanes(|r| r.m1), lanes(|r| r.m2)];
-        let mut s1 = std::array::from_fn::<Lanes, N, _>(|index| row[index].1.s1);
-        let mut s2 = std::array::from_fn::<Lanes, N, _>(|index| row[index].1.s2);
         let (length, mut x) = (audio.len(), [[0.0; 2]; N]);
-        for n in 0..length + N - 1 {
-            if let Some(&sample) = audio.get(n) {
-                x[0] = sample;
+        let steps = length + N - 1;
+        let mut n = 0;
+        while n < steps {
+            if n + 1 >= N && n < length {
+                // All have something to do, until the piece ends.
+                let lanes = |of: fn(&Ready) -> f64| std::array::from_fn::<Lanes, N, _>(|index| [of(&row[index].0.ready); 2]);
+                let [a1, a2, a3] = [lanes(|r| r.a1), lanes(|r| r.a2), lanes(|r| r.a3)];
+                let [m0, m1, m2] = [lanes(|r| r.m0), lanes(|r| r.m1), lanes(|r| r.m2)];
+                let mut s1 = std::array::from_fn::<Lanes, N, _>(|index| row[index].1.s1);
+                let mut s2 = std::array::from_fn::<Lanes, N, _>(|index| row[index].1.s2);
+                for n in n..length {
+                    x[0] = audio[n];
+                    let mut y = [[0.0; 2]; N];
+                    for index in 0..N {
+                        for lane in 0..2 {
+                            let v3 = x[index][lane] - s2[index][lane];
+                            let v1 = a1[index][lane] * s1[index][lane] + a2[index][lane] * v3;
+                            let v2 = s2[index][lane] + a2[index][lane] * s1[index][lane] + a3[index][lane] * v3;
+                            s1[index][lane] = 2.0 * v1 - s1[index][lane];
+                            s2[index][lane] = 2.0 * v2 - s2[index][lane];
+                            y[index][lane] = m0[index][lane] * x[index][lane] + m1[index][lane] * v1 + m2[index][lane] * v2;
+                        }
+                    }
+                    audio[n + 1 - N] = y[N - 1];
+                    for index in (1..N).rev() {
+                        x[index] = y[index - 1];
+                    }
+                }
+                for (index, (_, state)) in row.iter_mut().enumerate() {
+                    **state = State { s1: s1[index], s2: s2[index] };
+                }
+                n = length;
+                continue;
             }
-            let whole = n + 1 >= N && n < length;
-            let kept = (s1, s2);
-            let mut y = [[0.0; 2]; N];
-            for index in 0..N {
-                for lane in 0..2 {
-                    let v3 = x[index][lane] - s2[index][lane];
-                    let v1 = a1[index][lane] * s1[index][lane] + a2[index][lane] * v3;
-                    let v2 = s2[index][lane] + a2[index][lane] * s1[index][lane] + a3[index][lane] * v3;
-                    s1[index][lane] = 2.0 * v1 - s1[index][lane];
-                    s2[index][lane] = 2.0 * v2 - s2[index][lane];
-                    y[index][lane] = m0[index][lane] * x[index][lane] + m1[index][lane] * v1 + m2[index][lane] * v2;
+            // Section k is at sample n - k. The last first: each takes what the one before it gave a step ago.
+            for index in (0..N).rev().filter(|index| *index <= n && n < length + index) {
+                let (section, state) = &mut row[index];
+                let y = section.ready.step(state, if index == 0 { audio[n] } else { x[index] });
+                if index + 1 == N {
+                    audio[n - index] = y;
+                } else {
+                    x[index + 1] = y;
                 }
             }
-            if !whole {
-                // Section k is at sample n - k: at the ends of the piece some have nothing to do.
-                for index in (0..N).filter(|index| !(*index <= n && n < length + index)) {
-                    (s1[index], s2[index]) = (kept.0[index], kept.1[index]);
-                }
-            }
-            if let Some(out) = (n + 1).checked_sub(N) {
-                audio[out] = y[N - 1];
-            }
-            x[1..].copy_from_slice(&y[..N - 1]);
-        }
-        for (index, (_, state)) in row.iter_mut().enumerate() {
-            **state = State { s1: s1[index], s2: s2[index] };
+            n += 1;
         }
     }
 

@@ -53,17 +53,19 @@ struct Follower {
     square: f32,
     peak: f32,
     mean: f32,
+    /// Of the last interval.
+    power: f32,
     ballistics: Ballistics,
 }
 
 impl Follower {
-    /// Power of the interval that ends, as a sine's peak, and starts the next one.
-    fn power(&mut self, detector: Detector, keep: f32) -> f32 {
+    /// Ends an interval: takes its power as a sine's peak, and starts the next one.
+    fn end(&mut self, detector: Detector, keep: f32) {
         let square = std::mem::take(&mut self.square) / CONTROL as f32;
         let peak = std::mem::take(&mut self.peak);
         self.mean = square + (self.mean - square) * keep;
         // A sine's mean square is half its peak's.
-        if detector == Detector::Rms { 2.0 * self.mean } else { peak * peak }
+        self.power = if detector == Detector::Rms { 2.0 * self.mean } else { peak * peak };
     }
 
     /// Hears a channel of a band.
@@ -238,18 +240,20 @@ impl Multiband {
             };
             let [before, after] = self.gains[index].map(|glide| glide.now());
             let mut most = 0.0_f32;
-            let mut powers = [0.0; crate::processor::MAX_CHANNELS];
-            for (channel, power) in powers.iter_mut().enumerate().take(self.channels) {
-                *power = self.pairs[channel / 2].followers[index][channel % 2].power(settings.detector, self.keep);
-                most = most.max(*power);
+            for pair in &mut self.pairs {
+                for follower in &mut pair.followers[index] {
+                    follower.end(settings.detector, self.keep);
+                    most = most.max(follower.power);
+                }
             }
             let loudest = decibels(most) + before as f32;
             let mut sum = 0.0;
             // Level, gains before and after it, and amplitude of the channel before: with one level they are the same.
             let mut last: Option<(f32, Ballistics, Ballistics, f32, f64)> = None;
-            for (channel, &power) in powers.iter().enumerate().take(self.channels) {
+            for channel in 0..self.channels {
                 let pair = &mut self.pairs[channel / 2];
                 let lane = channel % 2;
+                let power = pair.followers[index][lane].power;
                 // Silence has no level to share, and infinities must not meet.
                 let level = if settings.link >= 1.0 || loudest == f32::NEG_INFINITY {
                     loudest

@@ -11,9 +11,9 @@ use std::ops::Range;
 use std::path::Path;
 
 /// Seconds of a cut-out that count: a bar or two.
-const SECONDS: f64 = 2.5;
+const SECONDS: f64 = 2.1;
 /// Seconds before them in which the dynamics settle.
-const LEAD: f64 = 0.5;
+const LEAD: f64 = 0.4;
 /// There is one for so many seconds of the song, within these numbers.
 const EVERY: f64 = 10.0;
 const COUNT: (f64, f64) = (4.0, 12.0);
@@ -117,8 +117,8 @@ mod tests {
             let mut excerpts = Excerpts::of(rate, 1, frames);
             song.chunks(block).for_each(|samples| excerpts.add(&[samples]));
             assert_eq!(excerpts.spans.len(), 6);
-            assert_eq!(excerpts.audio[0].len(), 18_000);
-            assert_eq!(excerpts.audio[0][0], 3_500.0);
+            assert_eq!(excerpts.audio[0].len(), 15_000);
+            assert_eq!(excerpts.audio[0][0], 3_750.0);
             assert!(first.replace(excerpts.audio[0].clone()).is_none_or(|first| first == excerpts.audio[0]));
         }
         let mut short = Excerpts::of(rate, 1, 9_000);

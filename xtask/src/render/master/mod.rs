@@ -118,7 +118,8 @@ impl Mind {
         let mut references = Vec::new();
         for text in &args.reference {
             let (path, part) = options::reference(text)?;
-            let heard = listen::listen(&path, part, Heed::Match, reading.allow_truncated, &|_| {}).map_err(|failure| failure.about(&path))?;
+            let heard =
+                listen::listen(&path, part, Heed::Match, reading.allow_truncated, &|_| {}).map_err(|failure| failure.about(&path))?;
             let profile = Profile::of(&heard.analyser);
             if profile.loudness.is_none() {
                 return Err(Failure::new("holds nothing to be heard; choose another reference or part of it").about(&path));
