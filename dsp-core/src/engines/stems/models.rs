@@ -31,6 +31,9 @@ pub const PATHS: [Path; 3] = [
     Path { id: "dialogue", task: Task::Dialogue, lag: 0.5 },
 ];
 
+/// The path of songs that are turned round in time, for bounces.
+pub const BACKWARD: Path = Path { id: "stems-back", task: Task::Stems, lag: 0.0 };
+
 /// Number of the path for these settings.
 pub fn path(settings: &Settings) -> usize {
     match settings.task {
