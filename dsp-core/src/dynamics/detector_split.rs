@@ -128,7 +128,7 @@ mod tests {
                             assert_eq!(again[band][..to - from], bands[band][from..to], "{hz} Hz, band {band}");
                         }
                     }
-                    let mut sum = |bands: &[[Lanes; TICK]], sums: &mut [f64; MAX_BANDS]| {
+                    let sum = |bands: &[[Lanes; TICK]], sums: &mut [f64; MAX_BANDS]| {
                         if tick >= 500 {
                             bands.iter().zip(sums).for_each(|(band, sum)| *sum += band.iter().map(|x| x[0] * x[0]).sum::<f64>());
                         }

@@ -37,7 +37,8 @@ impl Excerpts {
         let length = (rate * (LEAD + SECONDS)) as u64;
         let whole = frames <= count as u64 * length;
         let start = |index: u64| ((index as f64 + 0.5) / count * frames as f64) as u64 - length / 2;
-        let spans = if whole { vec![0..frames] } else { (0..count as u64).map(|index| start(index)..start(index) + length).collect() };
+        let span = |index: u64| if whole { 0..frames } else { start(index)..start(index) + length };
+        let spans = (0..if whole { 1 } else { count as u64 }).map(span).collect();
         Self { spans, lead: if whole { 0 } else { (rate * LEAD) as usize }, audio: vec![Vec::new(); channels], heard: 0 }
     }
 
@@ -126,7 +127,7 @@ mod tests {
         assert_eq!((short.audio[0].len(), short.lead), (9_000, 0));
         let long = Excerpts::of(rate, 1, 3_600_000);
         assert_eq!(long.spans.len(), 12);
-        assert_eq!(Excerpts::of(rate, 1, 0).spans, [0..0]);
+        assert!(Excerpts::of(rate, 1, 0).spans.iter().all(Range::is_empty));
     }
 
     /// A chain that does nothing leaves them as they are; one that lifts the highs is heard to do so.
