@@ -19,9 +19,38 @@ pub fn usable_all(samples: &mut [f32]) {
     samples.iter_mut().for_each(|sample| *sample = usable(*sample));
 }
 
+/// Magnitudes that are compared side by side.
+const ABREAST: usize = 8;
+
+/// The largest magnitude of a block, 0 of an empty one; what is not a number does not count.
+pub fn largest(samples: &[f32]) -> f32 {
+    let mut most = [0.0_f32; ABREAST];
+    let rows = samples.chunks_exact(ABREAST);
+    let rest = rows.remainder();
+    let keep = |most: &mut f32, x: f32| *most = if x.abs() > *most { x.abs() } else { *most };
+    for row in rows {
+        most.iter_mut().zip(row).for_each(|(most, &x)| keep(most, x));
+    }
+    most.iter_mut().zip(rest).for_each(|(most, &x)| keep(most, x));
+    most.into_iter().fold(0.0, f32::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_is_found_wherever_it_stands() {
+        for length in [0, 1, 7, 8, 9, 40] {
+            let mut samples: Vec<f32> = (0..length).map(|n| 0.01 * n as f32).collect();
+            for at in 0..length {
+                samples[at] = -3.0;
+                assert_eq!(largest(&samples), 3.0);
+                samples[at] = f32::NAN;
+            }
+            assert_eq!(largest(&samples), 0.0);
+        }
+    }
 
     #[test]
     fn what_is_no_sound_is_silence() {

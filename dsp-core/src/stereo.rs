@@ -109,6 +109,9 @@ pub struct Stereo {
     keep: [f64; 2],
     guard: f64,
     guard_mix: [f64; 2],
+    /// Loss of the mono sum that was asked for last, and for it the most of S over M in power and the least gain.
+    asked: Db,
+    guard_limits: [f64; 2],
     /// `[fall, rise]` poles of the guard for one tick.
     guard_poles: [f64; 2],
     fresh: bool,
@@ -136,11 +139,18 @@ impl Default for Stereo {
             keep: [0.0; 2],
             guard: 1.0,
             guard_mix: [1.0; 2],
+            asked: Db(f32::INFINITY),
+            guard_limits: [0.0; 2],
             guard_poles: [0.0; 2],
             fresh: true,
             active: false,
         }
     }
+}
+
+/// The coefficient of a corner in octaves over 1 Hz.
+fn g(rate: Hz, octaves: f64) -> f64 {
+    (std::f64::consts::PI * (octaves.exp2() / rate.0).min(0.49)).tan()
 }
 
 impl Stereo {
@@ -154,10 +164,6 @@ impl Stereo {
         let [middle, side] = [self.powers.middle[1], self.powers.side[1] * self.guard * self.guard];
         let loss = if side <= 0.0 { 0.0 } else { 10.0 * (1.0 + side / middle).log10() };
         Reading { mono_loss: loss as f32, guard: (20.0 * self.guard.log10()) as f32 }
-    }
-
-    fn g(&self, octaves: f64) -> f64 {
-        (std::f64::consts::PI * (octaves.exp2() / self.rate.0).min(0.49)).tan()
     }
 
     fn tick(&mut self, settings: &Settings) {
@@ -185,31 +191,41 @@ impl Stereo {
                 self.bass_presence = Glide::at(1.0);
             }
         }
+        let mut moving = starting;
         for (glide, &width) in self.widths.iter_mut().zip(&widths) {
-            glide.follow(width, self.pole, NEAR);
+            moving |= glide.follow(width, self.pole, NEAR);
         }
         for (glide, &corner) in self.corners.iter_mut().zip(&corners) {
-            glide.follow(corner, self.pole, NEAR);
+            moving |= glide.follow(corner, self.pole, NEAR);
         }
         if bass_on {
-            self.bass.follow(settings.mono_below.0.max(1.0).log2(), self.pole, NEAR);
+            let bass = settings.mono_below.0.max(1.0).log2();
+            // A bass that comes in starts where it was set just now.
+            moving |= self.bass.follow(bass, self.pole, NEAR) || self.bass_presence.now() == 0.0;
         }
         self.bass_presence.follow(if bass_on { 1.0 } else { 0.0 }, self.pole, NEAR);
         let [low, middle, high] = self.widths.map(|glide| glide.now());
         let by = middle.max(LEAST);
-        let coefficients = [shelf(self.g(self.corners[0].now()), low / by, false), shelf(self.g(self.corners[1].now()), high / by, true)];
         // With all bands at 0 the middle is 0, too.
         let level = if low == 0.0 && middle == 0.0 && high == 0.0 { 0.0 } else { by };
-        let g = self.g(self.bass.now());
-        let cuts = BASS_Q.map(|q| Coefficients { g, k: 1.0 / q, high: 1.0, band: 0.0, low: 0.0 });
         self.level = [if starting { level } else { self.level[1] }, level];
         self.bass_mix = [if starting { self.bass_presence.now() } else { self.bass_mix[1] }, self.bass_presence.now()];
-        for (section, to) in self.shelves.iter_mut().zip(coefficients).chain(self.cuts.iter_mut().zip(cuts)) {
-            if starting {
-                *section = Section::new(to);
-            } else {
-                section.head_for(to);
+        let sections = self.shelves.iter_mut().chain(&mut self.cuts);
+        if moving {
+            let [first, second] = [0, 1].map(|corner| g(self.rate, self.corners[corner].now()));
+            let bass = g(self.rate, self.bass.now());
+            let cuts = BASS_Q.map(|q| Coefficients { g: bass, k: 1.0 / q, high: 1.0, band: 0.0, low: 0.0 });
+            let shelves = [shelf(first, low / by, false), shelf(second, high / by, true)];
+            for (section, to) in sections.zip(shelves.into_iter().chain(cuts)) {
+                if starting {
+                    *section = Section::new(to);
+                } else {
+                    section.head_for(to);
+                }
             }
+        } else {
+            // What stands need not be computed again.
+            sections.for_each(Section::settle);
         }
         self.guard_mix = [self.guard, self.guard];
         let wanted = self.guard_wanted(settings.mono_loss);
@@ -229,12 +245,16 @@ impl Stereo {
     }
 
     /// The gain on S that keeps the loss.
-    fn guard_wanted(&self, asked: Db) -> f64 {
+    fn guard_wanted(&mut self, asked: Db) -> f64 {
         if asked.0 == f32::INFINITY {
             return 1.0;
         }
-        let most = 10_f64.powf((f64::from(asked.0.max(0.0)) - GUARD_MARGIN_DB).max(0.0) / 10.0) - 1.0;
-        let least = 10_f64.powf(-GUARD_MOST_DB / 20.0);
+        if self.asked != asked {
+            self.asked = asked;
+            let most = 10_f64.powf((f64::from(asked.0.max(0.0)) - GUARD_MARGIN_DB).max(0.0) / 10.0) - 1.0;
+            self.guard_limits = [most, 10_f64.powf(-GUARD_MOST_DB / 20.0)];
+        }
+        let [most, least] = self.guard_limits;
         self.powers
             .middle
             .iter()

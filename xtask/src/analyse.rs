@@ -1,7 +1,7 @@
 //! `cargo xtask analyse FILE...`: what songs are like, in the features that models see.
 
 use crate::render::failure::Failure;
-use crate::render::master::listen::listen;
+use crate::render::master::listen::{Heed, listen};
 use clap::Parser;
 use dsp_core::analysis::Analyser;
 use serde_json::{Map, Value, json};
@@ -61,7 +61,7 @@ pub fn run(args: Args) -> ExitCode {
 
 fn analyse(file: &Path, args: &Args) -> Result<Value, Failure> {
     let part = Part { from: args.from, to: args.length.map(|length| args.from + length) };
-    let heard = listen(file, part, false, args.allow_truncated, &|_| {})?;
+    let heard = listen(file, part, Heed::All, args.allow_truncated, &|_| {})?;
     let analyser = &heard.analyser;
     let features: Map<String, Value> =
         Analyser::table().iter().zip(analyser.features()).map(|(feature, value)| (feature.name.clone(), json!(value))).collect();

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 /// Programs that must be there.
 const PROGRAMS: [&str; 3] = ["Xvfb", "xdotool", "import"];
-/// Where the pointer shows no tooltip, in points of the window: between the pictures and the controls, which
-/// stand lower in the larger window of the Master.
+/// Where the pointer shows no tooltip, in points of the window: between the pictures and the controls, and at the
+/// edge of the larger window of the Master.
 const ASIDE: [&str; 2] = ["500", "421"];
-const ASIDE_OF_MASTER: [&str; 2] = ["500", "541"];
+const ASIDE_OF_MASTER: [&str; 2] = ["4", "300"];
 /// The virtual screen.
 const DISPLAY: &str = ":97";
 
@@ -122,13 +122,13 @@ const SHOTS: &[Shot] = &[
     Shot { editor: "stems-multi-out", actions: &[AWAY], ..shot("stems", "stems-outputs", SONG, 14) },
     Shot { actions: &["mousemove --window {w} 490 372 click 1", AWAY], ..shot("podcast", "podcast", &[], 24) },
     Shot { actions: &["mousemove --window {w} 780 372 click 1", AWAY], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
-    Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40"], ..shot("master", "master", MASTERED, 3) },
+    Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40", AWAY], ..shot("master", "master", MASTERED, 3) },
     Shot { actions: &["mousemove --window {w} 250 73 click 1"], ..shot("master", "master-equaliser", MASTERED, 8) },
     Shot { actions: &["mousemove --window {w} 410 73 click 1"], ..shot("master", "master-dynamics", MASTERED, 8) },
     Shot { actions: &["mousemove --window {w} 570 73 click 1"], ..shot("master", "master-stereo", MASTERED, 8) },
     Shot { actions: &["mousemove --window {w} 730 73 click 1"], ..shot("master", "master-limiter", MASTERED, 11) },
     Shot {
-        actions: &["mousemove --window {w} 120 610 click 1", "sleep 12", "mousemove --window {w} 890 73 click 1", "sleep 2"],
+        actions: &["mousemove --window {w} 120 610 click 1", "sleep 12", "mousemove --window {w} 890 73 click 1", AWAY],
         ..shot("master", "master-reference", REFERRED, 3)
     },
 ];

@@ -4,7 +4,7 @@ use super::histogram::Histogram;
 use super::{Sink, put};
 use crate::loudness::{Meter, Reading};
 use crate::processor::MAX_CHANNELS;
-use crate::sample::usable;
+use crate::sample::{largest, usable};
 
 /// Loudness is read so often: seconds.
 const STEP_SECONDS: f64 = 0.1;
@@ -75,17 +75,22 @@ impl Programme {
         self.left
     }
 
+    /// As [`Programme::add`], for who only wants the time.
+    pub fn pass(&mut self, length: usize) {
+        self.samples += length as u64;
+        self.left = if length >= self.left { self.step } else { self.left - length };
+    }
+
     /// Adds a piece that the meter has just heard, at most [`Programme::until_step`] samples.
     pub fn add(&mut self, audio: &[&[f32]], meter: &Meter) {
         let length = audio.first().map_or(0, |channel| channel.len());
         for ((channel, run), sums) in audio.iter().zip(&mut self.runs).zip(&mut self.sums) {
-            let mut loudest = 0.0_f32;
+            let loudest = largest(channel);
             for &sample in *channel {
                 let sample = usable(sample);
                 let value = f64::from(sample);
                 sums.0 += value * value;
                 sums.1 += value;
-                loudest = if sample.abs() > loudest { sample.abs() } else { loudest };
             }
             // Nothing is at full scale in most pieces.
             if loudest < CLIPPED {

@@ -98,6 +98,9 @@ pub struct Spectrum {
     centroid: Histogram,
     rolloff: Histogram,
     flatness: [Histogram; 3],
+    /// Powers of the bins of this frame.
+    powers: Vec<Sums>,
+    shaped: bool,
 }
 
 impl std::fmt::Debug for Spectrum {
@@ -108,6 +111,10 @@ impl std::fmt::Debug for Spectrum {
 
 /// Regions of flatness in hertz.
 const REGIONS: [(f64, f64); 3] = [(60.0, 400.0), (400.0, 3_000.0), (3_000.0, 12_000.0)];
+/// Added to powers of which the logarithm is taken.
+const LEAST_POWER: f64 = 1e-16;
+/// Powers whose logarithm is taken at once: so many of the least still have a product.
+const TOGETHER: usize = 16;
 /// Histograms of frequencies are over octaves from 1 Hz.
 const OCTAVE_RANGE: (f64, f64) = (4.0, 15.0);
 
@@ -138,6 +145,8 @@ impl Spectrum {
             centroid: Histogram::new(OCTAVE_RANGE.0, OCTAVE_RANGE.1),
             rolloff: Histogram::new(OCTAVE_RANGE.0, OCTAVE_RANGE.1),
             flatness: std::array::from_fn(|_| Histogram::new(-40.0, 0.0)),
+            powers: vec![Sums::default(); length / 2 + 1],
+            shaped: true,
             window,
             plan,
         }
@@ -161,6 +170,11 @@ impl Spectrum {
         self.centroid.reset();
         self.rolloff.reset();
         self.flatness.iter_mut().for_each(Histogram::reset);
+    }
+
+    /// Tells nothing of centroid, roll-off and flatness from now on.
+    pub fn skip_shapes(&mut self) {
+        self.shaped = false;
     }
 
     /// Adds a piece of left and right.
@@ -194,21 +208,18 @@ impl Spectrum {
         }
         let [left, right] = &self.bins;
         let scale = self.scale;
-        let bin = |index: usize| {
-            let (l, r) = (left[index], right[index]);
-            Sums {
+        for (sums, (l, r)) in self.powers.iter_mut().zip(left.iter().zip(right)) {
+            *sums = Sums {
                 left: scale * f64::from(l.norm_sqr()),
                 right: scale * f64::from(r.norm_sqr()),
                 both: scale * f64::from(l.re * r.re + l.im * r.im),
-            }
-        };
+            };
+        }
         let last = left.len() - 1;
         // What is left out is the direct current and the window's skirt around it.
         let first = (20.0 / self.bin_hz) as usize;
         let mut whole = Sums::default();
-        for index in first..last {
-            whole.add(&bin(index));
-        }
+        self.powers[first.min(last)..last].iter().for_each(|own| whole.add(own));
         if decibels(whole.power() / 2.0, -200.0) < GATE_DB {
             return;
         }
@@ -222,7 +233,7 @@ impl Spectrum {
             let mut index = (low + 0.5) as usize;
             while index <= last && (index as f64) - 0.5 < high {
                 let share = (high.min(index as f64 + 0.5) - low.max(index as f64 - 0.5)).max(0.0);
-                let own = bin(index);
+                let own = self.powers[index];
                 sums.left += share * own.left;
                 sums.right += share * own.right;
                 sums.both += share * own.both;
@@ -242,18 +253,20 @@ impl Spectrum {
                 octave = Sums::default();
             }
         }
-        self.shapes(&whole, first);
+        for (mean, own) in self.mean[first.min(last)..last].iter_mut().zip(&self.powers[first.min(last)..last]) {
+            *mean += own.power();
+        }
+        if self.shaped {
+            self.shapes(&whole, first);
+        }
     }
 
     /// Centroid, roll-off and flatness of the frame.
     fn shapes(&mut self, whole: &Sums, first: usize) {
-        let [left, right] = &self.bins;
-        let last = left.len() - 1;
-        let power = |index: usize| self.scale * f64::from(left[index].norm_sqr() + right[index].norm_sqr());
+        let last = self.powers.len() - 1;
         let (mut weighted, mut sum, mut rolloff) = (0.0, 0.0, 0.0);
-        for index in first..last {
-            let own = power(index);
-            self.mean[index] += own;
+        for (index, own) in self.powers.iter().enumerate().take(last).skip(first) {
+            let own = own.power();
             weighted += own * index as f64;
             sum += own;
             if sum <= 0.85 * whole.power() {
@@ -267,12 +280,16 @@ impl Spectrum {
             let (from, to) = ((low / self.bin_hz) as usize, ((high / self.bin_hz) as usize).min(last));
             let (mut logarithms, mut total) = (0.0, 0.0);
             let count = to.saturating_sub(from).max(1) as f64;
-            for index in from..to {
-                let own = power(index) + 1e-16;
-                logarithms += own.ln();
-                total += own;
+            for powers in self.powers[from.min(to)..to].chunks(TOGETHER) {
+                let mut product = 1.0;
+                for own in powers {
+                    let own = own.power() + LEAST_POWER;
+                    product *= own;
+                    total += own;
+                }
+                logarithms += product.ln();
             }
-            flatness.add(10.0 / std::f64::consts::LN_10 * (logarithms / count - (total.max(1e-16) / count).ln()));
+            flatness.add(10.0 / std::f64::consts::LN_10 * (logarithms / count - (total.max(LEAST_POWER) / count).ln()));
         }
     }
 

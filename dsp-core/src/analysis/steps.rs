@@ -179,43 +179,59 @@ impl Split {
     /// piece some have nothing to do.
     #[inline(always)]
     fn sum(&mut self, left: &[f32], right: &[f32]) {
-        let (g, a1, mut s1, mut s2) = (self.g, self.a1, self.s1, self.s2);
+        let length = left.len().min(right.len());
+        let steps = if length > 0 { length + EDGES.len() } else { 0 };
         let mut x = [0.0; LANES];
-        let mut sums = self.sums;
-        let length = left.len();
-        let behind = EDGES.len();
-        for n in 0..length + behind {
-            // Lanes of band b are at sample n - b.
-            let whole = n >= behind && n < length;
-            let kept = (s1, s2);
-            let mut high = [0.0; LANES];
-            let mut low = [0.0; LANES];
-            (x[0], x[1]) = if n < length { (f64::from(left[n]), f64::from(right[n])) } else { (0.0, 0.0) };
-            for lane in 0..LANES {
-                let v3 = x[lane] - s2[lane];
-                let v1 = a1[lane] * (s1[lane] + g[lane] * v3);
-                let v2 = s2[lane] + g[lane] * v1;
-                s1[lane] = 2.0 * v1 - s1[lane];
-                s2[lane] = 2.0 * v2 - s2[lane];
-                low[lane] = v2;
-                high[lane] = x[lane] - DAMPING * v1 - v2;
+        let mut n = 0;
+        while n < steps {
+            if n >= EDGES.len() && n < length {
+                let (g, a1, mut s1, mut s2) = (self.g, self.a1, self.s1, self.s2);
+                let Sums { mut squares, mut peaks } = self.sums;
+                for (&left, &right) in left[n..length].iter().zip(&right[n..length]) {
+                    [x[0], x[1]] = [f64::from(left), f64::from(right)];
+                    let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
+                    for lane in 0..LANES {
+                        let v3 = x[lane] - s2[lane];
+                        let v1 = a1[lane] * (s1[lane] + g[lane] * v3);
+                        let v2 = s2[lane] + g[lane] * v1;
+                        s1[lane] = 2.0 * v1 - s1[lane];
+                        s2[lane] = 2.0 * v2 - s2[lane];
+                        low[lane] = if lane < LANES - 2 { v2 } else { x[lane] };
+                        high[lane] = x[lane] - DAMPING * v1 - v2;
+                    }
+                    for lane in 0..LANES {
+                        squares[lane] += low[lane] * low[lane];
+                        peaks[lane] = if low[lane].abs() > peaks[lane] { low[lane].abs() } else { peaks[lane] };
+                    }
+                    x = [
+                        0.0, 0.0, high[0], high[1], high[2], high[3], high[4], high[5], high[6], high[7], high[8], high[9], high[10],
+                        high[11], high[12], high[13],
+                    ];
+                }
+                (self.s1, self.s2, self.sums) = (s1, s2, Sums { squares, peaks });
+                n = length;
+                continue;
             }
-            (low[LANES - 2], low[LANES - 1]) = (x[LANES - 2], x[LANES - 1]);
-            if !whole {
-                for lane in 0..LANES {
-                    if !(lane / 2 <= n && n < length + lane / 2) {
-                        (s1[lane], s2[lane], low[lane], high[lane]) = (kept.0[lane], kept.1[lane], 0.0, 0.0);
+            // Band b is at sample n - b. The last first: each takes what the one before it gave a step ago.
+            for band in (0..BANDS.len()).rev().filter(|band| *band <= n && n < length + band) {
+                for (channel, side) in [left, right].into_iter().enumerate() {
+                    let lane = 2 * band + channel;
+                    let x_now = if band == 0 { f64::from(side[n]) } else { x[lane] };
+                    let v3 = x_now - self.s2[lane];
+                    let v1 = self.a1[lane] * (self.s1[lane] + self.g[lane] * v3);
+                    let v2 = self.s2[lane] + self.g[lane] * v1;
+                    self.s1[lane] = 2.0 * v1 - self.s1[lane];
+                    self.s2[lane] = 2.0 * v2 - self.s2[lane];
+                    let low = if lane < LANES - 2 { v2 } else { x_now };
+                    self.sums.squares[lane] += low * low;
+                    self.sums.peaks[lane] = if low.abs() > self.sums.peaks[lane] { low.abs() } else { self.sums.peaks[lane] };
+                    if lane + 2 < LANES {
+                        x[lane + 2] = x_now - DAMPING * v1 - v2;
                     }
                 }
             }
-            for ((square, peak), low) in sums.squares.iter_mut().zip(&mut sums.peaks).zip(low) {
-                *square += low * low;
-                let magnitude = low.abs();
-                *peak = if magnitude > *peak { magnitude } else { *peak };
-            }
-            x[2..].copy_from_slice(&high[..LANES - 2]);
+            n += 1;
         }
-        (self.s1, self.s2, self.sums) = (s1, s2, sums);
     }
 }
 

@@ -87,7 +87,7 @@ impl Timing {
 /// second, slow branch runs beside and the lower gain counts: after a short peak the gain comes back
 /// fast, after a long loud passage slowly, as in the two time constants of analogue compressors. A gain that
 /// opens above a threshold does the same upside down: it rises in the attack's time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ballistics {
     fast: f32,
     slow: f32,

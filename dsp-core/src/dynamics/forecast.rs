@@ -17,6 +17,7 @@ use crate::loudness::gate::Blocks;
 use crate::loudness::true_peak::CHUNK;
 use crate::processor::{Error, Format};
 use crate::realtime::FlushDenormals;
+use crate::sample::largest;
 use crate::units::Db;
 
 /// Steps in a second.
@@ -74,7 +75,7 @@ impl Ring {
             self.power = squares[at..end].iter().fold(self.power, |power, square| power + square);
             for channel in 0..front.channels() {
                 let intervals = front.intervals(channel);
-                self.peak = intervals.coarse()[at..end].iter().fold(self.peak, |peak, &coarse| peak.max(coarse));
+                self.peak = self.peak.max(largest(&intervals.coarse()[at..end]));
             }
             self.position += (end - at) as u64;
             if self.position >= boundary {

@@ -3,6 +3,7 @@
 pub mod compressor;
 pub mod computer;
 pub mod crossover;
+mod detector_split;
 mod envelope;
 pub mod forecast;
 pub mod leveller;

@@ -30,6 +30,8 @@ struct Voice {
     states: [Vec<State>; SECTIONS],
     /// Presence at the start and the end of this tick.
     mix: [f64; 2],
+    /// What it stands at: while that is asked for, a tick changes nothing.
+    stands_at: Option<Band>,
 }
 
 impl Voice {
@@ -48,6 +50,7 @@ impl Voice {
             count,
             states: std::array::from_fn(|_| vec![State::default(); pairs]),
             mix: [0.0; 2],
+            stands_at: None,
         }
     }
 
@@ -56,6 +59,7 @@ impl Voice {
         self.states.iter_mut().for_each(|states| states.fill(State::default()));
         self.presence = Glide::at(0.0);
         self.active = false;
+        self.stands_at = None;
     }
 
     /// Sets the section coefficients for where the glides stand; at once, or along this tick.
@@ -82,12 +86,16 @@ impl Voice {
     }
 
     fn tick(&mut self, band: &Band, rate: Hz, pole: f64, fresh: bool) {
+        if self.stands_at.as_ref() == Some(band) {
+            return;
+        }
+        self.stands_at = None;
         let wanted = !band.is_neutral();
+        if !self.active && !wanted {
+            return;
+        }
         let targets = [f64::from(band.gain.0), band.frequency.0.max(1.0).log2(), f64::from(band.q).max(0.01).log2()];
         if !self.active {
-            if !wanted {
-                return;
-            }
             // Nobody hears the band yet, so nothing has to glide but its presence.
             self.active = true;
             self.shape = band.shape;
@@ -112,6 +120,9 @@ impl Voice {
             self.stop();
         } else {
             self.sections[..self.count].iter_mut().for_each(Section::settle);
+            if same && wanted && self.stands() {
+                self.stands_at = Some(*band);
+            }
         }
     }
 

@@ -109,30 +109,70 @@ impl Section {
     }
 
     /// As [`Section::run`] for several sections that stand, one behind the other, to the bit. Each works one
-    /// sample behind the one before it, so that none waits for another.
-    pub fn run_row<const N: usize>(mut row: [(&Self, &mut State); N], audio: &mut [Lanes]) {
-        let ready = std::array::from_fn::<_, N, _>(|index| row[index].0.ready);
-        let mut states = std::array::from_fn::<_, N, _>(|index| *row[index].1);
-        let (length, mut x) = (audio.len(), [[0.0; 2]; N]);
-        let mut step = |x: &[Lanes; N], at_work: std::ops::Range<usize>| {
-            let mut y = [[0.0; 2]; N];
-            for index in at_work {
-                y[index] = ready[index].step(&mut states[index], x[index]);
+    /// sample behind the one before it, so that none waits for another. By whatever the processor does fastest: the
+    /// bits are the same.
+    pub fn run_row<const N: usize>(row: [(&Self, &mut State); N], audio: &mut [Lanes]) {
+        #[cfg(target_arch = "x86_64")]
+        if std::is_x86_feature_detected!("avx") {
+            #[target_feature(enable = "avx")]
+            fn with_avx<const N: usize>(row: [(&Section, &mut State); N], audio: &mut [Lanes]) {
+                Section::row(row, audio)
             }
-            y
-        };
-        for n in 0..length + N - 1 {
-            if let Some(&sample) = audio.get(n) {
-                x[0] = sample;
-            }
-            // Section k is at sample n - k.
-            let y = if n + 1 >= N && n < length { step(&x, 0..N) } else { step(&x, (n + 1).saturating_sub(length)..N.min(n + 1)) };
-            if let Some(out) = (n + 1).checked_sub(N) {
-                audio[out] = y[N - 1];
-            }
-            x[1..].copy_from_slice(&y[..N - 1]);
+            // SAFETY: the processor was asked for AVX.
+            return unsafe { with_avx(row, audio) };
         }
-        row.iter_mut().zip(states).for_each(|((_, state), now)| **state = now);
+        Self::row(row, audio)
+    }
+
+    #[inline(always)]
+    fn row<const N: usize>(mut row: [(&Self, &mut State); N], audio: &mut [Lanes]) {
+        let (length, mut x) = (audio.len(), [[0.0; 2]; N]);
+        let steps = length + N - 1;
+        let mut n = 0;
+        while n < steps {
+            if n + 1 >= N && n < length {
+                // All have something to do, until the piece ends.
+                let lanes = |of: fn(&Ready) -> f64| std::array::from_fn::<Lanes, N, _>(|index| [of(&row[index].0.ready); 2]);
+                let [a1, a2, a3] = [lanes(|r| r.a1), lanes(|r| r.a2), lanes(|r| r.a3)];
+                let [m0, m1, m2] = [lanes(|r| r.m0), lanes(|r| r.m1), lanes(|r| r.m2)];
+                let mut s1 = std::array::from_fn::<Lanes, N, _>(|index| row[index].1.s1);
+                let mut s2 = std::array::from_fn::<Lanes, N, _>(|index| row[index].1.s2);
+                for n in n..length {
+                    x[0] = audio[n];
+                    let mut y = [[0.0; 2]; N];
+                    for index in 0..N {
+                        for lane in 0..2 {
+                            let v3 = x[index][lane] - s2[index][lane];
+                            let v1 = a1[index][lane] * s1[index][lane] + a2[index][lane] * v3;
+                            let v2 = s2[index][lane] + a2[index][lane] * s1[index][lane] + a3[index][lane] * v3;
+                            s1[index][lane] = 2.0 * v1 - s1[index][lane];
+                            s2[index][lane] = 2.0 * v2 - s2[index][lane];
+                            y[index][lane] = m0[index][lane] * x[index][lane] + m1[index][lane] * v1 + m2[index][lane] * v2;
+                        }
+                    }
+                    audio[n + 1 - N] = y[N - 1];
+                    for index in (1..N).rev() {
+                        x[index] = y[index - 1];
+                    }
+                }
+                for (index, (_, state)) in row.iter_mut().enumerate() {
+                    **state = State { s1: s1[index], s2: s2[index] };
+                }
+                n = length;
+                continue;
+            }
+            // Section k is at sample n - k. The last first: each takes what the one before it gave a step ago.
+            for index in (0..N).rev().filter(|index| *index <= n && n < length + index) {
+                let (section, state) = &mut row[index];
+                let y = section.ready.step(state, if index == 0 { audio[n] } else { x[index] });
+                if index + 1 == N {
+                    audio[n - index] = y;
+                } else {
+                    x[index + 1] = y;
+                }
+            }
+            n += 1;
+        }
     }
 
     /// As [`Section::run`] for coefficients that stand and one channel alone, the first of each pair

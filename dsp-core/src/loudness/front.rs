@@ -20,6 +20,7 @@ pub(crate) struct Front {
     clean: Vec<Vec<f32>>,
     squares: Vec<f64>,
     length: usize,
+    peaks: bool,
 }
 
 impl Front {
@@ -33,6 +34,7 @@ impl Front {
             clean: vec![vec![0.0; CHUNK]; channels + 1],
             squares: vec![0.0; CHUNK],
             length: 0,
+            peaks: true,
         }
     }
 
@@ -40,6 +42,16 @@ impl Front {
     pub(crate) fn set_weights(&mut self, weights: &[f64]) {
         let channels = self.interpolators.len();
         self.weights[..channels].iter_mut().zip(weights).for_each(|(own, &weight)| *own = weight);
+    }
+
+    /// Reads weighted squares alone from now on.
+    pub(crate) fn skip_peaks(&mut self) {
+        self.peaks = false;
+    }
+
+    /// Whether there are intervals to be looked at.
+    pub(crate) fn reads_peaks(&self) -> bool {
+        self.peaks
     }
 
     pub(crate) fn channels(&self) -> usize {
@@ -56,7 +68,9 @@ impl Front {
         self.length = range.len();
         for ((clean, samples), interpolator) in self.clean.iter_mut().zip(audio).zip(&mut self.interpolators) {
             clean.iter_mut().zip(&samples[range.clone()]).for_each(|(to, &from)| *to = usable(from));
-            interpolator.process(&clean[..self.length]);
+            if self.peaks {
+                interpolator.process(&clean[..self.length]);
+            }
         }
         let squares = &mut self.squares[..self.length];
         squares.fill(0.0);
@@ -83,9 +97,24 @@ impl Front {
     }
 }
 
-/// Adds the weighted squares of two channels. The second filter works one sample behind the first, so that all four
-/// run side by side; at the ends of the chunk each goes alone.
+/// Adds the weighted squares of two channels, by whatever the processor does fastest: the bits are the same.
 fn weigh(weighting: &[Section; 2], states: &mut States, inputs: [&[f32]; 2], weights: [f64; 2], squares: &mut [f64]) {
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx") {
+        #[target_feature(enable = "avx")]
+        fn with_avx(weighting: &[Section; 2], states: &mut States, inputs: [&[f32]; 2], weights: [f64; 2], squares: &mut [f64]) {
+            weigh_here(weighting, states, inputs, weights, squares)
+        }
+        // SAFETY: the processor was asked for AVX.
+        return unsafe { with_avx(weighting, states, inputs, weights, squares) };
+    }
+    weigh_here(weighting, states, inputs, weights, squares)
+}
+
+/// The second filter works one sample behind the first, so that all four run side by side; at the ends of the chunk
+/// each goes alone.
+#[inline(always)]
+fn weigh_here(weighting: &[Section; 2], states: &mut States, inputs: [&[f32]; 2], weights: [f64; 2], squares: &mut [f64]) {
     let [shelf, high_pass] = weighting;
     let both = |of: fn(&Section) -> f64| [of(shelf), of(shelf), of(high_pass), of(high_pass)];
     let b: [[f64; 4]; 3] = [both(|section| section.b[0]), both(|section| section.b[1]), both(|section| section.b[2])];
@@ -101,28 +130,17 @@ fn weigh(weighting: &[Section; 2], states: &mut States, inputs: [&[f32]; 2], wei
         }
         y
     };
-    let samples = inputs[0].iter().zip(inputs[1]).map(|(&left, &right)| [f64::from(left), f64::from(right)]);
-    let mut shelved: Option<[f64; 2]> = None;
-    let mut squares = squares.iter_mut();
-    let mut add = |y: &[f64; 4]| {
-        if let Some(square) = squares.next() {
-            *square += weights[0] * (y[2] * y[2]) + weights[1] * (y[3] * y[3]);
-        }
-    };
-    for [left, right] in samples {
-        let y = match shelved {
-            None => run(&[left, right, 0.0, 0.0], 0..2),
-            Some(last) => {
-                let y = run(&[left, right, last[0], last[1]], 0..4);
-                add(&y);
-                y
-            }
-        };
-        shelved = Some([y[0], y[1]]);
+    let mut samples = inputs[0].iter().zip(inputs[1]).map(|(&left, &right)| [f64::from(left), f64::from(right)]);
+    let Some(first) = samples.next() else { return };
+    let mut shelved = run(&[first[0], first[1], 0.0, 0.0], 0..2);
+    let (behind, last) = squares.split_at_mut(inputs[0].len() - 1);
+    let add = |square: &mut f64, y: &[f64; 4]| *square += weights[0] * (y[2] * y[2]) + weights[1] * (y[3] * y[3]);
+    for ([left, right], square) in samples.zip(behind) {
+        shelved = run(&[left, right, shelved[0], shelved[1]], 0..4);
+        add(square, &shelved);
     }
-    if let Some(last) = shelved {
-        add(&run(&[0.0, 0.0, last[0], last[1]], 2..4));
-    }
+    let y = run(&[0.0, 0.0, shelved[0], shelved[1]], 2..4);
+    last.iter_mut().for_each(|square| add(square, &y));
     *states = [s0, s1];
 }
 

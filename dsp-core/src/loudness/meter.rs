@@ -6,6 +6,7 @@ use super::image::{BANDS, Image, Sums};
 use super::true_peak::{CHUNK, Intervals, SHORT};
 use crate::processor::{Error, Format};
 use crate::realtime::FlushDenormals;
+use crate::sample::largest;
 
 /// Steps in a second. Momentary and short-term loudness move on with each, ten times as often as EBU
 /// Tech 3341 asks for, so that a short sound is met in full wherever it lies.
@@ -17,6 +18,8 @@ const SHORT_TERM: usize = 300;
 /// Steps from one gating block to the next: 100 ms, an overlap of 75 % (BS.1770-5). The blocks of
 /// loudness range follow each other as fast (EBU Tech 3342 asks for an overlap of two thirds or more).
 const BLOCK_EVERY: u64 = 10;
+/// From this share of the largest peak on peaks are looked at closely: the parabola adds 0.2 dB at most.
+const NEAR: f32 = 0.97;
 /// Relative gate of integrated loudness, in LU under the mean (BS.1770-5).
 pub(crate) const RELATIVE_GATE: f64 = 10.0;
 /// Relative gate of loudness range, in LU under the mean (EBU Tech 3342).
@@ -143,6 +146,14 @@ impl Meter {
         self
     }
 
+    /// A meter that does not look between the samples, for who only wants loudness: true peaks read none, and its
+    /// chunks have none to share.
+    #[must_use]
+    pub(crate) fn without_true_peaks(mut self) -> Self {
+        self.front.skip_peaks();
+        self
+    }
+
     /// Begins a new programme. Never allocates.
     pub fn reset(&mut self) {
         self.front.reset();
@@ -205,11 +216,16 @@ impl Meter {
         // One after the other, so that it does not matter where a chunk ends.
         self.power = self.front.squares().iter().fold(self.power, |power, square| power + square);
         for (channel, own) in self.peaks.iter_mut().enumerate() {
-            self.sample_peak = self.front.clean(channel).iter().fold(self.sample_peak, |most, x| most.max(x.abs()));
+            self.sample_peak = self.sample_peak.max(largest(self.front.clean(channel)));
+            if !self.front.reads_peaks() {
+                continue;
+            }
             let intervals = self.front.intervals(channel);
+            if largest(intervals.coarse()) <= self.true_peak.min(*own) * NEAR {
+                continue;
+            }
             for (index, &coarse) in intervals.coarse().iter().enumerate() {
-                // The parabola adds 0.2 dB at most.
-                if coarse > self.true_peak.min(*own) * 0.97 {
+                if coarse > self.true_peak.min(*own) * NEAR {
                     let peak = intervals.peak(index);
                     (self.true_peak, *own) = (self.true_peak.max(peak), own.max(peak));
                 }
@@ -248,15 +264,15 @@ impl Meter {
     /// The last steps, the newest first.
     fn last(&self, steps: usize) -> impl Iterator<Item = &Step> {
         let newest = (self.count + SHORT_TERM as u64 - 1) % SHORT_TERM as u64;
-        (0..steps.min(SHORT_TERM)).map(move |back| &self.steps[(newest as usize + SHORT_TERM - back) % SHORT_TERM])
+        let (newer, older) = self.steps.split_at(newest as usize + 1);
+        newer.iter().rev().chain(older.iter().rev()).take(steps.min(SHORT_TERM))
     }
 
     /// Weighted mean power of the last steps; before the first of them there was silence.
     fn power(&self, steps: usize) -> f64 {
-        let sum: f64 = self.last(steps).map(|step| step.power).sum();
         let samples = self.rate * steps as f64 / STEPS_A_SECOND as f64;
         // Where steps are no whole numbers of samples, as many as there really were.
-        let counted: u64 = self.last(steps).map(|step| step.samples).sum();
+        let (sum, counted) = self.last(steps).fold((0.0, 0), |(sum, counted), step| (sum + step.power, counted + step.samples));
         sum / if self.count >= steps as u64 { counted as f64 } else { samples }
     }
 

@@ -14,6 +14,7 @@ pub use settings::{Band, Count, Detector, Settings, Split};
 
 use crate::dynamics::computer::{Ballistics, Curve, Timing};
 use crate::dynamics::crossover::{Corner, Crossover, MAX_BANDS};
+use crate::dynamics::detector_split::DetectorSplit;
 use crate::dynamics::linear_split::LinearSplit;
 use crate::dynamics::shelves::Shelves;
 use crate::filters::glide::{Glide, TICK, Ticks, pole};
@@ -22,7 +23,7 @@ use crate::filters::section::{Lanes, Section, State};
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::FlushDenormals;
 use crate::sample::{usable, usable_all};
-use crate::units::Hz;
+use crate::units::{Hz, Ms};
 
 /// Samples from one gain to the next: 0.17 ms at 48 kHz.
 pub const CONTROL: usize = 8;
@@ -32,6 +33,8 @@ const RMS_SECONDS: f64 = 0.010;
 const NEAR: f64 = 1e-4;
 /// Least ratio: a decibel over the threshold becomes two.
 pub const LEAST_RATIO: f32 = 0.5;
+/// Octaves of amplitude in a decibel.
+const OCTAVES_A_DB: f64 = std::f64::consts::LOG2_10 / 20.0;
 /// Power under which a level reads as silence: -200 dB.
 const SILENCE: f32 = 1e-20;
 
@@ -50,27 +53,53 @@ struct Follower {
     square: f32,
     peak: f32,
     mean: f32,
+    /// Of the last interval.
+    power: f32,
     ballistics: Ballistics,
 }
 
 impl Follower {
-    /// Level of the interval that ends, in decibels, and starts the next one.
-    fn level(&mut self, detector: Detector, keep: f32) -> f32 {
+    /// Ends an interval: takes its power as a sine's peak, and starts the next one.
+    fn end(&mut self, detector: Detector, keep: f32) {
         let square = std::mem::take(&mut self.square) / CONTROL as f32;
         let peak = std::mem::take(&mut self.peak);
         self.mean = square + (self.mean - square) * keep;
         // A sine's mean square is half its peak's.
-        let power = if detector == Detector::Rms { 2.0 * self.mean } else { peak * peak };
-        if power > SILENCE { 10.0 * power.log10() } else { f32::NEG_INFINITY }
+        self.power = if detector == Detector::Rms { 2.0 * self.mean } else { peak * peak };
     }
+
+    /// Hears a channel of a band.
+    #[inline]
+    fn hear(followers: &mut [Self; 2], samples: &[Lanes]) {
+        let [left, right] = followers;
+        let (mut square, mut peak) = ([left.square, right.square], [left.peak, right.peak]);
+        for sample in samples {
+            for lane in 0..2 {
+                let x = sample[lane] as f32;
+                square[lane] += x * x;
+                peak[lane] = if x.abs() > peak[lane] { x.abs() } else { peak[lane] };
+            }
+        }
+        (left.square, right.square) = (square[0], square[1]);
+        (left.peak, right.peak) = (peak[0], peak[1]);
+    }
+}
+
+/// A power in decibels.
+fn decibels(power: f32) -> f32 {
+    if power > SILENCE { 10.0 * power.log10() } else { f32::NEG_INFINITY }
 }
 
 /// What belongs to one pair of channels.
 #[derive(Clone, Debug, Default)]
 struct Pair {
     crossover: Crossover,
+    split: DetectorSplit,
     side_chain: [State; MAX_BANDS],
     shelves: Shelves,
+    /// A piece and its bands, where shelves bring the gains.
+    piece: [Lanes; TICK],
+    bands: [[Lanes; TICK]; MAX_BANDS],
     followers: [[Follower; 2]; MAX_BANDS],
     /// Amplitudes at the start and the end of this interval, `[band]`.
     from: [Lanes; MAX_BANDS],
@@ -101,6 +130,9 @@ pub struct Multiband {
     /// Presence at the start and the end of this tick.
     mix: [f64; 2],
     timings: [Timing; MAX_BANDS],
+    /// What the timings are of.
+    times: [(Ms, Ms); MAX_BANDS],
+    program: bool,
     high_pass: Option<Section>,
     readings: [Reading; MAX_BANDS],
     structure: (Split, Count),
@@ -169,15 +201,21 @@ impl Multiband {
             return;
         }
         for ((corner, glide), &octaves) in self.corners.iter_mut().zip(&mut self.glides).zip(&corners) {
-            glide.follow(octaves, self.pole, NEAR);
-            corner.head_for(glide.now().exp2() / self.rate.0);
+            // What stands need not be computed again.
+            if glide.follow(octaves, self.pole, NEAR) || !corner.stands() {
+                corner.head_for(glide.now().exp2() / self.rate.0);
+            }
         }
         let seconds = CONTROL as f64 / self.rate.0;
         for (index, band) in bands.iter().enumerate() {
             self.gains[index][0].follow(f64::from(band.gain.0), self.pole, NEAR);
             self.gains[index][1].follow(f64::from(band.makeup.0), self.pole, NEAR);
-            self.timings[index] = Timing::new(band.attack.0, band.release.0, settings.program, seconds);
+            if self.times[index] != (band.attack, band.release) || self.program != settings.program || self.fresh {
+                self.timings[index] = Timing::new(band.attack.0, band.release.0, settings.program, seconds);
+                self.times[index] = (band.attack, band.release);
+            }
         }
+        self.program = settings.program;
         self.high_pass = (settings.side_chain.0 > 0.0).then(|| {
             let g = (std::f64::consts::PI * (settings.side_chain.0 / self.rate.0).min(0.49)).tan();
             Section::new(Coefficients { g, k: std::f64::consts::SQRT_2, high: 1.0, band: 0.0, low: 0.0 })
@@ -201,30 +239,51 @@ impl Multiband {
                 range: band.range.0,
             };
             let [before, after] = self.gains[index].map(|glide| glide.now());
-            let mut loudest = f32::NEG_INFINITY;
-            let mut levels = [f32::NEG_INFINITY; crate::processor::MAX_CHANNELS];
-            for (channel, level) in levels.iter_mut().enumerate().take(self.channels) {
-                *level = self.pairs[channel / 2].followers[index][channel % 2].level(settings.detector, self.keep) + before as f32;
-                loudest = loudest.max(*level);
+            let mut most = 0.0_f32;
+            for pair in &mut self.pairs {
+                for follower in &mut pair.followers[index] {
+                    follower.end(settings.detector, self.keep);
+                    most = most.max(follower.power);
+                }
             }
+            let loudest = decibels(most) + before as f32;
             let mut sum = 0.0;
-            for (channel, &own) in levels.iter().enumerate().take(self.channels) {
+            // Level, gains before and after it, and amplitude of the channel before: with one level they are the same.
+            let mut last: Option<(f32, Ballistics, Ballistics, f32, f64)> = None;
+            for channel in 0..self.channels {
                 let pair = &mut self.pairs[channel / 2];
                 let lane = channel % 2;
+                let power = pair.followers[index][lane].power;
                 // Silence has no level to share, and infinities must not meet.
-                let level = if own == f32::NEG_INFINITY && settings.link <= 0.0 {
-                    own
-                } else if loudest == f32::NEG_INFINITY {
+                let level = if settings.link >= 1.0 || loudest == f32::NEG_INFINITY {
                     loudest
                 } else {
-                    let own = own.max(-200.0);
-                    own + (loudest - own) * settings.link
+                    let own = decibels(power) + before as f32;
+                    if own == f32::NEG_INFINITY && settings.link <= 0.0 {
+                        own
+                    } else {
+                        let own = own.max(-200.0);
+                        own + (loudest - own) * settings.link
+                    }
                 };
-                let gain = pair.followers[index][lane].ballistics.step(curve.gain(level), curve.ratio < 1.0, &self.timings[index]);
+                let ballistics = &mut pair.followers[index][lane].ballistics;
+                let (gain, amplitude) = match last {
+                    Some((same, from, to, gain, amplitude)) if same == level && from == *ballistics => {
+                        *ballistics = to;
+                        (gain, amplitude)
+                    }
+                    _ => {
+                        let from = *ballistics;
+                        let gain = ballistics.step(curve.gain(level), curve.ratio < 1.0, &self.timings[index]);
+                        let decibels = (before + f64::from(gain) + after) * share;
+                        let amplitude = if decibels == 0.0 { 1.0 } else { (decibels * OCTAVES_A_DB).exp2() };
+                        last = Some((level, from, *ballistics, gain, amplitude));
+                        (gain, amplitude)
+                    }
+                };
                 sum += gain;
                 pair.from[index][lane] = pair.to[index][lane];
-                let decibels = (before + f64::from(gain) + after) * share;
-                pair.to[index][lane] = if decibels == 0.0 { 1.0 } else { 10.0_f64.powf(decibels / 20.0) };
+                pair.to[index][lane] = amplitude;
             }
             if self.channels % 2 == 1 {
                 let pair = &mut self.pairs[self.channels / 2];
@@ -235,7 +294,50 @@ impl Multiband {
         }
     }
 
-    /// A piece inside one interval, `done` samples into its tick.
+    /// A piece inside one tick, `done` samples into it, with bands as shelves: what detectors hear does not wait for
+    /// gains, so all of the piece is split at once.
+    fn shelved(&mut self, audio: &mut [&mut [f32]], range: std::ops::Range<usize>, done: usize, settings: &Settings) {
+        let count = settings.count.bands();
+        let length = range.len();
+        for (pair, channels) in self.pairs.iter_mut().zip(audio.chunks(2)) {
+            for (lane, channel) in channels.iter().enumerate() {
+                for (slot, &sample) in pair.piece.iter_mut().zip(&channel[range.clone()]) {
+                    slot[lane] = f64::from(usable(sample));
+                }
+            }
+            pair.split.run(&pair.piece[..length], &self.corners[..count - 1], done, &mut pair.bands);
+            if let Some(section) = &self.high_pass {
+                for (band, state) in pair.bands.iter_mut().zip(&mut pair.side_chain).take(count) {
+                    section.run(state, &mut band[..length], 0);
+                }
+            }
+        }
+        let mut from = 0;
+        while from < length {
+            let now = done + from;
+            let to = length.min(from + CONTROL - now % CONTROL);
+            if now.is_multiple_of(CONTROL) {
+                self.control(settings);
+                self.pairs.iter_mut().for_each(|pair| pair.shelves.head_for(now / CONTROL, &pair.to, count));
+            }
+            for pair in &mut self.pairs {
+                for (followers, band) in pair.followers.iter_mut().zip(&pair.bands).take(count) {
+                    Follower::hear(followers, &band[from..to]);
+                }
+            }
+            from = to;
+        }
+        for (pair, channels) in self.pairs.iter_mut().zip(audio.chunks_mut(2)) {
+            pair.shelves.run(&mut pair.piece[..length], &self.corners[..count - 1], done);
+            for (lane, channel) in channels.iter_mut().enumerate() {
+                for (sample, slot) in channel[range.clone()].iter_mut().zip(&pair.piece) {
+                    *sample = slot[lane] as f32;
+                }
+            }
+        }
+    }
+
+    /// A piece inside one interval, `done` samples into its tick, with the bands of the crossover.
     fn piece(&mut self, audio: &mut [&mut [f32]], range: std::ops::Range<usize>, done: usize, settings: &Settings) {
         let count = settings.count.bands();
         let length = range.len();
@@ -255,33 +357,19 @@ impl Multiband {
                 if let Some(section) = &self.high_pass {
                     section.run(&mut pair.side_chain[band], &mut heard[..length], 0);
                 }
-                let [left, right] = &mut pair.followers[band];
-                let (mut square, mut peak) = ([left.square, right.square], [left.peak, right.peak]);
-                for sample in &heard[..length] {
-                    for lane in 0..2 {
-                        let x = sample[lane] as f32;
-                        square[lane] += x * x;
-                        peak[lane] = if x.abs() > peak[lane] { x.abs() } else { peak[lane] };
-                    }
-                }
-                (left.square, right.square) = (square[0], square[1]);
-                (left.peak, right.peak) = (peak[0], peak[1]);
+                Follower::hear(&mut pair.followers[band], &heard[..length]);
             }
-            if settings.split == Split::Shelves {
-                pair.shelves.run(lanes, &self.corners[..count - 1], done, begin, &pair.from, &pair.to);
-            } else {
-                for (index, x) in lanes.iter_mut().enumerate() {
-                    let along = (begin + index + 1) as f64 / CONTROL as f64;
-                    let share = self.mix[0] + (self.mix[1] - self.mix[0]) * ((done + index + 1) as f64 / TICK as f64);
-                    for lane in 0..2 {
-                        let sum: f64 = (0..count)
-                            .map(|band| {
-                                let [from, to] = [pair.from[band][lane], pair.to[band][lane]];
-                                (from + (to - from) * along) * bands[band][index][lane]
-                            })
-                            .sum();
-                        x[lane] += share * (sum - x[lane]);
-                    }
+            for (index, x) in lanes.iter_mut().enumerate() {
+                let along = (begin + index + 1) as f64 / CONTROL as f64;
+                let share = self.mix[0] + (self.mix[1] - self.mix[0]) * ((done + index + 1) as f64 / TICK as f64);
+                for lane in 0..2 {
+                    let sum: f64 = (0..count)
+                        .map(|band| {
+                            let [from, to] = [pair.from[band][lane], pair.to[band][lane]];
+                            (from + (to - from) * along) * bands[band][index][lane]
+                        })
+                        .sum();
+                    x[lane] += share * (sum - x[lane]);
                 }
             }
             for (lane, channel) in channels.iter_mut().enumerate() {
@@ -370,6 +458,11 @@ impl Processor for Multiband {
             let done = self.ticks.done(piece);
             if !self.active && settings.split != Split::Linear {
                 audio.iter_mut().for_each(|channel| usable_all(&mut channel[at..at + piece]));
+                at += piece;
+                continue;
+            }
+            if settings.split == Split::Shelves {
+                self.shelved(audio, at..at + piece, done, settings);
                 at += piece;
                 continue;
             }

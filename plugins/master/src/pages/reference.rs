@@ -29,7 +29,7 @@ const NEAR: f32 = 9.0;
 const DEPTH: f64 = 54.0;
 const ABSENT_DB: f64 = -85.0;
 /// Height of the table of numbers under the spectra, in points.
-const TABLE: f32 = 92.0;
+const TABLE: f32 = 108.0;
 /// Lowest sample that the overview shows, dBFS.
 const FLOOR_DB: f32 = -48.0;
 
@@ -339,18 +339,25 @@ fn table(ui: &Ui, rect: Rect, learned: Option<&Learned>, references: &[Profile])
     let painter = ui.painter_at(rect);
     let pair = |all: Option<&Vec<[f64; 2]>>, index: usize| all.and_then(|all| all.get(index)).copied();
     let mut columns: Vec<(&str, [Option<f64>; 3])> = Vec::new();
+    let groups = [("", 1), ("Sides over middle, dB", 3), ("Loud over middle passages, dB", 4)];
     columns.push(("LUFS", [learned.and_then(|learned| learned.loudness), level::theirs(references), None]));
-    for (index, name) in ["Sides low", "mid", "high"].into_iter().enumerate() {
+    for (index, name) in ["low", "mid", "high"].into_iter().enumerate() {
         let own = pair(learned.map(|learned| &learned.width), index);
         columns.push((name, [own.map(|own| own[0]), mean(references, |known| known.width[index]), own.map(|own| own[0] + own[1])]));
     }
-    for (index, name) in ["Loud low", "low-mid", "high-mid", "high"].into_iter().enumerate() {
+    for (index, name) in ["low", "low-mid", "high-mid", "high"].into_iter().enumerate() {
         let own = pair(learned.map(|learned| &learned.dynamics), index);
         columns.push((name, [own.map(|own| own[0]), mean(references, |known| known.dynamics[index]), own.map(|own| own[0] + own[1])]));
     }
     let first = 66.0;
     let each = (rect.width() - first) / columns.len() as f32;
-    let row = |line: usize| rect.top() + 8.0 + 20.0 * line as f32;
+    let row = |line: usize| rect.top() + 24.0 + 20.0 * line as f32;
+    let mut done = 0;
+    for (name, count) in groups {
+        done += count;
+        let right = rect.left() + first + each * done as f32;
+        painter.text(pos2(right, row(0) - 16.0), Align2::RIGHT_CENTER, name, theme::font(10.5), theme::TEXT);
+    }
     for (line, (name, color)) in [("Song", theme::TEXT), ("References", theme::COOL), ("Wanted", theme::WARM)].into_iter().enumerate() {
         painter.text(pos2(rect.left(), row(line + 1)), Align2::LEFT_CENTER, name, theme::font(11.0), color);
     }

@@ -1,5 +1,6 @@
 //! A pass over a file that only listens: for the features of a song, a reference, or `analyse`.
 
+use super::excerpts::Excerpts;
 use crate::render::failure::Failure;
 use crate::render::source::{self, Info};
 use dsp_core::analysis::Analyser;
@@ -20,20 +21,35 @@ pub struct Heard {
     pub warnings: Vec<String>,
     /// Loudness and peaks for a forecast, where the file tells its length.
     pub probe: Option<Probe>,
+    /// Cut-outs of a song that is to be mastered, where the file tells its length.
+    pub excerpts: Option<Excerpts>,
     /// Time that the analysis took, without reading and decoding.
     pub took: Duration,
 }
 
-/// Hears a part of a file, with a probe where one is wanted; `progress` is told the share that is done.
+/// What a file is heard for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heed {
+    /// All features.
+    All,
+    /// All features, and what forecasts and first looks are made of.
+    Song,
+    /// What songs are matched by ([`Analyser::for_matching`]).
+    Match,
+}
+
+/// Hears a part of a file; `progress` is told the share that is done.
 ///
 /// # Errors
 /// When the file cannot be read, or its format is out of range.
-pub fn listen(path: &Path, part: Part, probed: bool, allow_truncated: bool, progress: &dyn Fn(f64)) -> Result<Heard, Failure> {
+pub fn listen(path: &Path, part: Part, heed: Heed, allow_truncated: bool, progress: &dyn Fn(f64)) -> Result<Heard, Failure> {
     let mut source = source::open(path, allow_truncated)?;
     let info = source.info().clone();
     let format = Format::new(Hz(f64::from(info.rate)), info.channels)?;
-    let mut analyser = Analyser::new(format)?;
-    let seconds = info.frames.filter(|_| probed).map(|frames| frames as f64 / f64::from(info.rate));
+    let mut analyser = if heed == Heed::Match { Analyser::for_matching(format)? } else { Analyser::new(format)? };
+    let song = info.frames.filter(|_| heed == Heed::Song);
+    let mut excerpts = song.map(|frames| Excerpts::of(info.rate, info.channels, frames));
+    let seconds = song.map(|frames| frames as f64 / f64::from(info.rate));
     let mut probe = seconds.map(|seconds| Probe::new(format, seconds)).transpose()?;
     let samples = |seconds: f64| (seconds.max(0.0) * f64::from(info.rate)) as u64;
     let to = part.to.map_or(u64::MAX, samples);
@@ -44,11 +60,14 @@ pub fn listen(path: &Path, part: Part, probed: bool, allow_truncated: bool, prog
         let started = Instant::now();
         analyser.process_probed(&pieces, probe.as_mut());
         took += started.elapsed();
+        if let Some(excerpts) = &mut excerpts {
+            excerpts.add(&pieces);
+        }
         let done = at + block.first().map_or(0, |channel| channel.len() as u64);
         if let Some(length) = length {
             progress((done as f64 / length as f64).min(1.0));
         }
         done < to
     })?;
-    Ok(Heard { analyser, probe, info, warnings: source.warnings(), took })
+    Ok(Heard { analyser, probe, excerpts, info, warnings: source.warnings(), took })
 }

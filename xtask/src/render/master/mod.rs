@@ -7,6 +7,7 @@
 //! ```
 
 mod chart;
+mod excerpts;
 mod kept;
 pub mod listen;
 pub mod options;
@@ -18,9 +19,9 @@ use crate::render::engine::{Model, Values};
 use crate::render::failure::{Failure, reading, writing};
 use crate::render::job::Task;
 use crate::render::place::Draft;
-use dsp_core::dynamics::forecast::Probe;
 use dsp_core::mastering::{Adviser, Album, Platform, Profile, Proposal, Song, Style, Weights, level, share};
 use dsp_core::model::{Manifest, Plan};
+use listen::{Heard, Heed};
 use options::{Loudness, MasterArgs};
 use serde_json::{Value, json};
 use sound_files::part::Part;
@@ -117,7 +118,8 @@ impl Mind {
         let mut references = Vec::new();
         for text in &args.reference {
             let (path, part) = options::reference(text)?;
-            let heard = listen::listen(&path, part, false, reading.allow_truncated, &|_| {}).map_err(|failure| failure.about(&path))?;
+            let heard =
+                listen::listen(&path, part, Heed::Match, reading.allow_truncated, &|_| {}).map_err(|failure| failure.about(&path))?;
             let profile = Profile::of(&heard.analyser);
             if profile.loudness.is_none() {
                 return Err(Failure::new("holds nothing to be heard; choose another reference or part of it").about(&path));
@@ -179,7 +181,8 @@ impl Mind {
             for _ in 0..jobs.clamp(1, tasks.len().max(1)) {
                 scope.spawn(|| {
                     while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let song = self.hear(&task.input, false, &|_| {}).and_then(|(profile, _)| {
+                        let song = self.hear(&task.input, Heed::All, &|_| {}).and_then(|heard| {
+                            let profile = Profile::of(&heard.analyser);
                             let proposal = self.propose(&profile)?;
                             Ok((task.input.clone(), Song { profile, proposal }))
                         });
@@ -203,9 +206,8 @@ impl Mind {
         (paths.into_iter().zip(songs.into_iter().zip(targets)).collect(), shared)
     }
 
-    fn hear(&self, path: &Path, probed: bool, progress: &dyn Fn(f64)) -> Result<(Profile, Option<Probe>), Failure> {
-        let heard = listen::listen(path, Part::WHOLE, probed, self.allow_truncated, progress)?;
-        Ok((Profile::of(&heard.analyser), heard.probe))
+    fn hear(&self, path: &Path, heed: Heed, progress: &dyn Fn(f64)) -> Result<Heard, Failure> {
+        listen::listen(path, Part::WHOLE, heed, self.allow_truncated, progress)
     }
 
     fn propose(&self, song: &Profile) -> Result<Proposal, Failure> {

@@ -1,7 +1,9 @@
 //! One file's way from what is heard to a master that is what was asked for.
 
 use super::Mind;
+use super::excerpts::Excerpts;
 use super::kept::Kept;
+use super::listen::Heed;
 use super::page::{self, Story};
 use super::short::ShortMeter;
 use crate::render::engine::Values;
@@ -28,8 +30,8 @@ const THERE_LU: f64 = 0.07;
 const STEP_DB: f64 = 0.02;
 /// Most passes that render.
 const PASSES: usize = 4;
-/// Most looks at what the chain makes of a song before its limiter.
-const LOOKS: usize = 2;
+/// Most looks at what the chain makes of cut-outs of a song before its limiter.
+const LOOKS: usize = 1;
 /// Shares of the work: hearing, probing; the rest is rendering.
 const HEARING: f64 = 0.1;
 const PROBING: f64 = 0.45;
@@ -81,13 +83,14 @@ impl<'a> Session<'a> {
     /// When the file cannot be read or the model gives no answer.
     pub fn new(mind: &'a Mind, path: &Path, format: Format, progress: &dyn Fn(f64)) -> Result<Self, Failure> {
         let known = mind.album.as_ref().and_then(|album| album.get(path));
-        let (song, raw, proposal, target) = match known {
-            Some((song, target)) => (song.profile.clone(), None, song.proposal.clone(), target.or(song.profile.loudness)),
+        let (song, raw, excerpts, proposal, target) = match known {
+            Some((song, target)) => (song.profile.clone(), None, None, song.proposal.clone(), target.or(song.profile.loudness)),
             None => {
-                let (song, raw) = mind.hear(path, true, &|share| progress(HEARING * share))?;
+                let heard = mind.hear(path, Heed::Song, &|share| progress(HEARING * share))?;
+                let song = Profile::of(&heard.analyser);
                 let proposal = mind.propose(&song)?;
                 let target = mind.target(&song);
-                (song, raw, proposal, target)
+                (song, heard.probe, heard.excerpts, proposal, target)
             }
         };
         // Of silence there is nothing to decide.
@@ -108,21 +111,23 @@ impl<'a> Session<'a> {
             // Nothing but a gain is between the song and the limiter, so it was heard already.
             (probe, before) = (Some(raw), first.input.0);
         } else if target.is_some() && !first.bypass {
-            for look in 0..LOOKS {
-                let share = |done: f64| probed((look as f64 + done) / LOOKS as f64);
-                let moves = MasterMoves::from_values(&values);
-                // An equaliser does what is asked of it; what else moves must be heard.
-                let listens = look + 1 < LOOKS && (moves.dynamics.on || moves.colour.on || moves.stereo_on && !moves.stereo.is_neutral());
-                let (found, after);
-                (found, after, kept) = look_ahead(mind, path, format, &moves, song.seconds, listens, &share)?;
-                probe = Some(found);
-                let mut better = aims.clone();
-                if !after.is_some_and(|after| better.refine(&song, &proposal, &after)) {
+            // An equaliser does what is asked of it; what else moves must be heard.
+            let surprises = first.dynamics.on || first.colour.on || first.stereo_on && !first.stereo.is_neutral();
+            let excerpts = match excerpts {
+                None if surprises => Excerpts::read(path, mind.allow_truncated)?,
+                given => given.filter(|_| surprises),
+            };
+            for _ in 0..LOOKS {
+                let Some(excerpts) = &excerpts else { break };
+                let [before, after] = excerpts.look(format, &MasterMoves::from_values(&values))?;
+                if !aims.refine(&before, &proposal, &after) {
                     break;
                 }
-                (aims, kept) = (better, None);
                 values = decide(&aims);
             }
+            drop(excerpts);
+            let (found, audio) = look_ahead(mind, path, format, &MasterMoves::from_values(&values), song.seconds, &probed)?;
+            (probe, kept) = (Some(found), audio);
         }
         let mut session = Self {
             mind,
@@ -323,22 +328,20 @@ impl<'a> Session<'a> {
 }
 
 /// Runs the stages before the limiter over a file of about `seconds`; gives what comes to the limiter, for
-/// forecasts and for itself, and, where one listens, what that is like.
+/// forecasts and for itself.
 fn look_ahead(
     mind: &Mind,
     path: &Path,
     format: Format,
     moves: &MasterMoves,
     seconds: f64,
-    listens: bool,
     progress: &dyn Fn(f64),
-) -> Result<(Probe, Option<Profile>, Option<Kept>), Failure> {
+) -> Result<(Probe, Option<Kept>), Failure> {
     let mut stages = Stages::new(format, moves)?;
     let mut source = source::open(path, mind.allow_truncated)?;
     let total = source.info().frames;
     let mut probe = Probe::new(format, seconds)?;
     let mut audio_kept = if mind.detailed { None } else { Kept::begin(source.info()) };
-    let mut analyser = listens.then(|| Analyser::new(format)).transpose()?;
     let mut block: Vec<Vec<f32>> = vec![Vec::with_capacity(BLOCK); format.channels];
     let (mut skip, mut read) = (stages.latency(), 0_u64);
     let mut tail = skip;
@@ -366,10 +369,7 @@ fn look_ahead(
         let first = skip.min(frames);
         skip -= first;
         let ready: Vec<&[f32]> = block.iter().map(|samples| &samples[first..frames]).collect();
-        match &mut analyser {
-            Some(analyser) => analyser.process_probed(&ready, Some(&mut probe)),
-            None => probe.process(&ready),
-        }
+        probe.process(&ready);
         for (kept, ready) in audio_kept.iter_mut().flatten().zip(&ready) {
             kept.extend_from_slice(ready);
         }
@@ -378,7 +378,7 @@ fn look_ahead(
         }
     }
     let kept = audio_kept.map(|audio| Kept::new(source.as_ref(), audio));
-    Ok((probe, analyser.as_ref().map(Profile::of), kept))
+    Ok((probe, kept))
 }
 
 /// How far the spectrum was moved: root of the mean square over the thirds that the song has, without the
