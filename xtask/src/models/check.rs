@@ -12,7 +12,9 @@ const TASKS: [&str; 1] = ["denoise"];
 
 /// Runs the confined process and reads its answer.
 fn ask<T: DeserializeOwned>(program: &Path, arguments: &[&str], folder: &Path) -> Result<T, String> {
-    match limits::run(program, arguments, folder, limits::PATIENCE).map_err(|error| format!("the check could not be started ({error})"))? {
+    let started = limits::run(program, arguments, folder, limits::PATIENCE);
+    let (end, _) = started.map_err(|error| format!("the check could not be started ({error})"))?;
+    match end {
         End::Answer(text) => {
             let answer: Result<T, String> =
                 serde_json::from_str(&text).map_err(|_| "the check said nothing that makes sense".to_owned())?;
