@@ -131,12 +131,18 @@ pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, String> {
         _ => format!("{name} cannot be read ({error})"),
     };
     // A pipe or device would wait or never end.
-    if !path.metadata().map_err(told)?.is_file() {
+    let data = path.metadata().map_err(told)?;
+    if !data.is_file() {
         return Err(format!("{name} is no plain file"));
+    }
+    let large = || format!("{name} is larger than {most} bytes");
+    if data.len() > most {
+        return Err(large());
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(told)?;
-    if bytes.len() as u64 > most { Err(format!("{name} is larger than {most} bytes")) } else { Ok(bytes) }
+    // It may have grown since.
+    if bytes.len() as u64 > most { Err(large()) } else { Ok(bytes) }
 }
 
 /// Reads a small text.

@@ -90,7 +90,7 @@ impl<E: Engine> Load<E> {
         // A panic in here must not leave who waits for it waiting.
         let mut delivery = Delivery { to: &self.to, models: None };
         let Some(params) = self.params.upgrade() else { return };
-        let wanted = params.persisted().model.filter(|_| E::TASK.is_some());
+        let wanted = params.persisted().model.filter(|_| !E::TASKS.is_empty());
         let (model, trouble) = match wanted.as_ref().map(|wanted| self.chosen(wanted)) {
             None => (None, None),
             Some(Ok((stamp, models))) => {

@@ -7,9 +7,6 @@ use dsp_core::model::store::{self, MANIFEST, RULES, STAMP, Stamp};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
-/// Tasks for which a model can be chosen.
-const TASKS: [&str; 1] = ["denoise"];
-
 /// Runs the confined process and reads its answer.
 fn ask<T: DeserializeOwned>(program: &Path, arguments: &[&str], folder: &Path) -> Result<T, String> {
     let started = limits::run(program, arguments, folder, limits::PATIENCE);
@@ -98,9 +95,6 @@ pub fn report(program: &Path, folder: &Path) -> Result<(Stamp, Found), String> {
     let text = store::read_text(&folder.join(MANIFEST))?;
     let manifest = Manifest::parse(&text).map_err(|error| error.to_string())?;
     store::check_name(&manifest.id)?;
-    if !TASKS.contains(&manifest.task.as_str()) {
-        return Err(format!("it is for \"{}\"; models can be chosen for: {}", manifest.task, TASKS.join(", ")));
-    }
     if dsp_core::model::embedded(&manifest.id).is_ok() {
         return Err(format!("its id is \"{}\", which is a built-in model's; give it another", manifest.id));
     }

@@ -18,6 +18,7 @@ pub use models::Models;
 pub use settings::{Link, Listen, Mode, Settings};
 
 use crate::engines::Engine;
+use crate::model::Package;
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::{FlushDenormals, Scope};
 use core::Core;
@@ -34,6 +35,12 @@ pub struct Deess {
 
 impl Engine for Deess {
     type Models = Models;
+
+    const TASKS: &'static [&'static str] = &["deess"];
+
+    fn load_model(format: Format, package: &Package) -> Result<Box<Models>, Error> {
+        Models::load_package(format, package)
+    }
 
     fn load(format: Format) -> Result<Box<Models>, Error> {
         Models::load(format)
@@ -56,6 +63,10 @@ impl Engine for Deess {
 
     fn late_frames(&self) -> u64 {
         self.late
+    }
+
+    fn bad_steps(&self) -> u64 {
+        self.models.as_ref().map_or(0, |models| models.bad_steps())
     }
 
     fn model_ids(_: &Settings) -> &'static [&'static str] {

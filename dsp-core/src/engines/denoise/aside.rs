@@ -6,6 +6,7 @@
 
 use super::job::{Answers, Job};
 use crate::framing::Stft;
+use crate::realtime::priority::Standing;
 use crate::realtime::{Scope, Work, Worker};
 
 /// Frames by which answers come later.
@@ -25,6 +26,8 @@ pub struct Pace {
 pub struct Aside {
     worker: Worker<Job>,
     last: Answers,
+    /// Its steps take less than a hop, so that its thread may go before other programs.
+    keeps_up: bool,
     /// What the job was asked last is for the next frame.
     asked: bool,
     /// The states are to be zeroed when the job is back.
@@ -35,13 +38,13 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// Starts the thread.
+    /// Starts the thread. What does not keep up gets no priority: it would take a processor for itself.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn new(job: Job, last: Answers) -> std::io::Result<Self> {
+    pub fn new(job: Job, last: Answers, keeps_up: bool) -> std::io::Result<Self> {
         let worker = Worker::new("plainsong-model", job)?;
-        Ok(Self { worker, last, asked: false, stale: false, begun: false, bad_steps: 0 })
+        Ok(Self { worker, last, keeps_up, asked: false, stale: false, begun: false, bad_steps: 0 })
     }
 
     /// Zeroes all states, at once or when the job is back.
@@ -65,6 +68,11 @@ impl Aside {
         job.slow = by.unwrap_or(job.slow);
     }
 
+    /// How the thread stands beside other programs.
+    pub fn standing(&self) -> Standing {
+        self.worker.standing()
+    }
+
     /// Steps that failed, as far as is known.
     pub fn bad_steps(&self) -> u64 {
         self.bad_steps
@@ -73,6 +81,7 @@ impl Aside {
     /// Gives the answers for the frame before the newest one, and asks for the newest. Where the answers are
     /// late, the last gains go on. True where they are.
     pub fn step(&mut self, stft: &Stft, channels: usize, own: bool, pace: Pace) -> (&mut Answers, bool) {
+        self.worker.set_urgent(pace.realtime && self.keeps_up);
         let job = if pace.realtime { self.worker.get() } else { self.worker.wait() };
         let Some(job) = job else {
             if self.asked {
@@ -114,6 +123,7 @@ mod tests {
     use crate::model::Package;
     use crate::model::store::Verdict;
     use crate::processor::{Format, Processor};
+    use crate::realtime::priority::Standing;
     use crate::units::Hz;
     use std::path::Path;
     use std::time::{Duration, Instant};
@@ -197,9 +207,15 @@ mod tests {
         let mut aside = engine(Verdict::Worker, Duration::from_millis(3));
         let wanted = play(&mut aside, &input, &[512], false);
         aside.reset();
+        assert_eq!(aside.standing(), Some(Standing::Usual), "a bounce goes beside other programs");
         aside.set_realtime(true);
         is_the_same(&play(&mut aside, &input, &[64], true), &wanted, "live");
         assert_eq!(aside.late_frames(), 0);
+        assert_ne!(aside.standing(), Some(Standing::Usual), "live it is raised, or that was refused");
+        let mut slow = engine(Verdict::TooSlow, Duration::ZERO);
+        slow.set_realtime(true);
+        play(&mut slow, &input, &[64], true);
+        assert_eq!(slow.standing(), Some(Standing::Usual), "what does not keep up takes no processor for itself");
     }
 
     #[test]

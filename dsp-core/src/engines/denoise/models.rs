@@ -9,6 +9,7 @@ use crate::model::store::Verdict;
 use crate::model::{Package, Plan, embedded, warm};
 use crate::processor::{Error, Format};
 use crate::realtime::Reservation;
+use crate::realtime::priority::Standing;
 use realfft::num_complex::Complex32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -95,7 +96,7 @@ impl Models {
             let job = Job::new(own, framing.bins, framing.hop(format.rate), framing.each);
             players.push(if aside {
                 framing.look_ahead += aside::DELAY;
-                let began = Aside::new(job, Answers::new(framing.bins, format.channels));
+                let began = Aside::new(job, Answers::new(framing.bins, format.channels), verdict == Some(Verdict::Worker));
                 let refuse = |error| Error::Model { id: id.clone(), reason: format!("the system gives it no thread ({error})") };
                 Player::Aside(Box::new(began.map_err(refuse)?))
             } else {
@@ -129,6 +130,14 @@ impl Models {
     /// Steps that failed or gave numbers that are not finite, since they were loaded.
     pub fn bad_steps(&self) -> u64 {
         self.players.iter().map(Player::bad_steps).sum()
+    }
+
+    /// How the thread of their own stands; none where they have none.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.players.iter().find_map(|player| match player {
+            Player::Here(_) => None,
+            Player::Aside(aside) => Some(aside.standing()),
+        })
     }
 
     /// True when they bring their own paths.

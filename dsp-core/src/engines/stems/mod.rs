@@ -80,12 +80,6 @@ fn fade<'a>(channels: impl Iterator<Item = &'a mut [f32]>, range: &Range<usize>,
 }
 
 impl Stems {
-    /// Steps of the installed models that failed or gave numbers that are not finite: each left its frame in
-    /// the last stem.
-    pub fn bad_steps(&self) -> u64 {
-        self.models.as_ref().map_or(0, |models| models.bad_steps())
-    }
-
     /// As [`Processor::process`], with separate outputs: `outputs[stem][channel][sample]`, in the order of
     /// [`Task::keys`] and in time with the main output, which is the same with and without them. Channels
     /// and samples that an output lacks are left out; outputs beyond the task's stems are silent.
@@ -177,6 +171,10 @@ impl Engine for Stems {
 
     fn late_frames(&self) -> u64 {
         self.late
+    }
+
+    fn bad_steps(&self) -> u64 {
+        self.models.as_ref().map_or(0, |models| models.bad_steps())
     }
 
     fn model_ids(settings: &Settings) -> &'static [&'static str] {

@@ -128,7 +128,7 @@ impl Panel {
             load: P::LOAD,
             late: P::LATE,
             built_in: P::BUILT_IN,
-            shelf: P::Engine::TASK.map(Shelf::new),
+            shelf: (!P::Engine::TASKS.is_empty()).then(|| Shelf::new(P::Engine::TASKS)),
             revision: params.revision(),
             params,
             gui: None,
