@@ -188,6 +188,40 @@ fn a_folder_is_installed_listed_shown_rendered_checked_and_removed() {
     assert!(user.installed().is_empty());
 }
 
+/// A model of the repository under another id, as somebody would hand it on.
+fn copied(user: &User, id: &str) -> PathBuf {
+    let (from, to) = (root().join("models").join(id), user.at(&format!("my-{id}")));
+    fs::create_dir_all(&to).unwrap();
+    let text = fs::read_to_string(from.join("manifest.toml")).unwrap();
+    fs::write(to.join("manifest.toml"), text.replacen(&format!("id = \"{id}\""), &format!("id = \"my-{id}\""), 1)).unwrap();
+    fs::copy(from.join("model.onnx"), to.join("model.onnx")).unwrap();
+    to
+}
+
+#[test]
+fn every_task_that_has_a_menu_takes_models() {
+    let user = User::new();
+    let input = user.at("in.wav");
+    fs::write(&input, wav(48_000)).unwrap();
+    let input = input.to_str().unwrap();
+    for (engine, id) in [("denoise", "denoise"), ("deess", "deess")] {
+        let mine = format!("my-{id}");
+        let text = user.succeeds(&["models", "add", copied(&user, id).to_str().unwrap()]);
+        assert!(text.contains(&format!("render {engine} --model {mine}")), "{text}");
+        let out = |name: &str| user.at(&format!("{id}-{name}.wav"));
+        for (name, words) in [("own", &["--model", &mine][..]), ("built-in", &[])] {
+            let place = out(name);
+            user.succeeds(&[&["render", engine, input, "-o", place.to_str().unwrap()], words].concat());
+        }
+        assert_eq!(fs::read(out("own")).unwrap(), fs::read(out("built-in")).unwrap(), "{id}: the same weights, the same bytes");
+    }
+    let place = user.at("no.wav");
+    let line = user.refused(&["render", "denoise", input, "-o", place.to_str().unwrap(), "--model", "my-deess"]);
+    assert!(line.contains("is for \"deess\""), "{line}");
+    assert!(!user.run(&["render", "limiter", input, "-o", place.to_str().unwrap(), "--model", "my-deess"]).status.success());
+    assert!(!place.exists());
+}
+
 /// Noise as WAV of 16 bits at 48 kHz.
 fn wav(samples: u32) -> Vec<u8> {
     let mut out = Vec::from(*b"RIFF");
@@ -223,7 +257,7 @@ fn what_is_no_model_is_refused_in_a_line() {
     for (from, to, word) in [
         ("model.onnx", "../../../etc/passwd", "file"),
         ("id = \"gate\"", "id = \"denoise\"", "built-in"),
-        ("task = \"denoise\"", "task = \"stems\"", "stems"),
+        ("task = \"denoise\"", "task = \"master\"", "can be chosen for"),
         ("[1, 481]", "[1, 480]", "480"),
         ("sha256 = \"", "sha256 = \"0", "hash"),
         ("[[outputs]]", "[[outputs", "manifest"),

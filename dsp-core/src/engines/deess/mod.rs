@@ -111,3 +111,78 @@ impl Processor for Deess {
         idle.then_some("there is no band for sibilants at a sample rate under 12 kHz; the sound passes unchanged")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Hz;
+    use std::path::Path;
+
+    const FORMAT: Format = Format { rate: Hz(48_000.0), channels: 1 };
+
+    fn package() -> Package {
+        Package::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/deess")).unwrap()
+    }
+
+    fn engine(models: Box<Models>) -> Deess {
+        let mut engine = Deess::default();
+        engine.prepare(FORMAT).unwrap();
+        assert!(engine.install(models).is_none() && engine.is_ready());
+        engine
+    }
+
+    /// A voice with sibilants: a pulse train and, four times a second, noise that rises with frequency.
+    fn sound(samples: usize) -> Vec<f32> {
+        let (mut seed, mut last) = (9_u32, 0.0);
+        (0..samples)
+            .map(|n| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = (seed >> 8) as f32 / (1 << 23) as f32 - 1.0;
+                let seconds = n as f32 / 48_000.0;
+                let hiss = if (seconds * 4.0).fract() < 0.3 { 0.3 * (noise - last) } else { 0.0 };
+                last = noise;
+                0.2 * ((seconds * 130.0).fract() - 0.5) + hiss
+            })
+            .collect()
+    }
+
+    fn play(engine: &mut Deess, sound: &[f32]) -> Vec<f32> {
+        let mut out = sound.to_vec();
+        out.chunks_mut(240).for_each(|block| engine.process(&mut [block], &Settings::default(), &mut ()));
+        out
+    }
+
+    #[test]
+    fn a_users_model_plays_as_the_built_in_one_does() {
+        let sound = sound(96_000);
+        let wanted = play(&mut engine(Deess::load(FORMAT).unwrap()), &sound);
+        assert!(wanted.iter().zip(&sound).any(|(out, _)| *out != 0.0) && wanted[288..] != sound[..sound.len() - 288], "something is taken off");
+        let got = play(&mut engine(Deess::load_model(FORMAT, &package()).unwrap()), &sound);
+        assert!(got == wanted, "the same weights from a folder give the same bits");
+    }
+
+    #[test]
+    fn a_model_that_comes_while_sound_plays_makes_no_click() {
+        let sound = sound(96_000);
+        let mut playing = engine(Deess::load(FORMAT).unwrap());
+        let (latency, mut out) = (playing.latency(&Settings::default()), play(&mut playing, &sound[..50_000]));
+        assert!(playing.install(Deess::load_model(FORMAT, &package()).unwrap()).is_some(), "the old ones come back");
+        assert_eq!(playing.latency(&Settings::default()), latency);
+        out.extend(play(&mut playing, &sound[50_000..]));
+        // What is taken off moves as smoothly over the exchange as elsewhere.
+        let taken: Vec<f32> = out[latency..].iter().zip(&sound).map(|(out, sound)| out - sound).collect();
+        let jump = |part: &[f32]| part.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        let (usual, there) = (jump(&taken[..49_000]), jump(&taken[49_500..51_500]));
+        assert!(there <= 1.2 * usual, "{there} where {usual} is usual");
+    }
+
+    #[test]
+    fn a_model_for_something_else_is_refused() {
+        let refused = |package: &Package| Deess::load_model(FORMAT, package).map(drop).unwrap_err().to_string();
+        let other = Package::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../training/examples/gate")).unwrap();
+        assert!(refused(&other).contains("is for \"denoise\""));
+        let mut wrong = package();
+        wrong.manifest.parts[0].outputs[4].name = "breadth".into();
+        assert!(refused(&wrong).contains("breadth"));
+    }
+}

@@ -200,6 +200,50 @@ mod tests {
         assert_eq!(aside.late_frames(), 0);
     }
 
+    /// By hand, beside eight busy threads: `cargo test --release -p dsp-core --lib -- --ignored --nocapture beside_busy`.
+    /// The same model with the thread's priority and without it, in blocks of 64 at their pace.
+    #[test]
+    #[ignore = "half a minute, and it keeps the machine busy"]
+    fn steps_in_time_beside_busy_programs() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        const BLOCK: usize = 64;
+        const SECONDS: usize = 15;
+        let over = std::sync::Arc::new(AtomicBool::new(false));
+        let busy: Vec<_> = (0..8)
+            .map(|_| {
+                let over = over.clone();
+                std::thread::spawn(move || {
+                    let mut value = 1.0_f64;
+                    while !over.load(Ordering::Relaxed) {
+                        value = (value * 1.000_1).sin() + 1.0;
+                    }
+                    value
+                })
+            })
+            .collect();
+        // The audio thread, as a host has it.
+        let audio = crate::realtime::priority::raise(crate::realtime::priority::CALLBACK);
+        let input = sound(SECONDS * 48_000);
+        let late = |verdict| {
+            let mut aside = engine(verdict, Duration::ZERO);
+            aside.set_realtime(true);
+            let (mut out, begun) = (input.clone(), Instant::now());
+            for (index, block) in out.chunks_mut(BLOCK).enumerate() {
+                let due = Duration::from_secs_f64(index as f64 * BLOCK as f64 / 48_000.0);
+                std::thread::sleep(due.saturating_sub(begun.elapsed()));
+                aside.process(&mut [block], &Settings::default(), &mut ());
+            }
+            (aside.late_frames(), aside.standing())
+        };
+        let (usual, raised) = (late(Verdict::TooSlow), late(Verdict::Worker));
+        over.store(true, Ordering::Relaxed);
+        busy.into_iter().for_each(|thread| drop(thread.join()));
+        crate::realtime::priority::lower();
+        let frames = input.len() / HOP;
+        println!("audio thread raised: {audio}; late of {frames} frames: {usual:?} without priority, {raised:?} with it");
+        assert!(raised.1 != Some(Standing::Raised) || raised.0 <= usual.0);
+    }
+
     /// Steps of two short blocks' time, which the host waits for nowhere: as long as a hop is longer, all is well.
     #[test]
     fn steps_longer_than_a_block_are_in_time() {
