@@ -114,6 +114,11 @@ pub enum ParamError {
 }
 
 impl Param {
+    /// Every engine's bypass.
+    pub const BYPASS: Self = Self::switch("bypass", "Bypass", "Passes the sound as it came, with the same delay.");
+    /// The gain at the end of an engine.
+    pub const OUTPUT: Self = Self::float("output", "Output", "Gain after everything else.", [-24.0, 24.0, 0.0], Unit::Db, 1);
+
     /// A continuous parameter with an even travel: `range` is the lowest value, the highest and the default.
     pub const fn float(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3], unit: Unit, decimals: u8) -> Self {
         let [min, max, default] = range;
@@ -125,6 +130,20 @@ impl Param {
     pub const fn shaped(mut self, shape: f32, word: Option<Off>) -> Self {
         if let Kind::Float { skew, off, .. } = &mut self.kind {
             (*skew, *off) = (shape, word);
+        }
+        self
+    }
+
+    /// A share in whole percent from nothing to `max`.
+    pub const fn percent(id: &'static str, name: &'static str, help: &'static str, max: f32, default: f32) -> Self {
+        Self::float(id, name, help, [0.0, max, default], Unit::Percent, 0)
+    }
+
+    /// This switch, on in a new instance.
+    #[must_use]
+    pub const fn on(mut self) -> Self {
+        if let Kind::Switch { default } = &mut self.kind {
+            *default = true;
         }
         self
     }

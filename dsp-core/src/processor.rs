@@ -156,6 +156,10 @@ pub trait Observer {
 /// Looks at nothing.
 impl Observer for () {
     fn frame(&mut self, _: &Frame<'_>) {}
+
+    fn wants_frames(&self) -> bool {
+        false
+    }
 }
 
 /// A real-time audio processor.

@@ -9,6 +9,7 @@ pub mod master;
 pub mod meter;
 pub mod podcast;
 pub mod stems;
+mod switch;
 
 use crate::model::Package;
 use crate::params::FromValues;

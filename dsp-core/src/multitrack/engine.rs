@@ -81,6 +81,28 @@ struct Strip {
     to: f32,
 }
 
+/// What is known of the microphones.
+#[derive(Debug)]
+enum Microphones {
+    /// By whoever went through the whole programme before.
+    Fixed(Knowledge),
+    /// By what was heard so far.
+    Heard(Learner),
+}
+
+impl Microphones {
+    /// What is known with the next hop of all talkers.
+    fn hear(&mut self, hops: &[Hop]) -> &Knowledge {
+        match self {
+            Self::Fixed(known) => known,
+            Self::Heard(learner) => {
+                learner.hear(hops);
+                learner.known()
+            }
+        }
+    }
+}
+
 /// Tracks of one programme. Latency is constant; the output does not depend on the sizes of blocks.
 #[derive(Debug)]
 pub struct Multitrack {
@@ -95,9 +117,7 @@ pub struct Multitrack {
     talkers: usize,
     owners: Owners,
     shares: Shares,
-    known: Knowledge,
-    /// None where what is known is fixed.
-    learner: Option<Learner>,
+    microphones: Microphones,
     /// Who has a voice, and the probability of speech, `[hop % length][talker]`.
     own: Vec<[bool; MOST]>,
     speech: Vec<[f32; MOST]>,
@@ -156,8 +176,7 @@ impl Multitrack {
             talkers,
             owners: Owners::new(talkers),
             shares: Shares::new(talkers),
-            known: Knowledge::default(),
-            learner: Some(Learner::new(talkers)),
+            microphones: Microphones::Heard(Learner::new(talkers)),
             own: vec![[false; MOST]; ahead + 2],
             speech: vec![[0.0; MOST]; ahead + 2],
             words: vec![false; ahead + 2],
@@ -171,8 +190,7 @@ impl Multitrack {
     /// Fixes what is known of the microphones, which is else learned on the way; `trims` are gains of the tracks
     /// before everything.
     pub fn know(&mut self, known: &Knowledge, trims: &[Db]) {
-        self.known = known.clone();
-        self.learner = None;
+        self.microphones = Microphones::Fixed(known.clone());
         for (strip, trim) in self.strips.iter_mut().zip(trims) {
             strip.trim = trim.to_linear();
         }
@@ -191,9 +209,8 @@ impl Multitrack {
         self.own.fill([false; MOST]);
         self.speech.fill([0.0; MOST]);
         self.words.fill(false);
-        if let Some(learner) = &mut self.learner {
+        if let Microphones::Heard(learner) = &mut self.microphones {
             learner.reset();
-            self.known = learner.known().clone();
         }
         for strip in &mut self.strips {
             strip.ear.reset();
@@ -284,12 +301,9 @@ impl Multitrack {
                 heard[talker] = speech.get(index).copied().unwrap_or(1.0);
             }
         }
-        if let Some(learner) = &mut self.learner {
-            learner.hear(&self.hops[..self.talkers]);
-            self.known.clone_from(learner.known());
-        }
+        let known = self.microphones.hear(&self.hops[..self.talkers]);
         self.speech[(newest % length) as usize] = heard;
-        let owns = self.owners.hear(&self.hops[..self.talkers], &heard[..self.talkers], &self.known);
+        let owns = self.owners.hear(&self.hops[..self.talkers], &heard[..self.talkers], known);
         let told = newest - Owners::behind() as i64;
         if told >= 0 {
             let place = (told % length) as usize;

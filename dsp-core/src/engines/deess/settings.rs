@@ -1,7 +1,7 @@
 //! What a user can set on the de-esser, declared once.
 
 use crate::detection::Sound;
-use crate::params::{self, FromValues, Kind, Param, Unit};
+use crate::params::{self, FromValues, Param, Unit};
 use crate::units::{Db, Hz};
 
 /// What the output carries.
@@ -76,92 +76,90 @@ impl Default for Settings {
     }
 }
 
-const fn percent(id: &'static str, name: &'static str, help: &'static str, default: f32) -> Param {
-    let kind = Kind::Float { min: 0.0, max: 100.0, default, unit: Unit::Percent, decimals: 0, skew: 1.0, off: None };
-    Param { id, name, help, kind }
-}
-
-const fn float(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3], unit: Unit, skew: f32) -> Param {
-    let decimals = if matches!(unit, Unit::Db) { 1 } else { 0 };
-    let kind = Kind::Float { min: range[0], max: range[1], default: range[2], unit, decimals, skew, off: None };
-    Param { id, name, help, kind }
-}
-
 impl FromValues for Settings {
     const ENGINE: &'static str = "deess";
 
     const PARAMS: &'static [Param] = &[
-        float(
+        Param::float(
             "amount",
             "Amount",
             "How far sibilants go towards what is natural for this voice. 100 % takes off just what is too much, more goes darker.",
             [0.0, 200.0, 100.0],
             Unit::Percent,
-            1.0,
+            0,
         ),
-        float(
+        Param::float(
             "max",
             "Max",
             "The most that any band of a sibilant is turned down. 4 to 6 dB never lisps; 12 dB and more repairs a harsh microphone.",
             [0.0, 24.0, 15.0],
             Unit::Db,
-            1.0,
+            1,
         ),
-        percent("s", "S", "How much s and z count.", 100.0),
-        percent("sh", "Sh", "How much sh, zh, ch and j count. Less keeps the body of \"sh\" where only the s is sharp.", 100.0),
-        percent(
+        Param::percent("s", "S", "How much s and z count.", 100.0, 100.0),
+        Param::percent(
+            "sh",
+            "Sh",
+            "How much sh, zh, ch and j count. Less keeps the body of \"sh\" where only the s is sharp.",
+            100.0,
+            100.0,
+        ),
+        Param::percent(
             "f",
             "F",
             "How much f and th count. They are soft by nature: raise this for a microphone that makes all of them hiss.",
+            100.0,
             25.0,
         ),
-        percent(
+        Param::percent(
             "breath",
             "Breath",
             "Turns breaths down, by 6 dB at 100 %, where they are recognised: the model still misses most breaths of real recordings.",
+            100.0,
             0.0,
         ),
-        percent("whistle", "Whistle", "Takes a narrow whistle out of an s, beside what the s itself has too much.", 0.0),
-        float(
+        Param::percent("whistle", "Whistle", "Takes a narrow whistle out of an s, beside what the s itself has too much.", 100.0, 0.0),
+        Param::float(
             "low",
             "Low",
             "Nothing is reduced below. Raise it to keep the body of sh and ch.",
             [2_000.0, 10_000.0, 2_000.0],
             Unit::Hz,
-            0.5,
-        ),
-        float("high", "High", "Nothing is reduced above. Lower it to keep the air.", [4_000.0, 20_000.0, 20_000.0], Unit::Hz, 0.5),
-        percent(
+            0,
+        )
+        .shaped(0.5, None),
+        Param::float("high", "High", "Nothing is reduced above. Lower it to keep the air.", [4_000.0, 20_000.0, 20_000.0], Unit::Hz, 0)
+            .shaped(0.5, None),
+        Param::percent(
             "speed",
             "Speed",
             "At 100 % the reduction begins and ends with the sound, to the millisecond. Less eases in and out and smooths over quick changes.",
             100.0,
+            100.0,
         ),
-        Param {
-            id: "mode",
-            name: "Mode",
-            help: "What sounds: speech, a singing voice, or a mix whose cymbals and hi-hats are no sibilants.",
-            kind: Kind::Choice { values: &[("voice", "Voice"), ("singing", "Singing"), ("mix", "Mix")], default: 0 },
-        },
-        Param {
-            id: "link",
-            name: "Stereo link",
-            help: "Linked reduces all channels alike and keeps the stereo image; per channel suits two microphones on two tracks.",
-            kind: Kind::Choice { values: &[("linked", "Linked"), ("per-channel", "Per channel")], default: 0 },
-        },
-        Param {
-            id: "listen",
-            name: "Listen",
-            help: "Hear the de-essed sound, only what was removed, or only the detected sounds as they came in.",
-            kind: Kind::Choice { values: &[("off", "Off"), ("removed", "Removed"), ("detected", "Detected")], default: 0 },
-        },
-        float("output", "Output", "Gain after everything else.", [-24.0, 24.0, 0.0], Unit::Db, 1.0),
-        Param {
-            id: "bypass",
-            name: "Bypass",
-            help: "Passes the sound as it came, with the same delay.",
-            kind: Kind::Switch { default: false },
-        },
+        Param::choice(
+            "mode",
+            "Mode",
+            "What sounds: speech, a singing voice, or a mix whose cymbals and hi-hats are no sibilants.",
+            &[("voice", "Voice"), ("singing", "Singing"), ("mix", "Mix")],
+            0,
+        ),
+        Param::choice(
+            "link",
+            "Stereo link",
+            "Linked reduces all channels alike and keeps the stereo image; per channel suits two microphones on two tracks.",
+            &[("linked", "Linked"), ("per-channel", "Per channel")],
+            0,
+        ),
+        Param::choice(
+            "listen",
+            "Listen",
+            "Hear the de-essed sound, only what was removed, or only the detected sounds as they came in.",
+            &[("off", "Off"), ("removed", "Removed"), ("detected", "Detected")],
+            0,
+        ),
+        Param::OUTPUT,
+        Param::BYPASS,
     ];
 
     const PRESETS: &'static [(&'static str, &'static [(&'static str, f32)])] = &[

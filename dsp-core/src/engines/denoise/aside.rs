@@ -244,7 +244,7 @@ mod tests {
         assert!(raised.1 != Some(Standing::Raised) || raised.0 <= usual.0);
     }
 
-    /// Steps of two short blocks' time, which the host waits for nowhere: as long as a hop is longer, all is well.
+    /// A step may last longer than a host's block: it is in time as long as it ends within the hop, and `process` never waits for it.
     #[test]
     fn steps_longer_than_a_block_are_in_time() {
         let input = sound(40 * HOP);

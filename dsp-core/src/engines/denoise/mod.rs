@@ -15,6 +15,7 @@ pub use models::Models;
 pub use settings::{Link, Listen, Settings};
 
 use crate::engines::Engine;
+use crate::engines::switch::Switch;
 use crate::model::{Package, embedded};
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::priority::Standing;
@@ -25,9 +26,6 @@ use stream::Framing;
 
 /// Built-in models of the standard and the low-latency path.
 const MODEL_IDS: [&str; 2] = ["denoise", "denoise-low"];
-/// Time over which an old path fades out when the latency mode or the models change; the new path fills
-/// meanwhile and fades in over its next hop.
-const SWITCH_MS: f64 = 20.0;
 
 /// The denoise engine. Until models are installed the delayed input passes.
 #[derive(Debug, Default)]
@@ -42,29 +40,13 @@ pub struct Denoise {
     /// The built-in models' paths, standard and low latency; none before `prepare`.
     paths: Option<[Core; 2]>,
     active: usize,
-    switching: Option<Switch>,
-    switch_length: usize,
+    /// When the latency mode or the models change.
+    switch: Switch,
     /// True until the first block, which takes the mode it finds without a fade.
     fresh: bool,
     realtime: bool,
     late: u64,
-    /// Where the input of the path that fills goes, `[channel][sample]`.
-    spare: Vec<Vec<f32>>,
 }
-
-/// One path gives way to another.
-#[derive(Clone, Copy, Debug)]
-struct Switch {
-    /// Path that comes.
-    to: usize,
-    /// Samples until the old path is silent.
-    fade: usize,
-    /// Samples until the new one is full.
-    fill: usize,
-}
-
-/// Samples at a time while a path changes.
-const SWITCH_CHUNK: usize = 32;
 
 /// The core of a path, and what runs in it.
 fn side<'a>(models: Option<&'a mut Models>, paths: &'a mut [Core; 2], path: usize) -> (&'a mut Core, Option<&'a mut Player>) {
@@ -119,10 +101,7 @@ impl Engine for Denoise {
         if self.fresh || same_paths {
             return self.models.replace(models);
         }
-        if let Some(switch) = &mut self.switching {
-            // The old path goes on fading; the new one has still to fill.
-            switch.fill = 0;
-        }
+        self.switch.restart();
         self.next.replace(models).or_else(|| self.retired.take())
     }
 
@@ -165,8 +144,7 @@ impl Processor for Denoise {
         self.format = Some(format);
         self.models.take_if(|models| models.has_cores() && !models.fit(format));
         self.next.take_if(|models| models.has_cores() && !models.fit(format));
-        self.switch_length = (format.rate.0 * SWITCH_MS / 1000.0) as usize;
-        self.spare = vec![vec![0.0; SWITCH_CHUNK]; format.channels];
+        self.switch = Switch::new(format);
         self.late = 0;
         self.reset();
         Ok(())
@@ -181,7 +159,7 @@ impl Processor for Denoise {
         if let Some(models) = &mut self.models {
             models.reset();
         }
-        self.switching = None;
+        self.switch.reset();
         self.fresh = true;
     }
 
@@ -200,31 +178,21 @@ impl Processor for Denoise {
         let mut at = 0;
         while at < length {
             let (core, player) = side(self.models.as_deref_mut(), paths, self.active);
-            let Some(switch) = &mut self.switching else {
+            let Some((to, count)) = self.switch.next(length - at) else {
                 self.late += core.process(audio, (at..length, 0), settings, player, self.realtime, observer);
                 break;
             };
-            // The path changes: the old one plays on and fades, the other one fills unheard.
-            let count = (length - at).min(switch.fill).min(SWITCH_CHUNK);
-            let end = at + count;
-            for (spare, channel) in self.spare.iter_mut().zip(audio.iter()) {
-                spare[..count].copy_from_slice(&channel[at..end]);
-            }
-            self.late += core.process(audio, (at..end, length - end), settings, player, self.realtime, observer);
-            for index in 0..count {
-                let gain = switch.fade.saturating_sub(index) as f32 / self.switch_length as f32;
-                audio.iter_mut().for_each(|channel| channel[at + index] *= gain);
-            }
-            switch.fade = switch.fade.saturating_sub(count);
+            let range = at..at + count;
+            self.switch.keep(audio, range.clone());
+            self.late += core.process(audio, (range.clone(), length - range.end), settings, player, self.realtime, observer);
+            self.switch.fade(audio.iter_mut().map(|channel| &mut **channel), &range);
             let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
-            let (core, player) = side(coming.as_deref_mut(), paths, switch.to);
-            self.late += core.fill(&mut self.spare, (count, length - end), settings, player, self.realtime);
-            switch.fill -= count;
-            at = end;
-            if switch.fill == 0 {
+            let (core, player) = side(coming.as_deref_mut(), paths, to);
+            self.late += core.fill(self.switch.kept(), (count, length - range.end), settings, player, self.realtime);
+            at = range.end;
+            if let Some(to) = self.switch.advance(count) {
                 core.fade_in();
-                self.active = switch.to;
-                self.switching = None;
+                self.active = to;
                 if let Some(next) = self.next.take() {
                     self.retired = self.models.replace(next);
                 }
@@ -246,12 +214,9 @@ impl Denoise {
     /// Begins a switch where settings ask for another path or where other models have come.
     fn begin_switch(&mut self, settings: &Settings) {
         let Some(paths) = &mut self.paths else { return };
-        let fade = match self.switching {
-            None => self.switch_length,
-            // Models that came in the middle of a switch.
-            Some(switch) if switch.fill == 0 => switch.fade,
-            Some(_) => return,
-        };
+        if !self.switch.is_free() {
+            return;
+        }
         let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
         let to = Self::path(coming.as_deref(), settings);
         if self.next.is_none() && to == self.active {
@@ -261,9 +226,8 @@ impl Denoise {
         let (core, player) = side(coming.as_deref_mut(), paths, to);
         core.reset();
         core.hold();
-        let fill = self.switch_length.max(core.latency()).max(1);
+        self.switch.begin(to, core.latency());
         let _scope = Scope::enter();
         player.into_iter().for_each(Player::reset);
-        self.switching = Some(Switch { to, fade, fill });
     }
 }

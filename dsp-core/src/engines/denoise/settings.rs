@@ -1,6 +1,6 @@
 //! What a user can set on the denoiser, declared once.
 
-use crate::params::{self, FromValues, Kind, Off, Param, Unit};
+use crate::params::{self, FromValues, Off, Param, Unit};
 use crate::units::{Db, Ms};
 
 /// What the output carries.
@@ -61,83 +61,58 @@ impl Default for Settings {
     }
 }
 
-const fn percent(id: &'static str, name: &'static str, help: &'static str) -> Param {
-    let kind = Kind::Float { min: 0.0, max: 100.0, default: 100.0, unit: Unit::Percent, decimals: 0, skew: 1.0, off: None };
-    Param { id, name, help, kind }
-}
-
 impl FromValues for Settings {
     const ENGINE: &'static str = "denoise";
 
     const PARAMS: &'static [Param] = &[
-        percent("amount", "Amount", "How much of the noise is taken away. At 0 % the sound passes untouched."),
-        Param {
-            id: "limit",
-            name: "Limit",
-            help: "The most that any part of the sound is turned down. A limit of 12 to 24 dB leaves some room tone and sounds natural.",
-            kind: Kind::Float {
-                min: 0.0,
-                max: NO_LIMIT_DB,
-                default: NO_LIMIT_DB,
-                unit: Unit::Db,
-                decimals: 1,
-                skew: 1.0,
-                off: Some(Off::AtMax("no limit")),
-            },
-        },
-        Param {
-            id: "strength",
-            name: "Strength",
-            help: "Below 100 % keeps more of the voice where the model is unsure; above takes more of the noise.",
-            kind: Kind::Float { min: 50.0, max: 200.0, default: 100.0, unit: Unit::Percent, decimals: 0, skew: 0.6, off: None },
-        },
-        Param {
-            id: "release",
-            name: "Release",
-            help: "How slowly the gain falls after a word. Longer keeps word ends and rooms, and lets more noise through.",
-            kind: Kind::Float {
-                min: 0.0,
-                max: 500.0,
-                default: 0.0,
-                unit: Unit::Ms,
-                decimals: 0,
-                skew: 0.5,
-                off: Some(Off::AtMin("model")),
-            },
-        },
-        percent("low", "Low", "Share of the amount below 300 Hz: rumble, hum and the body of a voice."),
-        percent("mid", "Mid", "Share of the amount from 300 Hz to 4 kHz, where words are."),
-        percent("high", "High", "Share of the amount above 4 kHz: hiss, and the edge of consonants."),
-        Param {
-            id: "low-latency",
-            name: "Low latency",
-            help: "10 ms of delay in place of 20 ms, for live use. Takes twice the CPU.",
-            kind: Kind::Switch { default: false },
-        },
-        Param {
-            id: "link",
-            name: "Stereo link",
-            help: "Linked uses one mask for all channels and keeps the stereo image; per channel suits two microphones on two tracks.",
-            kind: Kind::Choice { values: &[("linked", "Linked"), ("per-channel", "Per channel")], default: 0 },
-        },
-        Param {
-            id: "listen",
-            name: "Listen",
-            help: "Hear the cleaned sound, or only what was taken away.",
-            kind: Kind::Choice { values: &[("cleaned", "Cleaned"), ("removed", "Removed")], default: 0 },
-        },
-        Param {
-            id: "output",
-            name: "Output",
-            help: "Gain after everything else.",
-            kind: Kind::Float { min: -24.0, max: 24.0, default: 0.0, unit: Unit::Db, decimals: 1, skew: 1.0, off: None },
-        },
-        Param {
-            id: "bypass",
-            name: "Bypass",
-            help: "Passes the sound as it came, with the same delay.",
-            kind: Kind::Switch { default: false },
-        },
+        Param::percent("amount", "Amount", "How much of the noise is taken away. At 0 % the sound passes untouched.", 100.0, 100.0),
+        Param::float(
+            "limit",
+            "Limit",
+            "The most that any part of the sound is turned down. A limit of 12 to 24 dB leaves some room tone and sounds natural.",
+            [0.0, NO_LIMIT_DB, NO_LIMIT_DB],
+            Unit::Db,
+            1,
+        )
+        .shaped(1.0, Some(Off::AtMax("no limit"))),
+        Param::float(
+            "strength",
+            "Strength",
+            "Below 100 % keeps more of the voice where the model is unsure; above takes more of the noise.",
+            [50.0, 200.0, 100.0],
+            Unit::Percent,
+            0,
+        )
+        .shaped(0.6, None),
+        Param::float(
+            "release",
+            "Release",
+            "How slowly the gain falls after a word. Longer keeps word ends and rooms, and lets more noise through.",
+            [0.0, 500.0, 0.0],
+            Unit::Ms,
+            0,
+        )
+        .shaped(0.5, Some(Off::AtMin("model"))),
+        Param::percent("low", "Low", "Share of the amount below 300 Hz: rumble, hum and the body of a voice.", 100.0, 100.0),
+        Param::percent("mid", "Mid", "Share of the amount from 300 Hz to 4 kHz, where words are.", 100.0, 100.0),
+        Param::percent("high", "High", "Share of the amount above 4 kHz: hiss, and the edge of consonants.", 100.0, 100.0),
+        Param::switch("low-latency", "Low latency", "10 ms of delay in place of 20 ms, for live use. Takes twice the CPU."),
+        Param::choice(
+            "link",
+            "Stereo link",
+            "Linked uses one mask for all channels and keeps the stereo image; per channel suits two microphones on two tracks.",
+            &[("linked", "Linked"), ("per-channel", "Per channel")],
+            0,
+        ),
+        Param::choice(
+            "listen",
+            "Listen",
+            "Hear the cleaned sound, or only what was taken away.",
+            &[("cleaned", "Cleaned"), ("removed", "Removed")],
+            0,
+        ),
+        Param::OUTPUT,
+        Param::BYPASS,
     ];
 
     const PRESETS: &'static [(&'static str, &'static [(&'static str, f32)])] = &[

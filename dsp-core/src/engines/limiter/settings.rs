@@ -91,7 +91,7 @@ impl FromValues for Settings {
             &[("limited", "Limited"), ("removed", "Removed")],
             0,
         ),
-        Param::switch("bypass", "Bypass", "Passes the sound as it came, with the same delay."),
+        Param::BYPASS,
     ];
 
     const PRESETS: &'static [(&'static str, &'static [(&'static str, f32)])] = &[

@@ -9,17 +9,12 @@ pub const OFF_LOSS_DB: f32 = 12.0;
 /// Below this the limiter's release reads "auto", in milliseconds.
 pub const LEAST_RELEASE: f32 = 0.5;
 
-const fn float(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3], unit: Unit, decimals: u8, skew: f32) -> Param {
-    let [min, max, default] = range;
-    Param { id, name, help, kind: Kind::Float { min, max, default, unit, decimals, skew, off: None } }
-}
-
 const fn db(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3]) -> Param {
-    float(id, name, help, range, Unit::Db, 1, 1.0)
+    Param::float(id, name, help, range, Unit::Db, 1)
 }
 
 const fn hz(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3]) -> Param {
-    float(id, name, help, range, Unit::Hz, 0, 0.3)
+    Param::float(id, name, help, range, Unit::Hz, 0).shaped(0.3, None)
 }
 
 /// A frequency whose lowest value reads "off", its default.
@@ -29,29 +24,11 @@ const fn hz_off(id: &'static str, name: &'static str, help: &'static str, min: f
 }
 
 const fn ms(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3]) -> Param {
-    float(id, name, help, range, Unit::Ms, 1, 0.4)
-}
-
-const fn percent(id: &'static str, name: &'static str, help: &'static str, max: f32, default: f32) -> Param {
-    float(id, name, help, [0.0, max, default], Unit::Percent, 0, 1.0)
+    Param::float(id, name, help, range, Unit::Ms, 1).shaped(0.4, None)
 }
 
 const fn ratio(id: &'static str, name: &'static str, help: &'static str, least: f32) -> Param {
-    float(id, name, help, [least, 10.0, 1.0], Unit::None, 2, 0.4)
-}
-
-const fn switch(id: &'static str, name: &'static str, help: &'static str, default: bool) -> Param {
-    Param { id, name, help, kind: Kind::Switch { default } }
-}
-
-const fn choice(
-    id: &'static str,
-    name: &'static str,
-    help: &'static str,
-    values: &'static [(&'static str, &'static str)],
-    default: usize,
-) -> Param {
-    Param { id, name, help, kind: Kind::Choice { values, default } }
+    Param::float(id, name, help, [least, 10.0, 1.0], Unit::None, 2).shaped(0.4, None)
 }
 
 const SHAPES: &[(&str, &str)] = &[
@@ -68,8 +45,8 @@ const SLOPES: &[(&str, &str)] =
 macro_rules! equaliser_band {
     ($n:literal, $frequency:literal) => {
         [
-            switch(concat!("eq", $n, "-on"), concat!("EQ ", $n, " on"), "Switches the band.", false),
-            choice(concat!("eq", $n, "-type"), concat!("EQ ", $n, " type"), "Shape of the band.", SHAPES, 0),
+            Param::switch(concat!("eq", $n, "-on"), concat!("EQ ", $n, " on"), "Switches the band."),
+            Param::choice(concat!("eq", $n, "-type"), concat!("EQ ", $n, " type"), "Shape of the band.", SHAPES, 0),
             hz(
                 concat!("eq", $n, "-freq"),
                 concat!("EQ ", $n, " frequency"),
@@ -82,16 +59,16 @@ macro_rules! equaliser_band {
                 "How far the band goes up or down. A tilt goes half of it up above and half down below. Cuts have no gain.",
                 [-18.0, 18.0, 0.0],
             ),
-            float(
+            Param::float(
                 concat!("eq", $n, "-q"),
                 concat!("EQ ", $n, " Q"),
                 "Width of a bell (higher is narrower), steepness of a shelf, resonance of a cut (0.71 is flat).",
                 [0.1, 20.0, std::f32::consts::FRAC_1_SQRT_2],
                 Unit::None,
                 2,
-                0.3,
-            ),
-            choice(concat!("eq", $n, "-slope"), concat!("EQ ", $n, " slope"), "Steepness of a cut.", SLOPES, 1),
+            )
+            .shaped(0.3, None),
+            Param::choice(concat!("eq", $n, "-slope"), concat!("EQ ", $n, " slope"), "Steepness of a cut.", SLOPES, 1),
         ]
     };
 }
@@ -149,8 +126,8 @@ macro_rules! dynamics_band {
 
 const HEAD: [Param; 3] = [
     db("input", "Input", "Gain before everything else.", [-24.0, 24.0, 0.0]),
-    switch("eq-on", "Equaliser", "Switches all bands of the equaliser.", true),
-    choice(
+    Param::switch("eq-on", "Equaliser", "Switches all bands of the equaliser.").on(),
+    Param::choice(
         "eq-phase",
         "EQ phase",
         "Minimum has no delay. Linear keeps the phase of everything, with a long delay and some pre-ringing: for a bounce.",
@@ -160,30 +137,36 @@ const HEAD: [Param; 3] = [
 ];
 
 const DYNAMICS: [Param; 11] = [
-    switch("mb-on", "Dynamics", "Switches the multiband dynamics.", false),
-    choice("mb-bands", "Bands", "Number of bands; with three, high-mid is not used.", &[("3", "3"), ("4", "4")], 1),
-    choice(
+    Param::switch("mb-on", "Dynamics", "Switches the multiband dynamics."),
+    Param::choice("mb-bands", "Bands", "Number of bands; with three, high-mid is not used.", &[("3", "3"), ("4", "4")], 1),
+    Param::choice(
         "mb-split",
         "Split",
         "Shelves move phase only while they work. Crossover is the classic Linkwitz-Riley. Linear moves no phase, with a fixed delay.",
         &[("shelves", "Shelves"), ("crossover", "Crossover"), ("linear", "Linear phase")],
         0,
     ),
-    choice("mb-detector", "Detector", "RMS follows loudness, peak follows the tips of the wave.", &[("rms", "RMS"), ("peak", "Peak")], 0),
+    Param::choice(
+        "mb-detector",
+        "Detector",
+        "RMS follows loudness, peak follows the tips of the wave.",
+        &[("rms", "RMS"), ("peak", "Peak")],
+        0,
+    ),
     hz("mb-x1", "Crossover 1", "Where low and low-mid meet.", [20.0, 1_000.0, 120.0]),
     hz("mb-x2", "Crossover 2", "Where low-mid and high-mid meet; not used with three bands.", [100.0, 8_000.0, 800.0]),
     hz("mb-x3", "Crossover 3", "Where high-mid (low-mid with three bands) and high meet.", [500.0, 16_000.0, 5_000.0]),
     db("mb-knee", "Knee", "How softly the curves bend at their thresholds.", [0.0, 24.0, 6.0]),
     hz_off("mb-sidechain", "Side-chain cut", "Detectors do not hear below this, so sub-bass does not pump.", 20.0, 500.0),
-    percent("mb-link", "Stereo link", "How far channels share their gain: 100 % keeps the image still.", 100.0, 100.0),
-    switch("mb-auto", "Program release", "After short peaks gains come back fast, after long loud passages slowly.", true),
+    Param::percent("mb-link", "Stereo link", "How far channels share their gain: 100 % keeps the image still.", 100.0, 100.0),
+    Param::switch("mb-auto", "Program release", "After short peaks gains come back fast, after long loud passages slowly.").on(),
 ];
 
 const STEREO: [Param; 8] = [
-    switch("stereo-on", "Stereo", "Switches width, mono bass and guard.", true),
-    percent("stereo-low", "Low width", "Width of the lows: 0 % is mono, 100 % as it is.", 200.0, 100.0),
-    percent("stereo-mid", "Mid width", "Width of the mids.", 200.0, 100.0),
-    percent("stereo-high", "High width", "Width of the highs.", 200.0, 100.0),
+    Param::switch("stereo-on", "Stereo", "Switches width, mono bass and guard.").on(),
+    Param::percent("stereo-low", "Low width", "Width of the lows: 0 % is mono, 100 % as it is.", 200.0, 100.0),
+    Param::percent("stereo-mid", "Mid width", "Width of the mids.", 200.0, 100.0),
+    Param::percent("stereo-high", "High width", "Width of the highs.", 200.0, 100.0),
     hz("stereo-x1", "Width crossover 1", "Where lows and mids meet.", [40.0, 2_000.0, 250.0]),
     hz("stereo-x2", "Width crossover 2", "Where mids and highs meet.", [500.0, 16_000.0, 4_000.0]),
     hz_off("stereo-mono-below", "Mono below", "Below this the bass is mono.", 20.0, 500.0),
@@ -204,8 +187,8 @@ const STEREO: [Param; 8] = [
 ];
 
 const COLOUR: [Param; 4] = [
-    switch("colour-on", "Colour", "Switches the saturation.", false),
-    choice(
+    Param::switch("colour-on", "Colour", "Switches the saturation."),
+    Param::choice(
         "colour-type",
         "Colour type",
         "Tube adds even harmonics, tape odd ones, a transformer odd ones of the bass.",
@@ -213,11 +196,11 @@ const COLOUR: [Param; 4] = [
         0,
     ),
     db("colour-drive", "Colour drive", "How far the sound is driven into the curve. Soft sounds keep their level.", [0.0, 18.0, 6.0]),
-    percent("colour-mix", "Colour mix", "How much of what the curve adds is mixed in.", 100.0, 100.0),
+    Param::percent("colour-mix", "Colour mix", "How much of what the curve adds is mixed in.", 100.0, 100.0),
 ];
 
 const LIMITER: [Param; 9] = [
-    switch("limiter-on", "Limiter", "Switches the true-peak limiter.", true),
+    Param::switch("limiter-on", "Limiter", "Switches the true-peak limiter.").on(),
     db("limiter-drive", "Limiter drive", "Gain into the limiter: more is louder.", [-12.0, 36.0, 0.0]),
     db("limiter-ceiling", "Ceiling", "Highest true peak of the output (dBTP).", [-24.0, 0.0, -1.0]),
     Param {
@@ -226,30 +209,28 @@ const LIMITER: [Param; 9] = [
         help: "How fast the gain comes back after a peak. Auto is fast after single peaks and slow where limiting lasts.",
         kind: Kind::Float { min: 0.0, max: 1000.0, default: 0.0, unit: Unit::Ms, decimals: 0, skew: 0.4, off: Some(Off::AtMin("auto")) },
     },
-    float(
+    Param::float(
         "limiter-ahead",
         "Look-ahead",
         "How long before a peak the gain begins to fall. The delay stays the same.",
         [SHORTEST.0, LONGEST.0, 3.0],
         Unit::Ms,
         1,
-        1.0,
     ),
-    percent("limiter-link", "Limiter link", "How far channels share the limiter's gain.", 100.0, 100.0),
-    switch(
+    Param::percent("limiter-link", "Limiter link", "How far channels share the limiter's gain.", 100.0, 100.0),
+    Param::switch(
         "match",
         "Match loudness",
         "Turns the master to the loudness of what came in, so that bypass and A/B compare sound and not level. Off for the bounce.",
-        false,
     ),
-    choice(
+    Param::choice(
         "listen",
         "Listen",
         "Hear the master, or only what was changed: the input with all gain it was given, less the master.",
         &[("master", "Master"), ("removed", "Removed")],
         0,
     ),
-    switch("bypass", "Bypass", "Passes the sound as it came, with the same delay.", false),
+    Param::BYPASS,
 ];
 
 /// All groups in the order of the values.

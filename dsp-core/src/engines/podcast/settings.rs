@@ -6,7 +6,7 @@ use crate::dynamics::limiter::{Limit, Release};
 use crate::dynamics::{compressor, leveller};
 use crate::engines::{deess, denoise};
 use crate::filters::{Band, Settings as Bands, Shape, Slope};
-use crate::params::{self, FromValues, Kind, Off, Param, Unit};
+use crate::params::{self, FromValues, Off, Param, Unit};
 use crate::units::{Db, Hz, Ms};
 
 /// Look-ahead of the limiter, and with it its delay: as short as leaves the whole chain under 30 ms. Speech has
@@ -63,130 +63,133 @@ impl Default for Settings {
     }
 }
 
-const fn switch(id: &'static str, name: &'static str, help: &'static str, default: bool) -> Param {
-    Param { id, name, help, kind: Kind::Switch { default } }
-}
-
-const fn percent(id: &'static str, name: &'static str, help: &'static str, most: f32, default: f32) -> Param {
-    let kind = Kind::Float { min: 0.0, max: most, default, unit: Unit::Percent, decimals: 0, skew: 1.0, off: None };
-    Param { id, name, help, kind }
-}
-
-const fn float(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3], unit: Unit) -> Param {
-    let decimals = if matches!(unit, Unit::Hz | Unit::Ms) { 0 } else { 1 };
-    let kind = Kind::Float { min: range[0], max: range[1], default: range[2], unit, decimals, skew: 1.0, off: None };
-    Param { id, name, help, kind }
-}
-
-const fn float_off(id: &'static str, name: &'static str, help: &'static str, range: [f32; 3], unit: Unit, skew: f32, off: Off) -> Param {
-    let decimals = if matches!(unit, Unit::Ms) { 0 } else { 1 };
-    let kind = Kind::Float { min: range[0], max: range[1], default: range[2], unit, decimals, skew, off: Some(off) };
-    Param { id, name, help, kind }
-}
-
 impl FromValues for Settings {
     const ENGINE: &'static str = "podcast";
 
     const PARAMS: &'static [Param] = &[
-        switch("high-pass-on", "High-pass", "Takes away rumble, thumps on the table and wind, below the voice.", true),
-        float(
+        Param::switch("high-pass-on", "High-pass", "Takes away rumble, thumps on the table and wind, below the voice.").on(),
+        Param::float(
             "high-pass-corner",
             "High-pass corner",
             "What lies below is taken away. 60 to 80 Hz keep a deep voice whole; 120 Hz and more are for wind and phones.",
             [20.0, 200.0, 70.0],
             Unit::Hz,
+            0,
         ),
-        Param {
-            id: "high-pass-slope",
-            name: "High-pass slope",
-            help: "How steeply: 24 dB an octave clears rumble, 12 dB sounds softer.",
-            kind: Kind::Choice { values: &[("12", "12 dB"), ("24", "24 dB"), ("48", "48 dB")], default: 1 },
-        },
-        switch("denoise-on", "Denoise", "Takes the noise from behind the voice.", true),
-        percent("denoise-amount", "Denoise amount", "How much of the noise is taken away.", 100.0, 100.0),
-        float_off(
+        Param::choice(
+            "high-pass-slope",
+            "High-pass slope",
+            "How steeply: 24 dB an octave clears rumble, 12 dB sounds softer.",
+            &[("12", "12 dB"), ("24", "24 dB"), ("48", "48 dB")],
+            1,
+        ),
+        Param::switch("denoise-on", "Denoise", "Takes the noise from behind the voice.").on(),
+        Param::percent("denoise-amount", "Denoise amount", "How much of the noise is taken away.", 100.0, 100.0),
+        Param::float(
             "denoise-limit",
             "Denoise limit",
             "The most that any part of the sound is turned down. 12 to 24 dB leave some room tone and sound natural.",
             [0.0, NO_LIMIT_DB, 24.0],
             Unit::Db,
-            1.0,
-            Off::AtMax("no limit"),
-        ),
-        float_off(
+            1,
+        )
+        .shaped(1.0, Some(Off::AtMax("no limit"))),
+        Param::float(
             "denoise-release",
             "Denoise release",
             "How slowly the gain falls after a word. Longer keeps word ends and rooms, and lets more noise through.",
             [0.0, 500.0, 30.0],
             Unit::Ms,
-            0.5,
-            Off::AtMin("model"),
+            0,
+        )
+        .shaped(0.5, Some(Off::AtMin("model"))),
+        Param::switch("deess-on", "De-ess", "Takes the sharpness off sibilants, and nothing else.").on(),
+        Param::percent(
+            "deess-amount",
+            "De-ess amount",
+            "100 % takes off just what is too much for this voice, more goes darker.",
+            200.0,
+            100.0,
         ),
-        switch("deess-on", "De-ess", "Takes the sharpness off sibilants, and nothing else.", true),
-        percent("deess-amount", "De-ess amount", "100 % takes off just what is too much for this voice, more goes darker.", 200.0, 100.0),
-        float("deess-max", "De-ess max", "The most that any band of a sibilant is turned down.", [0.0, 24.0, 10.0], Unit::Db),
-        switch("leveller-on", "Leveller", "Brings all talkers to one loudness; holds in pauses, breaths and music.", true),
-        percent("leveller-amount", "Leveller amount", "How far towards the target. 50 % leaves half of the differences.", 100.0, 100.0),
-        float(
+        Param::float("deess-max", "De-ess max", "The most that any band of a sibilant is turned down.", [0.0, 24.0, 10.0], Unit::Db, 1),
+        Param::switch("leveller-on", "Leveller", "Brings all talkers to one loudness; holds in pauses, breaths and music.").on(),
+        Param::percent(
+            "leveller-amount",
+            "Leveller amount",
+            "How far towards the target. 50 % leaves half of the differences.",
+            100.0,
+            100.0,
+        ),
+        Param::float(
             "leveller-target",
             "Leveller target",
             "Loudness that speech is brought to. -16 LUFS is what podcast platforms ask for, -19 the same in mono, -23 broadcast in Europe.",
             [-36.0, -10.0, -16.0],
             Unit::Lufs,
+            1,
         ),
-        float("leveller-gain", "Leveller max gain", "The most that quiet talkers are raised.", [0.0, 36.0, 20.0], Unit::Db),
-        float("leveller-range", "Leveller max cut", "The most that loud talkers are turned down.", [0.0, 36.0, 20.0], Unit::Db),
-        percent(
+        Param::float("leveller-gain", "Leveller max gain", "The most that quiet talkers are raised.", [0.0, 36.0, 20.0], Unit::Db, 1),
+        Param::float("leveller-range", "Leveller max cut", "The most that loud talkers are turned down.", [0.0, 36.0, 20.0], Unit::Db, 1),
+        Param::percent(
             "leveller-speed",
             "Leveller speed",
             "How fast the gain may move, from 2 to 12 dB a second up and twice that down. Faster follows interruptions, slower keeps emphasis.",
             100.0,
             40.0,
         ),
-        switch("compressor-on", "Compressor", "Evens out syllables.", true),
-        percent(
+        Param::switch("compressor-on", "Compressor", "Evens out syllables.").on(),
+        Param::percent(
             "compressor-amount",
             "Compressor amount",
             "From nothing to 3:1. 40 % is hardly heard; 80 % sounds like radio.",
             100.0,
             40.0,
         ),
-        float("compressor-release", "Compressor release", "How fast the gain comes back after a syllable.", [40.0, 500.0, 140.0], Unit::Ms),
-        switch("tone-on", "Tone", "Brings the balance of the voice towards that of spoken voices, slowly and within bounds.", true),
-        percent("tone-amount", "Tone amount", "How far towards the target.", 100.0, 70.0),
-        float("tone-range", "Tone range", "The most that any of the six bands is moved, up or down.", [0.0, 6.0, 4.0], Unit::Db),
-        float("tone-bright", "Tone brightness", "Makes the target brighter or darker.", [-4.0, 4.0, 0.0], Unit::Db),
-        switch("limiter-on", "Limiter", "Keeps true peaks under the ceiling.", true),
-        float(
+        Param::float(
+            "compressor-release",
+            "Compressor release",
+            "How fast the gain comes back after a syllable.",
+            [40.0, 500.0, 140.0],
+            Unit::Ms,
+            0,
+        ),
+        Param::switch("tone-on", "Tone", "Brings the balance of the voice towards that of spoken voices, slowly and within bounds.").on(),
+        Param::percent("tone-amount", "Tone amount", "How far towards the target.", 100.0, 70.0),
+        Param::float("tone-range", "Tone range", "The most that any of the six bands is moved, up or down.", [0.0, 6.0, 4.0], Unit::Db, 1),
+        Param::float("tone-bright", "Tone brightness", "Makes the target brighter or darker.", [-4.0, 4.0, 0.0], Unit::Db, 1),
+        Param::switch("limiter-on", "Limiter", "Keeps true peaks under the ceiling.").on(),
+        Param::float(
             "limiter-ceiling",
             "Ceiling",
             "Highest true peak of the output (dBTP), between the samples too. Podcast platforms ask for -1 dB.",
             [-24.0, 0.0, -1.0],
             Unit::Db,
+            1,
         ),
-        float_off(
+        Param::float(
             "limiter-release",
             "Limiter release",
             "How fast the gain comes back after a peak. Auto is fast after single peaks and slow where limiting lasts.",
             [0.0, 1_000.0, 0.0],
             Unit::Ms,
-            0.4,
-            Off::AtMin("auto"),
-        ),
-        percent(
+            0,
+        )
+        .shaped(0.4, Some(Off::AtMin("auto"))),
+        Param::percent(
             "keep-music",
             "Keep music",
             "How far all stages step back where there is music: at 100 % jingles and songs pass as they came, but for the ceiling.",
             100.0,
             100.0,
         ),
-        Param {
-            id: "listen",
-            name: "Listen",
-            help: "Hear the finished sound, or only what was taken away.",
-            kind: Kind::Choice { values: &[("result", "Result"), ("removed", "Removed")], default: 0 },
-        },
-        switch("bypass", "Bypass", "Passes the sound as it came, with the same delay.", false),
+        Param::choice(
+            "listen",
+            "Listen",
+            "Hear the finished sound, or only what was taken away.",
+            &[("result", "Result"), ("removed", "Removed")],
+            0,
+        ),
+        Param::BYPASS,
     ];
 
     const PRESETS: &'static [(&'static str, &'static [(&'static str, f32)])] = &[

@@ -256,9 +256,13 @@ impl Core {
         self.skip = late;
         let settings = with.settings;
         self.mixer.aim(settings, streams.is_some(), self.held);
-        let bands = self.bands.due();
-        self.power.fill(0.0);
-        self.gains.fill(0.0);
+        // Nobody looks in a bounce, and nobody can while the path fills: the sound is the same.
+        let watched = with.observer.wants_frames();
+        let bands = self.bands.due() && watched;
+        if watched {
+            self.power.fill(0.0);
+            self.gains.fill(0.0);
+        }
         let mut levels = None;
         for pair in 0..pairs {
             let sides = PAIR.min(self.channels() - pair * PAIR);
@@ -268,13 +272,17 @@ impl Core {
                 if bands && pair == 0 {
                     self.bands.add(&self.spectra[self.due()][side], &self.side, self.to_power / sides as f32);
                 }
-                self.watch(pair * PAIR + side, sides, settings.bypass || stream.is_none());
+                if watched {
+                    self.watch(pair * PAIR + side, sides, settings.bypass || stream.is_none());
+                }
             }
-            let told = self.mix(pair, sides);
+            let told = self.mix(pair, sides, watched && pair == 0);
             levels.get_or_insert(told);
         }
         self.mixer.done();
-        self.tell(late, bands, levels.unwrap_or_default(), with);
+        if watched {
+            self.tell(late, bands, levels.unwrap_or_default(), with);
+        }
         late
     }
 
@@ -316,8 +324,8 @@ impl Core {
         }
     }
 
-    /// Mixes the hop of a pair, and gives its levels.
-    fn mix(&mut self, pair: usize, sides: usize) -> super::mixer::Levels {
+    /// Mixes the hop of a pair, and gives its levels where they are `watched`.
+    fn mix(&mut self, pair: usize, sides: usize, watched: bool) -> super::mixer::Levels {
         let (hop, first) = (self.framer.hop(), pair * PAIR);
         let start = self.framer.history(first).len() - self.synthesis - self.look_ahead * hop;
         let mixes: [&[f32]; PAIR] = std::array::from_fn(|side| &self.framer.history(first + side.min(sides - 1))[start..start + hop]);
@@ -336,7 +344,7 @@ impl Core {
             std::array::from_fn(|_| channels.as_mut().and_then(Iterator::next).map_or(&mut [][..], Vec::as_mut_slice))
         });
         self.mixer.mix(&sound, &mut mains[..sides], &mut outs);
-        if first == 0 { self.mixer.levels(&sound) } else { super::mixer::Levels::default() }
+        if watched { self.mixer.levels(&sound) } else { super::mixer::Levels::default() }
     }
 
     fn tell(&self, late: bool, bands: bool, levels: super::mixer::Levels, with: &mut With<'_>) {

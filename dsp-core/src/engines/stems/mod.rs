@@ -21,18 +21,12 @@ pub use models::Models;
 pub use settings::{Listen, Outputs, STEMS, Settings, Strip, Task};
 
 use crate::engines::Engine;
+use crate::engines::switch::Switch;
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::{FlushDenormals, Scope};
 use core::{Core, With};
 use models::{PATHS, path};
 use separator::Separator;
-use std::ops::Range;
-
-/// Time over which an old path fades out when task or latency mode change; the new path fills meanwhile
-/// and fades in over its next hop.
-const SWITCH_MS: f64 = 20.0;
-/// Samples at a time while a path changes.
-const SWITCH_CHUNK: usize = 32;
 
 /// The stems engine. Until models are installed the delayed input passes.
 #[derive(Debug, Default)]
@@ -42,41 +36,17 @@ pub struct Stems {
     /// None before `prepare`.
     paths: Option<[Core; PATHS.len()]>,
     active: usize,
-    switching: Option<Switch>,
-    switch_length: usize,
+    /// When task or latency mode change.
+    switch: Switch,
     /// True until the first block, which takes the path it finds without a fade.
     fresh: bool,
     realtime: bool,
     late: u64,
-    /// Input of the path that fills, `[channel][sample]`.
-    spare: Vec<Vec<f32>>,
-}
-
-/// One path gives way to another.
-#[derive(Clone, Copy, Debug)]
-struct Switch {
-    /// Path that comes.
-    to: usize,
-    /// Samples until the old path is silent.
-    fade: usize,
-    /// Samples until the new one is full.
-    fill: usize,
 }
 
 /// The streams of a path, where there are models.
 fn streams(models: Option<&mut Models>, path: usize) -> Option<&mut [Separator]> {
     models.map(|models| models.streams(path))
-}
-
-/// Multiplies what is in `range` of each channel by a fade that ends in `left` samples of `length`.
-fn fade<'a>(channels: impl Iterator<Item = &'a mut [f32]>, range: &Range<usize>, left: usize, length: usize) {
-    for channel in channels {
-        let end = range.end.min(channel.len());
-        let Some(samples) = channel.get_mut(range.start..end) else { continue };
-        for (index, sample) in samples.iter_mut().enumerate() {
-            *sample *= left.saturating_sub(index) as f32 / length as f32;
-        }
-    }
 }
 
 impl Stems {
@@ -97,13 +67,13 @@ impl Stems {
             self.active = path(settings);
         }
         let to = path(settings);
-        if self.switching.is_none() && to != self.active {
+        if self.switch.is_free() && to != self.active {
             let core = &mut paths[to];
             core.reset();
             core.hold();
             let _scope = Scope::enter();
             streams(self.models.as_deref_mut(), to).into_iter().flatten().for_each(Separator::reset);
-            self.switching = Some(Switch { to, fade: self.switch_length, fill: self.switch_length.max(core.latency()).max(1) });
+            self.switch.begin(to, core.latency());
         }
         let length = audio.first().map_or(0, |channel| channel.len());
         for output in outputs.iter_mut() {
@@ -114,34 +84,27 @@ impl Stems {
         let mut at = 0;
         while at < length {
             let models = self.models.as_deref_mut();
-            let Some(switch) = &mut self.switching else {
+            let Some((to, count)) = self.switch.next(length - at) else {
                 self.late += paths[self.active].process(audio, outputs, at..length, streams(models, self.active), &mut with);
                 break;
             };
-            // The path changes: the old one plays on and fades, the other one fills unheard.
-            let count = (length - at).min(switch.fill).min(SWITCH_CHUNK);
             let range = at..at + count;
-            for (spare, channel) in self.spare.iter_mut().zip(audio.iter()) {
-                spare[..count].copy_from_slice(&channel[range.clone()]);
-            }
+            self.switch.keep(audio, range.clone());
             self.late += paths[self.active].process(audio, outputs, range.clone(), streams(models, self.active), &mut with);
-            fade(audio.iter_mut().map(|channel| &mut **channel), &range, switch.fade, self.switch_length);
+            self.switch.fade(audio.iter_mut().map(|channel| &mut **channel), &range);
             let channels = outputs.iter_mut().flat_map(|output| output.iter_mut().map(|channel| &mut **channel));
-            fade(channels, &range, switch.fade, self.switch_length);
-            switch.fade = switch.fade.saturating_sub(count);
+            self.switch.fade(channels, &range);
             let mut unheard = With { settings, realtime: self.realtime, write: false, observer: &mut () };
             let mut spare: [&mut [f32]; crate::processor::MAX_CHANNELS] = std::array::from_fn(|_| &mut [][..]);
-            for (slot, channel) in spare.iter_mut().zip(&mut self.spare) {
+            for (slot, channel) in spare.iter_mut().zip(self.switch.kept()) {
                 *slot = channel;
             }
             let (spare, models) = (&mut spare[..audio.len()], self.models.as_deref_mut());
-            self.late += paths[switch.to].process(spare, &mut [], 0..count, streams(models, switch.to), &mut unheard);
-            switch.fill -= count;
+            self.late += paths[to].process(spare, &mut [], 0..count, streams(models, to), &mut unheard);
             at += count;
-            if switch.fill == 0 {
-                paths[switch.to].fade_in();
-                self.active = switch.to;
-                self.switching = None;
+            if let Some(to) = self.switch.advance(count) {
+                paths[to].fade_in();
+                self.active = to;
             }
         }
     }
@@ -190,8 +153,7 @@ impl Processor for Stems {
         self.paths = Some([PATHS[0].core(format)?, PATHS[1].core(format)?, PATHS[2].core(format)?]);
         self.format = Some(format);
         self.models.take_if(|models| models.channels() < format.channels);
-        self.switch_length = ((format.rate.0 * SWITCH_MS / 1000.0) as usize).max(1);
-        self.spare = vec![vec![0.0; SWITCH_CHUNK]; format.channels];
+        self.switch = Switch::new(format);
         self.late = 0;
         self.reset();
         Ok(())
@@ -203,7 +165,7 @@ impl Processor for Stems {
         if let Some(models) = &mut self.models {
             models.reset();
         }
-        self.switching = None;
+        self.switch.reset();
         self.fresh = true;
     }
 

@@ -1,6 +1,6 @@
 //! What a user can set on the stems, declared once.
 
-use crate::params::{self, FromValues, Kind, Off, Param, Unit};
+use crate::params::{self, FromValues, Off, Param, Unit};
 use crate::units::Db;
 
 /// Most stems of a task.
@@ -148,61 +148,50 @@ const BEHIND: usize = FIRST_STRIP + STRIP * STRIPS;
 macro_rules! strip {
     ($key:literal, $name:literal, $what:literal) => {
         [
-            Param {
-                id: concat!($key, "-gain"),
-                name: concat!($name, " gain"),
-                help: concat!("Gain of ", $what, "; 0 dB leaves it as it is in the mix."),
-                kind: Kind::Float {
-                    min: NOTHING_DB,
-                    max: 12.0,
-                    default: 0.0,
-                    unit: Unit::Db,
-                    decimals: 1,
-                    skew: 1.0,
-                    off: Some(Off::AtMin("-inf")),
-                },
-            },
-            Param {
-                id: concat!($key, "-mute"),
-                name: concat!($name, " mute"),
-                help: concat!("Silences ", $what, "."),
-                kind: Kind::Switch { default: false },
-            },
-            Param {
-                id: concat!($key, "-solo"),
-                name: concat!($name, " solo"),
-                help: concat!("Silences all but ", $what, " and what else is soloed."),
-                kind: Kind::Switch { default: false },
-            },
-            Param {
-                id: concat!($key, "-pan"),
-                name: concat!($name, " pan"),
-                help: concat!("Moves ", $what, " to the left (below 0) or right; nothing is lost. Needs two channels."),
-                kind: Kind::Float { min: -100.0, max: 100.0, default: 0.0, unit: Unit::Percent, decimals: 0, skew: 1.0, off: None },
-            },
-            Param {
-                id: concat!($key, "-width"),
-                name: concat!($name, " width"),
-                help: concat!("Makes ", $what, " narrower (0 % is mono) or wider. Needs two channels."),
-                kind: Kind::Float { min: 0.0, max: 200.0, default: 100.0, unit: Unit::Percent, decimals: 0, skew: 1.0, off: None },
-            },
+            Param::float(
+                concat!($key, "-gain"),
+                concat!($name, " gain"),
+                concat!("Gain of ", $what, "; 0 dB leaves it as it is in the mix."),
+                [NOTHING_DB, 12.0, 0.0],
+                Unit::Db,
+                1,
+            )
+            .shaped(1.0, Some(Off::AtMin("-inf"))),
+            Param::switch(concat!($key, "-mute"), concat!($name, " mute"), concat!("Silences ", $what, ".")),
+            Param::switch(
+                concat!($key, "-solo"),
+                concat!($name, " solo"),
+                concat!("Silences all but ", $what, " and what else is soloed."),
+            ),
+            Param::float(
+                concat!($key, "-pan"),
+                concat!($name, " pan"),
+                concat!("Moves ", $what, " to the left (below 0) or right; nothing is lost. Needs two channels."),
+                [-100.0, 100.0, 0.0],
+                Unit::Percent,
+                0,
+            ),
+            Param::float(
+                concat!($key, "-width"),
+                concat!($name, " width"),
+                concat!("Makes ", $what, " narrower (0 % is mono) or wider. Needs two channels."),
+                [0.0, 200.0, 100.0],
+                Unit::Percent,
+                0,
+            ),
         ]
     };
 }
 
 const HEAD: [Param; FIRST_STRIP] = [
-    Param {
-        id: "task",
-        name: "Task",
-        help: "A song into vocals, drums, bass and other, or speech from what is under it.",
-        kind: Kind::Choice { values: &[("stems", "Song"), ("dialogue", "Dialogue")], default: 0 },
-    },
-    Param {
-        id: "low-latency",
-        name: "Low latency",
-        help: "Half the delay, with somewhat more bleed. Songs only; dialogue has one mode.",
-        kind: Kind::Switch { default: false },
-    },
+    Param::choice(
+        "task",
+        "Task",
+        "A song into vocals, drums, bass and other, or speech from what is under it.",
+        &[("stems", "Song"), ("dialogue", "Dialogue")],
+        0,
+    ),
+    Param::switch("low-latency", "Low latency", "Half the delay, with somewhat more bleed. Songs only; dialogue has one mode."),
 ];
 
 const STRIP_PARAMS: [[Param; STRIP]; STRIPS] = [
@@ -215,36 +204,24 @@ const STRIP_PARAMS: [[Param; STRIP]; STRIPS] = [
 ];
 
 const TAIL: [Param; 5] = [
-    Param {
-        id: "focus",
-        name: "Focus",
-        help: "To the right stems are taken apart harder, with more artefacts; to the left they bleed more and sound cleaner.",
-        kind: Kind::Float { min: -100.0, max: 100.0, default: 0.0, unit: Unit::Percent, decimals: 0, skew: 1.0, off: None },
-    },
-    Param {
-        id: "outputs",
-        name: "Outputs",
-        help: "Separate outputs carry the stems after the faders, or before them.",
-        kind: Kind::Choice { values: &[("after", "After faders"), ("before", "Before faders")], default: 0 },
-    },
-    Param {
-        id: "listen",
-        name: "Listen",
-        help: "Hear the mix, or only what it lacks.",
-        kind: Kind::Choice { values: &[("mix", "Mix"), ("removed", "Removed")], default: 0 },
-    },
-    Param {
-        id: "output",
-        name: "Output",
-        help: "Gain after everything else.",
-        kind: Kind::Float { min: -24.0, max: 24.0, default: 0.0, unit: Unit::Db, decimals: 1, skew: 1.0, off: None },
-    },
-    Param {
-        id: "bypass",
-        name: "Bypass",
-        help: "Passes the sound as it came, with the same delay.",
-        kind: Kind::Switch { default: false },
-    },
+    Param::float(
+        "focus",
+        "Focus",
+        "To the right stems are taken apart harder, with more artefacts; to the left they bleed more and sound cleaner.",
+        [-100.0, 100.0, 0.0],
+        Unit::Percent,
+        0,
+    ),
+    Param::choice(
+        "outputs",
+        "Outputs",
+        "Separate outputs carry the stems after the faders, or before them.",
+        &[("after", "After faders"), ("before", "Before faders")],
+        0,
+    ),
+    Param::choice("listen", "Listen", "Hear the mix, or only what it lacks.", &[("mix", "Mix"), ("removed", "Removed")], 0),
+    Param::OUTPUT,
+    Param::BYPASS,
 ];
 
 const TABLE: [Param; BEHIND + TAIL.len()] = {
