@@ -4,7 +4,7 @@
 use crate::engines::Engine;
 use crate::model::store::{Stamp, Store};
 use crate::model::{Embedded, Package, embedded};
-use crate::params::{self, FromValues, Param};
+use crate::params::{FromValues, Param};
 use crate::preset;
 use crate::processor::{Error, Format, Observer};
 use crate::realtime::priority::Standing;
@@ -139,11 +139,12 @@ impl<M> std::fmt::Debug for Entry<M> {
 }
 
 impl<M> Entry<M> {
-    /// A model of the user's that was installed and checked, and fits the engine. Never another in its place.
+    /// A model of the user's that was installed and checked, and fits the engine with these values. Never another
+    /// in its place.
     ///
     /// # Errors
     /// Why it cannot be had, and which ones can.
-    pub fn installed(&self, id: &str) -> Result<Package, String> {
+    pub fn installed(&self, id: &str, values: &[f32]) -> Result<Package, String> {
         if self.tasks.is_empty() {
             return Err(format!("no model can be chosen for {}", self.name));
         }
@@ -155,7 +156,7 @@ impl<M> Entry<M> {
             format!("{error}; {known}")
         })?;
         // Loaded once here, so that what does not fit is told before anything else is done.
-        (self.make)(TRIED, &params::defaults(self.params), Some(&package)).map_err(|error| error.to_string())?;
+        (self.make)(TRIED, values, Some(&package)).map_err(|error| error.to_string())?;
         Ok(package)
     }
 }
@@ -178,13 +179,21 @@ pub const fn entry<E: Engine, M>(about: &'static str, more: M) -> Entry<M> {
 }
 
 fn make<E: Engine>(format: Format, values: &[f32], model: Option<&Package>) -> Result<Box<dyn Driver>, Error> {
+    let settings = E::Settings::from_values(values);
+    if let (Some(package), Some(task)) = (model, E::task(&settings)) {
+        // With another one set, a built-in model would play in its place.
+        let manifest = &package.manifest;
+        if E::TASKS.contains(&manifest.task.as_str()) && manifest.task != task {
+            return Err(manifest.refuse(format!("is for \"{}\", and \"{task}\" is set; set task={}", manifest.task, manifest.task)));
+        }
+    }
     let mut engine = E::default();
     engine.prepare(format)?;
     engine.install(match model {
         Some(package) => E::load_model(format, package)?,
         None => E::load(format)?,
     });
-    Ok(Box::new(With { engine, settings: E::Settings::from_values(values) }))
+    Ok(Box::new(With { engine, settings }))
 }
 
 /// Ids and hashes of the models in the binary; those whose manifest cannot be read, which a test

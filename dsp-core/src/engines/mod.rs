@@ -80,6 +80,11 @@ pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send
         None
     }
 
+    /// Task of the models that play with these settings; none where no model can be chosen.
+    fn task(_: &Self::Settings) -> Option<&'static str> {
+        Self::TASKS.first().copied()
+    }
+
     /// Ids of the models that are used with these settings.
     fn model_ids(settings: &Self::Settings) -> &'static [&'static str];
 

@@ -136,7 +136,8 @@ fn reap(child: &mut Child, wait: bool) -> std::io::Result<Option<(ExitStatus, Ta
             return Err(error);
         }
     };
-    let time = |time: libc::timeval| Duration::from_micros(time.tv_sec.unsigned_abs() * 1_000_000 + u64::from(time.tv_usec.unsigned_abs() as u32));
+    let time =
+        |time: libc::timeval| Duration::from_micros(time.tv_sec.unsigned_abs() * 1_000_000 + u64::from(time.tv_usec.unsigned_abs() as u32));
     let processor = time(usage.ru_utime) + time(usage.ru_stime);
     let taken = Taken { clock: Duration::ZERO, processor, memory: usage.ru_maxrss.unsigned_abs() as u64 * UNIT };
     Ok((gone == id).then(|| (ExitStatus::from_raw(status), taken)))

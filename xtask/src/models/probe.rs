@@ -2,6 +2,7 @@
 
 use super::limits;
 use crate::render::engine::{self, Driver, ENGINES, Entry};
+use dsp_core::engines::stems::Task;
 use dsp_core::model::inventory;
 use dsp_core::model::store::{self, Verdict};
 use dsp_core::model::{Manifest, Package};
@@ -134,9 +135,18 @@ fn look(folder: &Path, pace: bool) -> Answer {
     })
 }
 
-/// An engine with the model, as it stands when nothing is set.
+/// An engine with the model, set so that what the model says is heard: for the model's task, and of stems the first.
 fn make(entry: &Entry, package: &Package) -> Result<Box<dyn Driver>, String> {
-    (entry.make)(FORMAT, &params::defaults(entry.params), Some(package)).map_err(|error| error.to_string())
+    let mut values = params::defaults(entry.params);
+    let task = Task::ALL.into_iter().find(|task| task.key() == package.manifest.task);
+    if let Some(task) = task {
+        let solo = format!("{}-solo", task.keys()[0]);
+        for (id, text) in [("task", task.key()), (&solo, "on")] {
+            let index = params::index_of(entry.params, id).map_err(|error| error.to_string())?;
+            values[index] = entry.params[index].parse(text).map_err(|error| error.to_string())?;
+        }
+    }
+    (entry.make)(FORMAT, &values, Some(package)).map_err(|error| error.to_string())
 }
 
 struct Probe {

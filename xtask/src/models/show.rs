@@ -7,7 +7,7 @@ use dsp_core::model::store::{CARD, Stamp, Store};
 use std::io::Write;
 
 /// Ids of the built-in models that can be replaced by others.
-const BUILT_IN: [&str; 3] = ["denoise", "denoise-low", "deess"];
+const BUILT_IN: [&str; 6] = ["denoise", "denoise-low", "deess", "stems", "stems-low", "dialogue"];
 
 /// Prints; a closed pipe (`| head`) is no error.
 fn say(text: &str) {

@@ -382,7 +382,7 @@ pub fn run(args: Args) -> ExitCode {
         std::process::exit(STOPPED);
     });
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let package = match model.model.as_deref().map(|id| entry.installed(id)).transpose().map_err(Failure::new) {
+    let package = match model.model.as_deref().map(|id| entry.installed(id, &values)).transpose().map_err(Failure::new) {
         Ok(package) => package,
         Err(failure) => return usage(failure),
     };

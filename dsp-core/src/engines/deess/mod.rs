@@ -156,7 +156,10 @@ mod tests {
     fn a_users_model_plays_as_the_built_in_one_does() {
         let sound = sound(96_000);
         let wanted = play(&mut engine(Deess::load(FORMAT).unwrap()), &sound);
-        assert!(wanted.iter().zip(&sound).any(|(out, _)| *out != 0.0) && wanted[288..] != sound[..sound.len() - 288], "something is taken off");
+        assert!(
+            wanted.iter().zip(&sound).any(|(out, _)| *out != 0.0) && wanted[288..] != sound[..sound.len() - 288],
+            "something is taken off"
+        );
         let got = play(&mut engine(Deess::load_model(FORMAT, &package()).unwrap()), &sound);
         assert!(got == wanted, "the same weights from a folder give the same bits");
     }

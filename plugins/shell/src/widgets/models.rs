@@ -54,6 +54,8 @@ impl Shelf {
 struct Row {
     name: String,
     facts: String,
+    /// Task that it is for; none for the built-in ones, which have one for each.
+    task: Option<String>,
     /// What it does when it is clicked; none where it cannot be chosen.
     choice: Option<Option<Chosen>>,
     warns: bool,
@@ -76,17 +78,19 @@ fn facts(stamp: &Stamp) -> String {
 fn rows(panel: &Panel) -> Vec<Row> {
     let (name, about) = panel.built_in();
     let card = panel.cards().first().map(|card| (card.name.to_owned(), Source::BuiltIn(card.text)));
-    let mut rows = vec![Row { name: name.to_owned(), facts: about, choice: Some(None), warns: false, card }];
+    let several = panel.shelf().is_some_and(|shelf| shelf.tasks.len() > 1);
+    let mut rows = vec![Row { name: name.to_owned(), facts: about, task: None, choice: Some(None), warns: false, card }];
     for (id, stamp) in panel.shelf().map_or(&[][..], |shelf| &shelf.entries) {
         rows.push(match stamp {
             Ok(stamp) => Row {
                 name: format!("{} {}", stamp.name, stamp.version),
-                facts: facts(stamp),
+                facts: if several { format!("{}   {}", stamp.task, facts(stamp)) } else { facts(stamp) },
+                task: Some(stamp.task.clone()),
                 choice: Some(Some(Chosen::of(stamp))),
                 warns: stamp.verdict == Verdict::TooSlow,
                 card: Some((stamp.name.clone(), Source::Installed(id.clone()))),
             },
-            Err(reason) => Row { name: id.clone(), facts: reason.clone(), choice: None, warns: true, card: None },
+            Err(reason) => Row { name: id.clone(), facts: reason.clone(), task: None, choice: None, warns: true, card: None },
         });
     }
     rows
@@ -177,6 +181,10 @@ fn list(ui: &mut Ui, panel: &mut Panel, wanted: Option<&Chosen>) {
             {
                 if !chosen {
                     panel.choose_model(choice);
+                }
+                // A model for another task than the one that is set would not be heard.
+                if let Some(task) = &row.task {
+                    panel.choose_task(task);
                 }
                 ui.close();
             }

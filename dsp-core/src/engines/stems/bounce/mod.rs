@@ -1,13 +1,14 @@
 //! Stems of files: the same engine, with more work where time does not press.
 
 use super::mixer::{Mixer, Pair};
-use super::models::path;
+use super::models::{PATHS, own_frame, path};
 use super::separator::{MOST_MASKS, PAIR};
 use super::settings::{Outputs, STEMS, Settings, Strip};
 use super::{Listen, Stems};
 use crate::delay::Delay;
 use crate::engines::Engine;
 use crate::framing::Windows;
+use crate::model::Package;
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::sample::usable_all;
 use crate::units::Db;
@@ -75,21 +76,33 @@ impl std::fmt::Debug for Bounce {
 }
 
 impl Bounce {
-    /// For a format, settings (whose task, latency mode and focus hold for good) and a quality.
+    /// For a format, settings (whose task, latency mode and focus hold for good) and a quality, with a model of
+    /// the user's or the built-in ones.
     ///
     /// # Errors
-    /// When the format is out of range, or a model does not load.
-    pub fn new(format: Format, settings: &Settings, quality: Quality) -> Result<Self, Error> {
+    /// When the format is out of range, or a model does not load or is for another task.
+    pub fn new(format: Format, settings: &Settings, quality: Quality, model: Option<&Package>) -> Result<Self, Error> {
         let count = quality.passes();
         let masks = settings.strips().len() - 1;
-        let (frame, ..) = super::models::PATHS[path(settings)].model()?;
+        let frame = match model {
+            Some(package) => {
+                package.manifest.is_for(settings.task.key())?;
+                own_frame(&package.manifest)?.1
+            }
+            None => PATHS[path(settings)].frame()?,
+        };
         let hop = Windows::new(&frame, format.rate).hop;
         let most = hop * (count - 1) / count;
         let mut passes = Vec::new();
         for number in 0..count {
             let shift = hop * number / count;
             let delays = |samples: usize| vec![Delay::new(samples); format.channels];
-            let engine = Stems::with_builtin_models(format)?;
+            let mut engine = Stems::default();
+            engine.prepare(format)?;
+            engine.install(match model {
+                Some(package) => Stems::load_model(format, package)?,
+                None => Stems::load(format)?,
+            });
             passes.push(Pass { engine, before: delays(shift), after: vec![delays(most - shift); masks] });
         }
         let engine = passes[0].engine.latency(settings);
