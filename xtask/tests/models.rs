@@ -204,20 +204,31 @@ fn every_task_that_has_a_menu_takes_models() {
     let input = user.at("in.wav");
     fs::write(&input, wav(48_000)).unwrap();
     let input = input.to_str().unwrap();
-    for (engine, id) in [("denoise", "denoise"), ("deess", "deess")] {
+    let quick = ["--quality", "fast", "--mix"];
+    let (song, talk) = ([&quick[..], &["vocals=-6"]].concat(), [&quick[..], &["voice=-6", "--task", "dialogue"]].concat());
+    for (engine, id, words) in
+        [("denoise", "denoise", &[][..]), ("deess", "deess", &[]), ("stems", "stems", &song), ("stems", "dialogue", &talk)]
+    {
         let mine = format!("my-{id}");
         let text = user.succeeds(&["models", "add", copied(&user, id).to_str().unwrap()]);
         assert!(text.contains(&format!("render {engine} --model {mine}")), "{text}");
-        let out = |name: &str| user.at(&format!("{id}-{name}.wav"));
-        for (name, words) in [("own", &["--model", &mine][..]), ("built-in", &[])] {
-            let place = out(name);
-            user.succeeds(&[&["render", engine, input, "-o", place.to_str().unwrap()], words].concat());
-        }
-        assert_eq!(fs::read(out("own")).unwrap(), fs::read(out("built-in")).unwrap(), "{id}: the same weights, the same bytes");
+        let render = |name: &str, model: &[&str]| {
+            let folder = user.at(&format!("{id}-{name}"));
+            fs::create_dir_all(&folder).unwrap();
+            let place = folder.join("out.wav");
+            user.succeeds(&[&["render", engine, input, "-o", place.to_str().unwrap()], words, model].concat());
+            let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+            files.sort();
+            files.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>()
+        };
+        let own = render("own", &["--model", &mine]);
+        assert!(!own.is_empty() && own == render("built-in", &[]), "{id}: the same weights, the same bytes");
     }
     let place = user.at("no.wav");
-    let line = user.refused(&["render", "denoise", input, "-o", place.to_str().unwrap(), "--model", "my-deess"]);
-    assert!(line.contains("is for \"deess\""), "{line}");
+    let refused = |engine: &str, model: &str| user.refused(&["render", engine, input, "-o", place.to_str().unwrap(), "--model", model]);
+    assert!(refused("denoise", "my-deess").contains("is for \"deess\""));
+    let line = refused("stems", "my-dialogue");
+    assert!(line.contains("is for \"dialogue\"") && line.contains("task=dialogue"), "{line}");
     assert!(!user.run(&["render", "limiter", input, "-o", place.to_str().unwrap(), "--model", "my-deess"]).status.success());
     assert!(!place.exists());
 }
