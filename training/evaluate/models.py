@@ -82,9 +82,9 @@ def main() -> None:
         cost = row["cost"]
         shown = [""] * 4 if cost is None else [
             f"{cost['latency_ms']:.1f}", f"{cost['loop_processor_rtf']:.4f}", f"{cost['paced_processor_rtf']:.4f}",
-            f"{cost['paced_p50_us']:.0f}, {cost['paced_p99_us']:.0f}"]
+            f"{cost['paced_p50_processor_us']:.0f}, {cost['paced_p99_processor_us']:.0f}"]
         lines.append([row["name"], row["license"], *(row[k] for k in KEYS), *shown])
-    head = ["", "licence", *(TITLES[k] for k in KEYS), "delay, ms", "CPU a second of sound", "the same, paced", "p50, p99 of a step, us"]
+    head = ["", "licence", *(TITLES[k] for k in KEYS), "delay, ms", "CPU a second of sound", "the same, paced", "p50, p99 of a paced step, us of processor time"]
     text = (f"Means over {len(pairs)} held-out mixtures, one channel at 48 kHz, all in this engine. CPU is processor seconds of one "
             "thread a second of sound: steps in a row, and one step each hop with sleep in between.\n\n") + table(head, lines)
     args.to.mkdir(parents=True, exist_ok=True)

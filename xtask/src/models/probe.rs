@@ -2,6 +2,7 @@
 
 use super::limits;
 use crate::render::engine::{self, Driver, ENGINES, Entry};
+use crate::spent::spent;
 use dsp_core::engines::stems::Task;
 use dsp_core::model::inventory;
 use dsp_core::model::store::{self, Verdict};
@@ -233,21 +234,6 @@ impl Probe {
         }
         times.sort();
         micros(times.get((times.len().saturating_sub(1)) * 99 / 100))
-    }
-}
-
-/// Time that this thread has spent on a processor: what other programs take meanwhile is not the model's. By
-/// the clock where the system does not tell.
-fn spent() -> Duration {
-    #[cfg(unix)]
-    {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-    }
-    #[cfg(not(unix))]
-    {
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        START.get_or_init(Instant::now).elapsed()
     }
 }
 

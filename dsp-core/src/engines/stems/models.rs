@@ -63,7 +63,7 @@ fn fitting(manifest: &Manifest, task: Task) -> Result<(Frame, usize, usize), Err
 }
 
 /// A stream after its first steps, at zero again.
-fn stream(plan: &Arc<Plan>, task: Task) -> Result<Separator, Error> {
+pub fn stream(plan: &Arc<Plan>, task: Task) -> Result<Separator, Error> {
     let (frame, ..) = fitting(plan.manifest(), task)?;
     masks_of(plan, task.key(), &frame)?;
     let mut stream = Separator::new(plan, task.key(), &frame)?;
