@@ -3,7 +3,7 @@
     python -m training.stems.evaluate --model models/stems                 # a folder or a trainer's .pt; several
     python -m training.stems.evaluate --part valid --model training/runs/stems/last.pt
     python -m training.stems.evaluate --task dialogue --model models/dialogue
-    python -m training.stems.evaluate --bounce --model models/stems        # also what a bounce adds to it
+    python -m training.stems.evaluate --bounce --back models/stems-back --model models/stems   # also what a bounce adds
     python -m training.stems.evaluate --card --model models/stems          # writes the model's card
     python -m training.stems.evaluate --museval --model models/stems       # also BSS Eval v4, slow
 
@@ -37,7 +37,7 @@ HEARD_DB = -40.0
 """A second counts for a stem that is not further below the mix than this."""
 DIALOGUE_DB = (-5, 0, 5, 10, 20)
 SHIFTS = 2
-"""Positions of the frames' grid in a bounce; the best one has the song turned round and a Wiener filter too."""
+"""Positions of the frames' grid in the best bounce."""
 
 
 def in_chunks(x: np.ndarray, mode: Mode, masks) -> np.ndarray:
@@ -210,14 +210,18 @@ class Runs:
     def live(self, x, _):
         return self.at(x, self.net, 0)
 
+    def mean(self, x, runs):
+        return sum(self.at(x, net, place) for net, place in runs) / len(runs)
+
     def good(self, x, _):
-        return sum(self.at(x, self.net, i) for i in range(SHIFTS)) / SHIFTS
+        return self.mean(x, [(self.net, 0), (self.net, 1) if self.back is None else (self.back, 0)])
+
+    def four(self, x, _):
+        nets = [self.net] if self.back is None else [self.net, self.back]
+        return self.mean(x, [(net, place) for net in nets for place in range(SHIFTS)])
 
     def best(self, x, _):
-        got = self.good(x, _)
-        if self.back is not None:
-            got = (got + sum(self.at(x, self.back, i) for i in range(SHIFTS)) / SHIFTS) / 2
-        return wiener(x, got)
+        return wiener(x, self.four(x, _))
 
 
 def systems(models: dict, sources: int, bounce: bool = False, back=None, quick: bool = False) -> dict:
@@ -235,7 +239,7 @@ def systems(models: dict, sources: int, bounce: bool = False, back=None, quick: 
         runs = Runs(net, mode, back if mode.name == "standard" else None)
         out[name] = runs.live
         if bounce and mode.name == "standard":
-            out |= {f"{name}, good": runs.good, f"{name}, best": runs.best}
+            out |= {f"{name}, good": runs.good, f"{name}, without the filter": runs.four, f"{name}, best": runs.best}
     return out
 
 
@@ -339,7 +343,7 @@ def main():
     print("\n".join(text))
     if args.card:
         command = f"python -m training.stems.evaluate --task {args.task}{f' --each {args.each}' if args.task == 'dialogue' else ''}{' --bounce' * args.bounce}{' --quick' * args.quick}{f' --seconds {args.seconds:g}' if args.seconds else ''}{f' --back {args.back}' if args.back else ''} --card --model " + " ".join(map(str, args.model))
-        for path in args.model:
+        for path in [*args.model, *([args.back] if args.back else [])]:
             write_card(path, "\n".join(text), args.part, command)
 
 

@@ -1,7 +1,7 @@
 """What a bounce may add to a net's stems: runs with the frames' grid moved, averaged, and a multichannel Wiener filter.
 
-Both use only what has been separated already, so they need no weights. `evaluate --bounce` scores them, and with `--back` a
-second net's stems of the song turned round in time, averaged with the first's.
+Both use only what has been separated already, so they need no weights. `evaluate --bounce --back` scores them as the renderer's
+qualities have them (`dsp-core/src/engines/stems/bounce`), with a second net's stems of the song turned round in time.
 """
 
 import numpy as np

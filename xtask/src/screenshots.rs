@@ -5,6 +5,7 @@
 
 use crate::bundle::packages;
 use crate::test::command::{Run, release_folder, root, target_folder};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -37,6 +38,8 @@ struct Shot {
     name: &'static str,
     /// Package of bundler.toml.
     package: &'static str,
+    /// Which of its editors.
+    editor: &'static str,
     parameters: &'static [&'static str],
     /// Sound that plays before, in seconds.
     seconds: u64,
@@ -47,7 +50,7 @@ struct Shot {
 }
 
 const fn shot(package: &'static str, name: &'static str, parameters: &'static [&'static str], seconds: u64) -> Shot {
-    Shot { name, package, parameters, seconds, actions: &[], zoomed: false }
+    Shot { name, package, editor: package, parameters, seconds, actions: &[], zoomed: false }
 }
 
 /// A voice without noise at a bright microphone: something for a de-esser to do.
@@ -116,6 +119,7 @@ const SHOTS: &[Shot] = &[
     shot("meter", "meter", &[], 24),
     Shot { actions: &[AWAY], ..shot("stems", "stems", SONG, 14) },
     Shot { actions: &["mousemove --window {w} 1034 72 click 1", AWAY], ..shot("stems", "stems-dialogue", SPOKEN, 14) },
+    Shot { editor: "stems-multi-out", actions: &[AWAY], ..shot("stems", "stems-outputs", SONG, 14) },
     Shot { actions: &["mousemove --window {w} 490 372 click 1", AWAY], ..shot("podcast", "podcast", &[], 24) },
     Shot { actions: &["mousemove --window {w} 780 372 click 1", AWAY], ..shot("podcast", "podcast-tone", &["tone-bright=1"], 14) },
     Shot { actions: &["mousemove --window {w} 120 610 click 1", "sleep 40"], ..shot("master", "master", MASTERED, 3) },
@@ -197,7 +201,8 @@ fn take(args: &Args) -> Result<(), String> {
     if packages.is_empty() {
         return Err("there is no such picture".into());
     }
-    let examples: Vec<String> = packages.iter().map(|package| format!("{package}-shot")).collect();
+    let editors: BTreeSet<&str> = wanted.iter().map(|shot| shot.editor).collect();
+    let examples: Vec<String> = editors.iter().map(|editor| format!("{editor}-shot")).collect();
     let features: Vec<String> = packages.iter().map(|package| format!("{package}/standalone")).collect();
     let features = features.join(",");
     let mut build = vec!["build", "--release", "--features", &features];
@@ -214,7 +219,7 @@ fn take(args: &Args) -> Result<(), String> {
     pause(2000);
     for shot in wanted {
         let played = if ["denoise", "podcast"].contains(&shot.package) { &sound } else { &clean };
-        let program = release_folder().join(format!("examples/{}-shot", shot.package));
+        let program = release_folder().join(format!("examples/{}-shot", shot.editor));
         let mut arguments: Vec<&str> = vec![played.to_str().ok_or("the sound's path is no text")?];
         arguments.extend(shot.parameters);
         let _editor = start(program.to_str().ok_or("the program's path is no text")?, &arguments)?;

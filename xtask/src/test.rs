@@ -221,7 +221,8 @@ pub fn python_host(script: &str) -> Counts {
         return Counts::missing("the Python environment", "`cargo xtask test --setup` (needs python3 with venv)");
     };
     let script = root().join("tests/python").join(script);
-    let mut command = vec!["-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs"];
+    // A test at a time on each core: nothing in them is timed.
+    let mut command = vec!["-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", "-n", "auto"];
     let script = script.to_string_lossy().into_owned();
     command.push(&script);
     // Without a display: these hosts need none, and one that lacks a window manager can end them.

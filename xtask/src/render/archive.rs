@@ -100,7 +100,7 @@ pub enum Standing {
     Open,
     /// It was done before.
     Done(Box<Outcome>),
-    /// It was done, but with another input or other settings, and its output must not be replaced.
+    /// It was done, but with another input or other settings, or a file that goes with it is gone; its output must not be replaced.
     Other(Failure),
 }
 
@@ -169,14 +169,19 @@ impl Archive {
         let ours = entry.filter(|entry| stamp_of(&task.output) == Some(entry.output));
         if let Some(entry) = ours {
             let same_input = stamp_of(&task.input) == Some(entry.input);
-            if same_input && entry.key == self.key {
+            let gone = sides.iter().find(|side| !side.exists());
+            if same_input && entry.key == self.key && gone.is_none() {
                 let (seconds, report) = (entry.seconds, entry.report.clone());
                 return Standing::Done(Box::new(Outcome { seconds, took: 0.0, warnings: Vec::new(), report }));
             }
             if !overwrite {
-                let what = if same_input { "the settings are others" } else { "the input has changed" };
+                let what = match gone {
+                    _ if !same_input => "the input has changed now".to_owned(),
+                    Some(side) if entry.key == self.key => format!("{} is missing now", side.display()),
+                    _ => "the settings are others now".to_owned(),
+                };
                 return Standing::Other(
-                    Failure::new(format!("was made before, and {what} now; replace it with --overwrite, or choose another folder"))
+                    Failure::new(format!("was made before, and {what}; replace it with --overwrite, or choose another folder"))
                         .about(&task.output),
                 );
             }
@@ -283,6 +288,15 @@ mod tests {
         let archive = Archive::open(&state, None, "other settings").unwrap();
         assert!(matches!(archive.standing(&tasks[0], false, &[]), Standing::Other(_)));
         assert!(matches!(archive.standing(&tasks[0], true, &[]), Standing::Open));
+        drop(archive);
+        // A file that goes with an output was thrown away: told, and made again when it may be.
+        let archive = Archive::open(&state, None, "settings").unwrap();
+        let side = folder.join("out/a.html");
+        let standing = |overwrite: bool| archive.standing(&tasks[0], overwrite, std::slice::from_ref(&side));
+        assert!(matches!(standing(false), Standing::Other(failure) if failure.to_string().contains("a.html is missing now")));
+        assert!(matches!(standing(true), Standing::Open));
+        std::fs::write(&side, "page").unwrap();
+        assert!(matches!(standing(false), Standing::Done(_)));
         drop(archive);
         // Another share knows what this one has done.
         let shard = Shard { index: 2, count: 3 };

@@ -389,9 +389,8 @@ const _: () = assert!(MOST_MASKS < STEMS);
 
 #[cfg(test)]
 mod tests {
-    use super::super::models::{PATHS, stream};
+    use super::super::models::PATHS;
     use super::*;
-    use crate::model::embedded;
     use crate::units::{Db, Hz};
 
     /// Frames that were late, and nothing else.
@@ -413,7 +412,7 @@ mod tests {
         let run = |realtime: bool, deadline: Option<Duration>| {
             let mut core = PATHS[0].core(format).unwrap();
             core.deadline = deadline.unwrap_or(core.deadline);
-            let mut streams = [stream(&embedded(PATHS[0].id).unwrap().plan().unwrap(), PATHS[0].task).unwrap()];
+            let mut streams = [PATHS[0].stream().unwrap()];
             let (mut left, mut right) = (input.clone(), input.iter().rev().copied().collect::<Vec<f32>>());
             let mut told = Late(0);
             let mut outs = vec![vec![vec![0.0_f32; input.len()]; 2]; STEMS];

@@ -36,6 +36,9 @@ pub const OWN: usize = PATHS.len();
 /// The same as [`Path::lag`] for a user's model.
 const OWN_LAG: f64 = 0.5;
 
+/// The path of songs that are turned round in time, for bounces.
+pub const BACKWARD: Path = Path { id: "stems-back", task: Task::Stems, lag: 0.0 };
+
 /// Number of the built-in path for these settings.
 pub fn path(settings: &Settings) -> usize {
     match settings.task {
@@ -63,7 +66,7 @@ fn fitting(manifest: &Manifest, task: Task) -> Result<(Frame, usize, usize), Err
 }
 
 /// A stream after its first steps, at zero again.
-pub fn stream(plan: &Arc<Plan>, task: Task) -> Result<Separator, Error> {
+fn stream(plan: &Arc<Plan>, task: Task) -> Result<Separator, Error> {
     let (frame, ..) = fitting(plan.manifest(), task)?;
     masks_of(plan, task.key(), &frame)?;
     let mut stream = Separator::new(plan, task.key(), &frame)?;
@@ -80,21 +83,29 @@ pub fn stream(plan: &Arc<Plan>, task: Task) -> Result<Separator, Error> {
 }
 
 impl Path {
-    /// How its model is framed.
+    /// How its model is framed, its look-ahead in frames, and for how many stems it gives masks.
     ///
     /// # Errors
-    /// [`Error::Model`] when its manifest does not say.
-    pub fn frame(&self) -> Result<Frame, Error> {
-        fitting(&embedded(self.id)?.manifest()?, self.task).map(|(frame, ..)| frame)
+    /// [`Error::Model`] when its manifest does not say, or is of a model for something else.
+    pub fn model(&self) -> Result<(Frame, usize, usize), Error> {
+        fitting(&embedded(self.id)?.manifest()?, self.task)
     }
 
     /// An empty path for a format.
     ///
     /// # Errors
-    /// As [`Path::frame`].
+    /// As [`Path::model`].
     pub fn core(&self, format: Format) -> Result<Core, Error> {
-        let (frame, look_ahead, masks) = fitting(&embedded(self.id)?.manifest()?, self.task)?;
+        let (frame, look_ahead, masks) = self.model()?;
         Ok(Core::new(&frame, look_ahead, masks, self.lag, format))
+    }
+
+    /// A stream after its first steps, at zero again.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the model does not load.
+    pub fn stream(&self) -> Result<Separator, Error> {
+        stream(&embedded(self.id)?.plan()?, self.task)
     }
 }
 
