@@ -131,24 +131,27 @@ mod tests {
         engine
     }
 
-    /// A voice with sibilants: a pulse train and, four times a second, noise that rises with frequency.
+    /// A voice with sibilants: a saw and, four times a second, noise around 6.5 kHz.
     fn sound(samples: usize) -> Vec<f32> {
-        let (mut seed, mut last) = (9_u32, 0.0);
+        let (mut seed, mut past) = (9_u32, [0.0_f32; 2]);
+        let (radius, angle) = (0.93_f32, std::f32::consts::TAU * 6_500.0 / 48_000.0);
         (0..samples)
             .map(|n| {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let noise = (seed >> 8) as f32 / (1 << 23) as f32 - 1.0;
                 let seconds = n as f32 / 48_000.0;
-                let hiss = if (seconds * 4.0).fract() < 0.3 { 0.3 * (noise - last) } else { 0.0 };
-                last = noise;
-                0.2 * ((seconds * 130.0).fract() - 0.5) + hiss
+                let ring = noise + 2.0 * radius * angle.cos() * past[0] - radius * radius * past[1];
+                past = [ring, past[0]];
+                let hiss = (seconds * 4.0).fract() < 0.3;
+                if hiss { 0.06 * ring } else { 0.1 * ((seconds * 130.0).fract() - 0.5) }
             })
             .collect()
     }
 
     fn play(engine: &mut Deess, sound: &[f32]) -> Vec<f32> {
         let mut out = sound.to_vec();
-        out.chunks_mut(240).for_each(|block| engine.process(&mut [block], &Settings::default(), &mut ()));
+        let settings = Settings { amount: 2.0, ..Settings::default() };
+        out.chunks_mut(240).for_each(|block| engine.process(&mut [block], &settings, &mut ()));
         out
     }
 
@@ -156,10 +159,7 @@ mod tests {
     fn a_users_model_plays_as_the_built_in_one_does() {
         let sound = sound(96_000);
         let wanted = play(&mut engine(Deess::load(FORMAT).unwrap()), &sound);
-        assert!(
-            wanted.iter().zip(&sound).any(|(out, _)| *out != 0.0) && wanted[288..] != sound[..sound.len() - 288],
-            "something is taken off"
-        );
+        assert!(wanted[288..] != sound[..sound.len() - 288], "something is taken off");
         let got = play(&mut engine(Deess::load_model(FORMAT, &package()).unwrap()), &sound);
         assert!(got == wanted, "the same weights from a folder give the same bits");
     }
@@ -176,6 +176,7 @@ mod tests {
         let taken: Vec<f32> = out[latency..].iter().zip(&sound).map(|(out, sound)| out - sound).collect();
         let jump = |part: &[f32]| part.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
         let (usual, there) = (jump(&taken[..49_000]), jump(&taken[49_500..51_500]));
+        assert!(usual > 1e-3, "something is taken off");
         assert!(there <= 1.2 * usual, "{there} where {usual} is usual");
     }
 

@@ -61,11 +61,12 @@ impl Aside {
         [self.asked, self.begun] = [false; 2];
     }
 
-    /// Waits for the thread, and makes every step so much slower.
+    /// Waits for the thread, and makes every step so much slower, at rest or at work.
     #[cfg(test)]
-    pub fn slow_by(&mut self, by: Option<std::time::Duration>) {
+    pub fn slow_by(&mut self, by: Option<std::time::Duration>, burns: bool) {
         let job = self.worker.wait().expect("the thread runs");
         job.slow = by.unwrap_or(job.slow);
+        job.burns |= burns;
     }
 
     /// How the thread stands beside other programs.
@@ -137,7 +138,7 @@ mod tests {
         let package = Package { verdict, ..Package::read(&folder).unwrap() };
         let mut models: Box<Models> = Denoise::load_package(FORMAT, &package).unwrap();
         if verdict != Verdict::Inline {
-            models.slow_by(Some(slow));
+            models.slow_by(Some(slow), false);
         }
         let mut engine = Denoise::default();
         engine.prepare(FORMAT).unwrap();
@@ -165,7 +166,7 @@ mod tests {
             let end = sound.len().min(at + length);
             engine.process(&mut [&mut out[at..end]], &Settings::default(), &mut ());
             if patience && let Some(models) = &mut engine.models {
-                models.slow_by(None);
+                models.slow_by(None, false);
             }
             at = end;
             if at == sound.len() {
@@ -208,6 +209,8 @@ mod tests {
         use std::sync::atomic::{AtomicBool, Ordering};
         const BLOCK: usize = 64;
         const SECONDS: usize = 15;
+        /// Two fifths of a hop, within what the check lets run live on a thread of its own.
+        const STEP: Duration = Duration::from_millis(4);
         let over = std::sync::Arc::new(AtomicBool::new(false));
         let busy: Vec<_> = (0..8)
             .map(|_| {
@@ -226,6 +229,9 @@ mod tests {
         let input = sound(SECONDS * 48_000);
         let late = |verdict| {
             let mut aside = engine(verdict, Duration::ZERO);
+            if let Some(models) = &mut aside.models {
+                models.slow_by(Some(STEP), true);
+            }
             aside.set_realtime(true);
             let (mut out, begun) = (input.clone(), Instant::now());
             for (index, block) in out.chunks_mut(BLOCK).enumerate() {

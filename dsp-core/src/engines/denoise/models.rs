@@ -156,12 +156,12 @@ impl Models {
         self.cores.iter_mut().for_each(Core::reset);
     }
 
-    /// Waits for threads, and makes every step on them so much slower.
+    /// Waits for threads, and makes every step on them so much slower, at rest or at work.
     #[cfg(test)]
-    pub(super) fn slow_by(&mut self, by: Option<Duration>) {
+    pub(super) fn slow_by(&mut self, by: Option<Duration>, burns: bool) {
         for player in &mut self.players {
             if let Player::Aside(aside) = player {
-                aside.slow_by(by);
+                aside.slow_by(by, burns);
             }
         }
     }
