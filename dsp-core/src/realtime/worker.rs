@@ -82,6 +82,8 @@ impl<W: Work> Worker<W> {
         let own = shared.clone();
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
             let _flush = FlushDenormals::on();
+            // A thread begins with the priority of who starts it.
+            priority::lower();
             while !own.ended.load(Ordering::Acquire) {
                 match questions.pop() {
                     Ok(mut work) => {
