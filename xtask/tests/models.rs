@@ -225,13 +225,16 @@ fn every_task_that_has_a_menu_takes_models() {
         let own = render("own", &["--model", &mine]);
         assert!(!own.is_empty() && own == render("built-in", &[]), "{id}: the same weights, the same bytes");
     }
-    let place = user.at("no");
-    let refused = |engine: &str, model: &str| user.refused(&["render", engine, input, "-o", place.to_str().unwrap(), "--model", model]);
+    let (file, folder) = (user.at("no.wav"), user.at("no"));
+    let refused = |engine: &str, model: &str| {
+        let place = if engine == "stems" { &folder } else { &file };
+        user.refused(&["render", engine, input, "-o", place.to_str().unwrap(), "--model", model])
+    };
     assert!(refused("denoise", "my-deess").contains("is for \"deess\""));
     let line = refused("stems", "my-dialogue");
     assert!(line.contains("is for \"dialogue\"") && line.contains("task=dialogue"), "{line}");
-    assert!(!user.run(&["render", "limiter", input, "-o", place.to_str().unwrap(), "--model", "my-deess"]).status.success());
-    assert!(!place.exists());
+    assert!(!user.run(&["render", "limiter", input, "-o", file.to_str().unwrap(), "--model", "my-deess"]).status.success());
+    assert!(!file.exists() && !folder.exists());
 }
 
 /// Noise as WAV of 16 bits at 48 kHz.
