@@ -28,7 +28,7 @@ const LINE: Duration = Duration::from_secs(1);
 pub fn run(args: &Args) -> Result<(), String> {
     let entry = engine(args.engine.as_deref())?;
     let start = values(entry, args)?;
-    let package = args.model.as_deref().map(|id| entry.installed(id)).transpose()?;
+    let package = args.model.as_deref().map(|id| entry.installed(id, &start)).transpose()?;
     let pick = pick(&args.in_channels)?;
     if !(0.0..=1_000.0).contains(&args.safety) {
         return Err(format!("a safety of {} ms is out of range; use 0 to 1000", args.safety));

@@ -4,7 +4,9 @@
 
 #![cfg(unix)]
 
+use dsp_core::model::store::{Cost, MANIFEST, Stamp, Verdict};
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
@@ -83,16 +85,22 @@ struct Program {
     lines: Arc<Mutex<Vec<String>>>,
 }
 
+/// The program with arguments, for a user with this data folder.
+fn command(data: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plainsong-live"));
+    command.args(["--system", "jack", "--no-connect", "--no-tui"]).args(args).stdin(Stdio::null());
+    command.env("XDG_DATA_HOME", data).env("HOME", data);
+    command
+}
+
 impl Program {
     fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plainsong-live"))
-            .args(["--system", "jack", "--no-connect", "--no-tui"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program");
+        Self::start_for(&std::env::temp_dir(), args)
+    }
+
+    /// For a user with models.
+    fn start_for(data: &Path, args: &[&str]) -> Self {
+        let mut child = command(data, args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program");
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (out, to) = (child.stdout.take().expect("its output"), lines.clone());
         std::thread::spawn(move || {
@@ -232,6 +240,89 @@ fn the_latency_told_is_the_one_measured_and_bypass_is_the_input() {
         assert!(same || dropouts > 0.0, "bypass changed the sound");
         assert_eq!(program.number_after("sound began to flow"), Some(1.0));
     }
+}
+
+/// The tutorial's model with half the delay, installed and checked, in a data folder of a test's own.
+struct Shelf {
+    data: PathBuf,
+    model: PathBuf,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        let data = std::env::temp_dir().join(format!("plainsong-live-models-{}", std::process::id()));
+        // The data folder is elsewhere on macOS.
+        let own = if cfg!(target_os = "macos") { "Library/Application Support/Plainsong" } else { "plainsong" };
+        let model = data.join(own).join("models/mine");
+        std::fs::create_dir_all(&model).expect("a folder");
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../training/examples/gate");
+        let mut text = std::fs::read_to_string(example.join(MANIFEST)).expect("a manifest");
+        for (from, to) in [
+            ("\"gate\"", "\"mine\""),
+            ("analysis = \"sqrt-hann\"", "analysis = \"asymmetric\""),
+            ("synthesis = \"sqrt-hann\"", "synthesis = \"asymmetric\"\nsynthesis_window = 480"),
+            ("hop = 480", "hop = 240"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(model.join(MANIFEST), &text).expect("written");
+        std::fs::copy(example.join("model.onnx"), model.join("model.onnx")).expect("copied");
+        let shelf = Self { data, model };
+        shelf.stamp(Verdict::Inline);
+        shelf
+    }
+
+    fn stamp(&self, verdict: Verdict) {
+        let text = std::fs::read_to_string(self.model.join(MANIFEST)).expect("a manifest");
+        let cost = Cost { verdict, step_us: 20.0, paced_us: 70.0, hop_ms: 5.0, latency_ms: 10.0 };
+        Stamp::of(&text, cost).expect("a manifest").write(&self.model).expect("a stamp");
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
+}
+
+/// A model of the user's has its own delay, told as measured, on the engine's thread and on one of its own; the built-in
+/// one plays where none is named, and no other in the place of one that is missing or was changed.
+#[test]
+fn a_model_that_was_chosen_plays_or_the_program_ends_with_a_line() {
+    const BLOCK: usize = 256;
+    let shelf = Shelf::new();
+    let _server = Server::start(BLOCK);
+    for (model, verdict, engine_ms) in [("", Verdict::Inline, 20.0), ("mine", Verdict::Inline, 10.0), ("mine", Verdict::Worker, 15.0)] {
+        shelf.stamp(verdict);
+        let mut words = vec!["denoise", "--set", "bypass=on"];
+        if !model.is_empty() {
+            words.extend(["--model", model]);
+        }
+        let mut program = Program::start_for(&shelf.data, &words);
+        program.wait_for("input open", 1, Duration::from_secs(20));
+        std::thread::sleep(Duration::from_secs(2));
+        let (signal, heard) = through(4);
+        program.end();
+        let told = program.number(" samples): engine").expect("a delay") as usize;
+        assert_eq!(program.number_after("samples): engine"), Some(engine_ms), "{model} {verdict:?}");
+        assert_eq!(told, lag(&signal, &heard, 100_000), "{model} {verdict:?}");
+        println!("{model:?} {verdict:?}: engine {engine_ms} ms, {told} samples told and measured");
+    }
+    let refused = |model: &str| {
+        let output = command(&shelf.data, &["denoise", "--model", model]).output().expect("the program");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{model}: {text}");
+        assert_eq!(text.trim().lines().count(), 1, "{text}");
+        text
+    };
+    let text = refused("yours");
+    assert!(text.contains("not installed") && text.contains("mine"), "{text}");
+    std::fs::write(shelf.model.join("model.onnx"), b"rubbish").expect("written");
+    let text = refused("mine");
+    assert!(text.contains("changed after it was checked"), "{text}");
+    let output = command(&shelf.data, &["limiter", "--model", "mine"]).output().expect("the program");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no model can be chosen for limiter"));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod models;
 mod programmes;
 mod render;
 mod screenshots;
+mod spent;
 mod test;
 mod validate;
 

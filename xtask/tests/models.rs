@@ -188,6 +188,55 @@ fn a_folder_is_installed_listed_shown_rendered_checked_and_removed() {
     assert!(user.installed().is_empty());
 }
 
+/// A model of the repository under another id, as somebody would hand it on.
+fn copied(user: &User, id: &str) -> PathBuf {
+    let (from, to) = (root().join("models").join(id), user.at(&format!("my-{id}")));
+    fs::create_dir_all(&to).unwrap();
+    let text = fs::read_to_string(from.join("manifest.toml")).unwrap();
+    fs::write(to.join("manifest.toml"), text.replacen(&format!("id = \"{id}\""), &format!("id = \"my-{id}\""), 1)).unwrap();
+    fs::copy(from.join("model.onnx"), to.join("model.onnx")).unwrap();
+    to
+}
+
+#[test]
+fn every_task_that_has_a_menu_takes_models() {
+    let user = User::new();
+    let input = user.at("in.wav");
+    fs::write(&input, wav(48_000)).unwrap();
+    let input = input.to_str().unwrap();
+    let quick = ["--quality", "fast", "--mix"];
+    let (song, talk) = ([&quick[..], &["vocals=-6"]].concat(), [&quick[..], &["voice=-6", "--task", "dialogue"]].concat());
+    for (engine, id, words) in
+        [("denoise", "denoise", &[][..]), ("deess", "deess", &[]), ("stems", "stems", &song), ("stems", "dialogue", &talk)]
+    {
+        let mine = format!("my-{id}");
+        let text = user.succeeds(&["models", "add", copied(&user, id).to_str().unwrap()]);
+        assert!(text.contains(&format!("render {engine} --model {mine}")), "{text}");
+        let render = |name: &str, model: &[&str]| {
+            let folder = user.at(&format!("{id}-{name}"));
+            fs::create_dir_all(&folder).unwrap();
+            // Stems are several files.
+            let place = if engine == "stems" { folder.clone() } else { folder.join("out.wav") };
+            user.succeeds(&[&["render", engine, input, "-o", place.to_str().unwrap()], words, model].concat());
+            let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+            files.sort();
+            files.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>()
+        };
+        let own = render("own", &["--model", &mine]);
+        assert!(!own.is_empty() && own == render("built-in", &[]), "{id}: the same weights, the same bytes");
+    }
+    let (file, folder) = (user.at("no.wav"), user.at("no"));
+    let refused = |engine: &str, model: &str| {
+        let place = if engine == "stems" { &folder } else { &file };
+        user.refused(&["render", engine, input, "-o", place.to_str().unwrap(), "--model", model])
+    };
+    assert!(refused("denoise", "my-deess").contains("is for \"deess\""));
+    let line = refused("stems", "my-dialogue");
+    assert!(line.contains("is for \"dialogue\"") && line.contains("task=dialogue"), "{line}");
+    assert!(!user.run(&["render", "limiter", input, "-o", file.to_str().unwrap(), "--model", "my-deess"]).status.success());
+    assert!(!file.exists() && !folder.exists());
+}
+
 /// Noise as WAV of 16 bits at 48 kHz.
 fn wav(samples: u32) -> Vec<u8> {
     let mut out = Vec::from(*b"RIFF");
@@ -223,7 +272,7 @@ fn what_is_no_model_is_refused_in_a_line() {
     for (from, to, word) in [
         ("model.onnx", "../../../etc/passwd", "file"),
         ("id = \"gate\"", "id = \"denoise\"", "built-in"),
-        ("task = \"denoise\"", "task = \"stems\"", "stems"),
+        ("task = \"denoise\"", "task = \"master\"", "can be chosen for"),
         ("[1, 481]", "[1, 480]", "480"),
         ("sha256 = \"", "sha256 = \"0", "hash"),
         ("[[outputs]]", "[[outputs", "manifest"),

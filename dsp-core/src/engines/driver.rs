@@ -2,11 +2,12 @@
 //! one.
 
 use crate::engines::Engine;
-use crate::model::store::Store;
+use crate::model::store::{Stamp, Store};
 use crate::model::{Embedded, Package, embedded};
-use crate::params::{self, FromValues, Param};
+use crate::params::{FromValues, Param};
 use crate::preset;
 use crate::processor::{Error, Format, Observer};
+use crate::realtime::priority::Standing;
 use crate::units::Hz;
 
 /// The format in which a model is tried.
@@ -36,6 +37,14 @@ pub trait Driver: Send {
     /// As [`Engine::late_frames`].
     fn late_frames(&self) -> u64 {
         0
+    }
+    /// As [`Engine::bad_steps`].
+    fn bad_steps(&self) -> u64 {
+        0
+    }
+    /// As [`Engine::standing`].
+    fn standing(&self) -> Option<Standing> {
+        None
     }
     /// As `Processor::notice`.
     fn notice(&self) -> Option<&'static str>;
@@ -75,6 +84,14 @@ impl<E: Engine> Driver for With<E> {
         self.engine.late_frames()
     }
 
+    fn bad_steps(&self) -> u64 {
+        self.engine.bad_steps()
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        self.engine.standing()
+    }
+
     fn notice(&self) -> Option<&'static str> {
         self.engine.notice()
     }
@@ -107,8 +124,10 @@ pub struct Entry<M> {
     pub make: Make,
     /// The built-in models that it uses with these values.
     pub models: fn(&[f32]) -> Vec<Model>,
-    /// Task of the models of the user's that it can play; none where none can be chosen.
-    pub task: Option<&'static str>,
+    /// Tasks of the models of the user's that it can play; none where none can be chosen.
+    pub tasks: &'static [&'static str],
+    /// A model that is too slow for the audio thread can run on a thread of its own.
+    pub aside: bool,
     /// What the program knows of it beside that.
     pub more: M,
 }
@@ -120,22 +139,24 @@ impl<M> std::fmt::Debug for Entry<M> {
 }
 
 impl<M> Entry<M> {
-    /// A model of the user's that was installed and checked, and fits the engine. Never another in its place.
+    /// A model of the user's that was installed and checked, and fits the engine with these values. Never another
+    /// in its place.
     ///
     /// # Errors
     /// Why it cannot be had, and which ones can.
-    pub fn installed(&self, id: &str) -> Result<Package, String> {
-        if self.task.is_none() {
+    pub fn installed(&self, id: &str, values: &[f32]) -> Result<Package, String> {
+        if self.tasks.is_empty() {
             return Err(format!("no model can be chosen for {}", self.name));
         }
         let store = Store::user().ok_or("there is no folder for models: set XDG_DATA_HOME or HOME")?;
         let package = store.open(id).map_err(|error| {
-            let ids: Vec<String> = store.list().into_iter().filter(|(_, stamp)| stamp.is_ok()).map(|(id, _)| id).collect();
+            let fits = |stamp: &Result<Stamp, String>| stamp.as_ref().is_ok_and(|stamp| self.tasks.contains(&stamp.task.as_str()));
+            let ids: Vec<String> = store.list().into_iter().filter(|(_, stamp)| fits(stamp)).map(|(id, _)| id).collect();
             let known = if ids.is_empty() { "none is installed".to_owned() } else { format!("installed are: {}", ids.join(", ")) };
             format!("{error}; {known}")
         })?;
         // Loaded once here, so that what does not fit is told before anything else is done.
-        (self.make)(TRIED, &params::defaults(self.params), Some(&package)).map_err(|error| error.to_string())?;
+        (self.make)(TRIED, values, Some(&package)).map_err(|error| error.to_string())?;
         Ok(package)
     }
 }
@@ -151,19 +172,28 @@ pub const fn entry<E: Engine, M>(about: &'static str, more: M) -> Entry<M> {
         preset: preset::from_json::<E::Settings>,
         make: make::<E>,
         models: models::<E>,
-        task: E::TASK,
+        tasks: E::TASKS,
+        aside: E::ASIDE,
         more,
     }
 }
 
 fn make<E: Engine>(format: Format, values: &[f32], model: Option<&Package>) -> Result<Box<dyn Driver>, Error> {
+    let settings = E::Settings::from_values(values);
+    if let (Some(package), Some(task)) = (model, E::task(&settings)) {
+        // With another one set, a built-in model would play in its place.
+        let manifest = &package.manifest;
+        if E::TASKS.contains(&manifest.task.as_str()) && manifest.task != task {
+            return Err(manifest.refuse(format!("is for \"{}\", and \"{task}\" is set; set task={}", manifest.task, manifest.task)));
+        }
+    }
     let mut engine = E::default();
     engine.prepare(format)?;
     engine.install(match model {
         Some(package) => E::load_model(format, package)?,
         None => E::load(format)?,
     });
-    Ok(Box::new(With { engine, settings: E::Settings::from_values(values) }))
+    Ok(Box::new(With { engine, settings }))
 }
 
 /// Ids and hashes of the models in the binary; those whose manifest cannot be read, which a test

@@ -14,6 +14,7 @@ mod switch;
 use crate::model::Package;
 use crate::params::FromValues;
 use crate::processor::{Error, Format, MAX_CHANNELS, Processor};
+use crate::realtime::priority::Standing;
 use std::ops::Range;
 
 /// An engine as the plugins, the renderer, the benchmark and the tests drive it: a processor with
@@ -23,8 +24,11 @@ pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send
     /// The models of one instance.
     type Models: Send + 'static;
 
-    /// Task of the models of the user's that it can play; none where the built-in ones are all.
-    const TASK: Option<&'static str> = None;
+    /// Tasks of the models of the user's that it can play; none where the built-in ones are all.
+    const TASKS: &'static [&'static str] = &[];
+
+    /// A model that is too slow for the audio thread can run on a thread of its own.
+    const ASIDE: bool = false;
 
     /// Loads (or takes from the process-wide cache) the built-in models for a format, reserves their
     /// memory and warms them up. Takes up to 0.5 s the first time in a process; never call it on the
@@ -64,6 +68,22 @@ pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send
 
     /// Frames that passed dry because a step was late, since `prepare`.
     fn late_frames(&self) -> u64;
+
+    /// Steps of the installed models that failed or gave numbers that are not finite, since they were loaded.
+    /// Such a step counts as one that heard nothing.
+    fn bad_steps(&self) -> u64 {
+        0
+    }
+
+    /// How the thread of the installed models stands beside other programs; none where they have none.
+    fn standing(&self) -> Option<Standing> {
+        None
+    }
+
+    /// Task of the models that play with these settings; none where no model can be chosen.
+    fn task(_: &Self::Settings) -> Option<&'static str> {
+        Self::TASKS.first().copied()
+    }
 
     /// Ids of the models that are used with these settings.
     fn model_ids(settings: &Self::Settings) -> &'static [&'static str];

@@ -87,7 +87,60 @@ pub struct Stamp {
     pub latency_ms: f64,
 }
 
+/// What a model was measured to cost, for its [`Stamp`], which tells of each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// See [`Stamp::verdict`].
+    pub verdict: Verdict,
+    /// See [`Stamp::step_us`].
+    pub step_us: f64,
+    /// See [`Stamp::paced_us`].
+    pub paced_us: f64,
+    /// See [`Stamp::hop_ms`].
+    pub hop_ms: f64,
+    /// See [`Stamp::latency_ms`].
+    pub latency_ms: f64,
+}
+
 impl Stamp {
+    /// Of a model that has passed its check, by the present rules: the text of its manifest, and what it costs.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with what is wrong in the manifest.
+    pub fn of(text: &str, cost: Cost) -> Result<Self, Error> {
+        let manifest = Manifest::parse(text)?;
+        Ok(Self {
+            rules: RULES,
+            sha256: sha256(text.as_bytes()),
+            files: weights(&manifest).iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect(),
+            id: manifest.id,
+            name: manifest.name,
+            version: manifest.version,
+            task: manifest.task,
+            authors: manifest.authors,
+            license: manifest.license,
+            verdict: cost.verdict,
+            step_us: cost.step_us,
+            paced_us: cost.paced_us,
+            hop_ms: cost.hop_ms,
+            latency_ms: cost.latency_ms,
+        })
+    }
+
+    /// Writes it into a model's folder: it is there whole, or as before.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, folder: &Path) -> std::io::Result<()> {
+        let part = folder.join("stamp.part");
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
+        let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, folder.join(STAMP)));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&part);
+        }
+        written
+    }
+
     /// Share of one core that a channel takes, 0 to 1 and more, by the time of steps in a row.
     pub fn load(&self) -> f64 {
         if self.hop_ms > 0.0 { self.step_us / (1e3 * self.hop_ms) } else { f64::INFINITY }
@@ -131,12 +184,18 @@ pub fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, String> {
         _ => format!("{name} cannot be read ({error})"),
     };
     // A pipe or device would wait or never end.
-    if !path.metadata().map_err(told)?.is_file() {
+    let data = path.metadata().map_err(told)?;
+    if !data.is_file() {
         return Err(format!("{name} is no plain file"));
+    }
+    let large = || format!("{name} is larger than {most} bytes");
+    if data.len() > most {
+        return Err(large());
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(told)?;
-    if bytes.len() as u64 > most { Err(format!("{name} is larger than {most} bytes")) } else { Ok(bytes) }
+    // It may have grown since.
+    if bytes.len() as u64 > most { Err(large()) } else { Ok(bytes) }
 }
 
 /// Reads a small text.

@@ -1,9 +1,10 @@
 //! What keeps the audio thread free of the system: an allocator with a pool, and denormals off; a clock
-//! that says what it costs; and a thread for what takes too long.
+//! that says what it costs; and a thread for what takes too long, with priority.
 
 mod clock;
 mod denormals;
 mod pool;
+pub mod priority;
 mod worker;
 
 pub use clock::processor_seconds;

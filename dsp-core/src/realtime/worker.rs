@@ -4,10 +4,11 @@
 //! nothing is locked. A step that is needed at once can be done where it is needed, by whoever has the work.
 
 use super::FlushDenormals;
+use super::priority::{self, Standing};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::{JoinHandle, park};
 use std::time::Duration;
 
@@ -20,6 +21,35 @@ pub trait Work: Send + 'static {
     fn run(&mut self);
 }
 
+/// What both sides know.
+#[derive(Debug, Default)]
+struct Shared {
+    ended: AtomicBool,
+    /// Somebody waits for the answers in real time.
+    urgent: AtomicBool,
+    /// [`Standing`] of the thread.
+    standing: AtomicU8,
+}
+
+impl Shared {
+    /// Brings the thread, which calls this, to the priority that is wanted.
+    fn stand(&self) {
+        let urgent = self.urgent.load(Ordering::Relaxed);
+        let usual = self.standing.load(Ordering::Relaxed) == Standing::Usual.number();
+        if urgent == usual {
+            let standing = match urgent {
+                true if priority::raise(priority::MODEL) => Standing::Raised,
+                true => Standing::Refused,
+                false => {
+                    priority::lower();
+                    Standing::Usual
+                }
+            };
+            self.standing.store(standing.number(), Ordering::Relaxed);
+        }
+    }
+}
+
 /// A thread and its work, which is either here or there. Making and dropping it is not for the audio thread.
 ///
 /// The pattern: at each frame [`Worker::get`] the work with the answer to the frame before, put the next
@@ -30,7 +60,7 @@ pub struct Worker<W> {
     idle: Option<Box<W>>,
     there: Producer<Box<W>>,
     back: Consumer<Box<W>>,
-    ended: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,13 +78,16 @@ impl<W: Work> Worker<W> {
     pub fn new(name: &str, work: W) -> std::io::Result<Self> {
         let (there, mut questions) = RingBuffer::<Box<W>>::new(1);
         let (mut answers, back) = RingBuffer::<Box<W>>::new(1);
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = ended.clone();
+        let shared = Arc::new(Shared::default());
+        let own = shared.clone();
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
             let _flush = FlushDenormals::on();
-            while !end.load(Ordering::Acquire) {
+            // A thread begins with the priority of who starts it.
+            priority::lower();
+            while !own.ended.load(Ordering::Acquire) {
                 match questions.pop() {
                     Ok(mut work) => {
+                        own.stand();
                         let _ = catch_unwind(AssertUnwindSafe(|| work.run()));
                         // There is one work, and room for it.
                         let _ = answers.push(work);
@@ -64,7 +97,7 @@ impl<W: Work> Worker<W> {
                 }
             }
         })?;
-        Ok(Self { idle: Some(Box::new(work)), there, back, ended, thread: Some(thread) })
+        Ok(Self { idle: Some(Box::new(work)), there, back, shared, thread: Some(thread) })
     }
 
     /// The work, unless the thread is at it. Wait-free.
@@ -73,6 +106,17 @@ impl<W: Work> Worker<W> {
             self.idle = self.back.pop().ok();
         }
         self.idle.as_deref_mut()
+    }
+
+    /// Says whether somebody waits for the answers in real time: then the thread asks the system for priority over
+    /// other programs, at its next step. Where that is refused it works all the same. Wait-free.
+    pub fn set_urgent(&self, urgent: bool) {
+        self.shared.urgent.store(urgent, Ordering::Relaxed);
+    }
+
+    /// How the thread stands since its last step. Wait-free.
+    pub fn standing(&self) -> Standing {
+        Standing::of(self.shared.standing.load(Ordering::Relaxed))
     }
 
     /// Has the thread do a step; nothing where it is at one. Wait-free: waking a thread is one call of the
@@ -97,7 +141,7 @@ impl<W: Work> Worker<W> {
 
 impl<W> Drop for Worker<W> {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Release);
+        self.shared.ended.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             let _ = thread.join();
@@ -139,6 +183,37 @@ mod tests {
                 worker.start()
             }
             wanted += if given == 13 { 0 } else { given };
+        }
+    }
+
+    /// The thread's policy, as the system tells it.
+    #[cfg(target_os = "linux")]
+    #[derive(Default)]
+    struct Policy(i32);
+
+    #[cfg(target_os = "linux")]
+    impl Work for Policy {
+        fn run(&mut self) {
+            // SAFETY: it takes no pointer; 0 is the calling thread.
+            self.0 = unsafe { libc::sched_getscheduler(0) };
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_waits_in_real_time_is_served_first_where_the_system_allows_it() {
+        let mut worker = Worker::new("test", Policy(-1)).unwrap();
+        let mut step = |urgent| {
+            worker.set_urgent(urgent);
+            worker.start();
+            (worker.wait().unwrap().0, worker.standing())
+        };
+        for _ in 0..3 {
+            assert_eq!(step(false), (libc::SCHED_OTHER, Standing::Usual));
+            match step(true) {
+                (libc::SCHED_FIFO, Standing::Raised) | (libc::SCHED_OTHER, Standing::Refused) => {}
+                other => panic!("{other:?}"),
+            }
         }
     }
 

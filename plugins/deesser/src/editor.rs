@@ -51,8 +51,10 @@ pub fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
             let width = ui.available_width();
             for id in ["mode", "listen", "link"] {
                 panel.segmented(ui, id, width);
-                ui.add_space(5.0);
+                ui.add_space(2.0);
             }
+            ui.add_space(1.0);
+            panel.models(ui, width);
         });
     });
 }

@@ -2,10 +2,14 @@
 
 mod editor;
 
+use dsp_core::engines::Engine as _;
 use dsp_core::engines::deess::Deess as Engine;
+use dsp_core::processor::Format;
 use dsp_core::realtime::PoolAllocator;
+use dsp_core::units::Hz;
 use plainsong_shell::nice_plug::prelude::*;
 use plainsong_shell::{Card, Panel, Pictures, Product, Shell, egui};
+use std::sync::OnceLock;
 
 /// Model steps take their memory from a pool: the system's allocator may wait.
 #[global_allocator]
@@ -27,6 +31,8 @@ impl Product for DeesserProduct {
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Dynamics];
     const CARDS: &'static [Card] = &[Card { name: "Model", text: include_str!("../../../models/deess/CARD.md") }];
 
+    const BUILT_IN: (&'static str, fn() -> String) = ("Plainsong", built_in);
+
     fn pictures() -> Pictures {
         editor::pictures()
     }
@@ -34,6 +40,25 @@ impl Product for DeesserProduct {
     fn controls(ui: &mut egui::Ui, panel: &mut Panel) {
         editor::controls(ui, panel);
     }
+}
+
+/// Steps over which the built-in model's cost is measured.
+const STEPS: usize = 100;
+/// The format in which it is measured.
+const MEASURED: Format = Format { rate: Hz(48_000.0), channels: 1 };
+/// Time from one step to the next, in seconds.
+const HOP: f64 = 0.005;
+
+/// Licence, delay and cost of the built-in model. The cost is measured once, in some thousandths of a second.
+fn built_in() -> String {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(|| {
+        let license = dsp_core::model::embedded("deess").and_then(|model| model.manifest()).map(|manifest| manifest.license);
+        let cost = Engine::load(MEASURED).map(|mut models| 100.0 * models.step_cost(STEPS).as_secs_f64() / HOP);
+        let cost = cost.map(|percent| format!("   {percent:.1} % of a core, runs live")).unwrap_or_default();
+        format!("{}   6 ms{cost}", license.unwrap_or_default())
+    });
+    text.clone()
 }
 
 /// The plugin.

@@ -140,7 +140,7 @@ impl<E: Engine> Core<E> {
             let reload = models::reload::<E>(format, &self.params, &self.live, &self.loader, &self.models, &self.trash);
             self.params.set_reload(reload.clone());
             reload();
-        } else if E::TASK.is_some() && self.live.playing.lock().wanted != self.params.persisted().model && !self.models.is_coming() {
+        } else if !E::TASKS.is_empty() && self.live.playing.lock().wanted != self.params.persisted().model && !self.models.is_coming() {
             self.params.reload();
         }
         self.models.wait(if offline { WAIT_OFFLINE } else { WAIT_LIVE });
@@ -217,6 +217,7 @@ impl<E: Engine> Core<E> {
             self.live.load(start.elapsed().as_secs_f64(), samples as f64 / format.rate.0);
             self.live.output.block(audio);
             self.live.late.store(self.engine.late_frames(), Ordering::Relaxed);
+            self.live.standing.store(self.engine.standing().unwrap_or_default().number(), Ordering::Relaxed);
         }
         if let Some(old) = self.engine.retired() {
             self.discard(old);

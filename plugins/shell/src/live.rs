@@ -11,7 +11,7 @@ use dsp_core::model::store::Store;
 use dsp_core::processor::{Frame, Measured, Observer, Stages};
 use nice_plug_egui::RepaintNotifier;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Channels that have a meter.
 pub const METERS: usize = 2;
@@ -181,6 +181,9 @@ pub struct Live {
     pub latency: AtomicU32,
     /// Frames that passed dry because a step was late.
     pub late: AtomicU64,
+    /// How the model's own thread stands, by [`dsp_core::realtime::priority::Standing::number`]; the usual one too
+    /// where it has none.
+    pub standing: AtomicU8,
     /// Share of real time that the engine takes, smoothed, 0 to 1 and more.
     pub load: AtomicF32,
     /// The models are installed.
@@ -227,6 +230,7 @@ impl Live {
             load: AtomicF32::new(0.0),
             ready: AtomicBool::new(false),
             error: Mutex::new(None),
+            standing: AtomicU8::new(0),
             playing: Mutex::default(),
             store: Mutex::new(Store::user()),
             notice: Mutex::new(None),

@@ -90,7 +90,7 @@ impl<E: Engine> Load<E> {
         // A panic in here must not leave who waits for it waiting.
         let mut delivery = Delivery { to: &self.to, models: None };
         let Some(params) = self.params.upgrade() else { return };
-        let wanted = params.persisted().model.filter(|_| E::TASK.is_some());
+        let wanted = params.persisted().model.filter(|_| !E::TASKS.is_empty());
         let (model, trouble) = match wanted.as_ref().map(|wanted| self.chosen(wanted)) {
             None => (None, None),
             Some(Ok((stamp, models))) => {
@@ -153,8 +153,7 @@ mod tests {
     use super::*;
     use crate::core::Core;
     use dsp_core::engines::denoise::{Denoise, Settings};
-    use dsp_core::model::Manifest;
-    use dsp_core::model::store::{MANIFEST, RULES, STAMP, Verdict, sha256, weights};
+    use dsp_core::model::store::{Cost, MANIFEST, Verdict};
     use dsp_core::processor::Processor;
     use dsp_core::units::Hz;
     use nice_plug::prelude::Params;
@@ -188,28 +187,13 @@ mod tests {
                 assert!(text.contains(from), "{from}");
                 text = text.replace(from, to);
             }
-            let manifest = Manifest::parse(&text).unwrap();
-            let stamp = Stamp {
-                rules: RULES,
-                id: id.to_owned(),
-                name: manifest.name.clone(),
-                version: manifest.version.clone(),
-                task: manifest.task.clone(),
-                authors: manifest.authors.clone(),
-                license: manifest.license.clone(),
-                sha256: sha256(text.as_bytes()),
-                files: weights(&manifest).iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect(),
-                verdict: Verdict::Inline,
-                step_us: 20.0,
-                paced_us: 70.0,
-                hop_ms: 10.0,
-                latency_ms: 20.0,
-            };
+            let cost = Cost { verdict: Verdict::Inline, step_us: 20.0, paced_us: 70.0, hop_ms: 10.0, latency_ms: 20.0 };
+            let stamp = Stamp::of(&text, cost).unwrap();
             let folder = self.0.join(id);
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::copy(example.join("model.onnx"), folder.join("model.onnx")).unwrap();
             std::fs::write(folder.join(MANIFEST), text).unwrap();
-            std::fs::write(folder.join(STAMP), serde_json::to_string(&stamp).unwrap()).unwrap();
+            stamp.write(&folder).unwrap();
             Chosen::of(&stamp)
         }
 

@@ -11,9 +11,9 @@ use plainsong_shell::{Panel, Pictures, theme};
 use std::sync::atomic::Ordering;
 
 /// Window of a new instance in points.
-pub const SIZE: (f32, f32) = (1_180.0, 780.0);
+pub const SIZE: (f32, f32) = (1_180.0, 800.0);
 /// Height of the mixer in points.
-pub const CONTROLS: f32 = 280.0;
+pub const CONTROLS: f32 = 308.0;
 /// Widths of the plate at the right in points, and that of the window below which it takes the lesser.
 const SIDE: [f32; 2] = [240.0, 268.0];
 const NARROW: f32 = 1_060.0;
@@ -119,8 +119,11 @@ fn side(ui: &mut Ui, panel: &mut Panel, task: Task, several: bool) {
         } else {
             ui.add_space(6.0);
         }
-        let one = (task == Task::Dialogue).then_some("Dialogue has one model, with one delay.");
-        panel.switch_unless(ui, "low-latency", width, one);
+        let other = panel.other_model_for(task.key()).map(|name| format!("{name} has one delay; the built-in model has a faster one."));
+        let one = (task == Task::Dialogue).then(|| "Dialogue has one model, with one delay.".to_owned());
+        panel.switch_unless(ui, "low-latency", width, one.or(other).as_deref());
+        ui.add_space(4.0);
+        panel.models(ui, width);
         if !several {
             ui.label(RichText::new("Separate outputs: Plainsong Stems Multi-out").size(11.0).color(theme::DIM));
         }

@@ -26,6 +26,14 @@ const CARDS: &[Card] = &[
     Card { name: "Low-latency model", text: include_str!("../../../models/stems-low/CARD.md") },
     Card { name: "Dialogue model", text: include_str!("../../../models/dialogue/CARD.md") },
 ];
+/// What the menu of models tells of them.
+const BUILT_IN: (&str, fn() -> String) = ("Plainsong", built_in);
+
+fn built_in() -> String {
+    let license = dsp_core::model::embedded("stems").and_then(|model| model.manifest()).map(|manifest| manifest.license);
+    format!("{}   45 ms, or 22.5 ms with low latency, runs live", license.unwrap_or_default())
+}
+
 /// What a late frame means.
 const LATE: &str = "Frames that went on with the masks before, because the computer was too slow.";
 
@@ -51,6 +59,7 @@ impl Product for StemsProduct {
     const CONTROLS: f32 = editor::CONTROLS;
     const LOAD: bool = true;
     const LATE: &'static str = LATE;
+    const BUILT_IN: (&'static str, fn() -> String) = BUILT_IN;
 
     fn pictures() -> Pictures {
         editor::pictures()

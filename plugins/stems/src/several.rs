@@ -1,6 +1,6 @@
 //! The plugin with an output for each stem beside the main one.
 
-use crate::{CARDS, LATE, editor, mixer};
+use crate::{BUILT_IN, CARDS, LATE, editor, mixer};
 use dsp_core::engines::stems::{Settings, Stems as Engine};
 use dsp_core::processor::Observer;
 use plainsong_shell::live::Live;
@@ -42,6 +42,7 @@ impl Product for StemsMultiOutProduct {
     const CONTROLS: f32 = editor::CONTROLS;
     const LOAD: bool = true;
     const LATE: &'static str = LATE;
+    const BUILT_IN: (&'static str, fn() -> String) = BUILT_IN;
 
     fn process(
         engine: &mut Engine,

@@ -297,7 +297,7 @@ fn frames_tell_what_goes_out() {
 
 /// A bounce, run to its end: main output and stems with the delay taken off.
 fn bounce(input: &[Vec<f32>], settings: &Settings, quality: Quality, rate: f64) -> (Vec<Vec<f32>>, Parts) {
-    let mut bounce = Bounce::new(format(rate, input.len()), settings, quality).expect("the built-in models");
+    let mut bounce = Bounce::new(format(rate, input.len()), settings, quality, None).expect("the built-in models");
     let (length, late) = (input[0].len(), bounce.latency());
     let mut main = vec![Vec::new(); input.len()];
     let mut parts: Parts = vec![vec![Vec::new(); input.len()]; settings.strips().len()];

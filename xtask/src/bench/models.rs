@@ -4,12 +4,13 @@
 //! which this program renders (`training/evaluate/models.py`).
 
 use super::{Args, measure};
-use crate::render::engine;
 use crate::test::command::{Run, root};
 use dsp_core::model::store::Store;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+/// Task of the models that are compared, and the engine that plays them.
+const TASK: &str = "denoise";
 /// The built-in models: name, id, and what is set for them.
 const BUILT_IN: [(&str, &str, &[&str]); 2] =
     [("Plainsong", "denoise", &[]), ("Plainsong, low latency", "denoise-low", &["low-latency=on"])];
@@ -22,15 +23,16 @@ fn python() -> Result<PathBuf, String> {
 
 /// Compares, and writes table, picture and figures.
 pub fn run(args: &Args, which: &str) -> Result<(), String> {
-    let entry = engine::find(&args.engine).filter(|entry| entry.task.is_some());
-    let task = entry.and_then(|entry| entry.task).ok_or_else(|| format!("no models can be chosen for {}", args.engine))?;
+    if args.engine != TASK {
+        return Err(format!("models are compared by how they clean speech, so for {TASK} alone, not for {}", args.engine));
+    }
     let python = python()?;
     let store = Store::user().ok_or("there is no folder for models: set XDG_DATA_HOME or HOME")?;
     let mut ids: Vec<String> = which.split(',').map(|id| id.trim().to_owned()).collect();
     let all = which == "all";
     if all {
         ids =
-            store.list().into_iter().filter(|(_, stamp)| stamp.as_ref().is_ok_and(|stamp| stamp.task == task)).map(|(id, _)| id).collect();
+            store.list().into_iter().filter(|(_, stamp)| stamp.as_ref().is_ok_and(|stamp| stamp.task == TASK)).map(|(id, _)| id).collect();
     }
     let mut systems: Vec<Value> = Vec::new();
     let mut add = |name: &str, id: &str, words: Vec<&str>, license: &str, cost: Value| {

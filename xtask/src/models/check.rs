@@ -2,17 +2,15 @@
 
 use super::limits::{self, End};
 use super::probe::Found;
-use dsp_core::model::Manifest;
-use dsp_core::model::store::{self, MANIFEST, RULES, STAMP, Stamp};
+use dsp_core::model::store::{self, Cost, MANIFEST, STAMP, Stamp};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
-/// Tasks for which a model can be chosen.
-const TASKS: [&str; 1] = ["denoise"];
-
 /// Runs the confined process and reads its answer.
 fn ask<T: DeserializeOwned>(program: &Path, arguments: &[&str], folder: &Path) -> Result<T, String> {
-    match limits::run(program, arguments, folder, limits::PATIENCE).map_err(|error| format!("the check could not be started ({error})"))? {
+    let started = limits::run(program, arguments, folder, limits::PATIENCE);
+    let (end, _) = started.map_err(|error| format!("the check could not be started ({error})"))?;
+    match end {
         End::Answer(text) => {
             let answer: Result<T, String> =
                 serde_json::from_str(&text).map_err(|_| "the check said nothing that makes sense".to_owned())?;
@@ -77,12 +75,7 @@ pub fn stamp(program: &Path, folder: &Path) -> Result<(Stamp, Found), String> {
         return Err(format!("its old stamp cannot be taken away ({error})"));
     }
     let (stamp, found) = report(program, folder)?;
-    let text = serde_json::to_string_pretty(&stamp).map_err(|error| error.to_string())?;
-    let part = folder.join("stamp.part");
-    std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, &place)).map_err(|error| {
-        let _ = std::fs::remove_file(&part);
-        format!("its stamp cannot be written ({error})")
-    })?;
+    stamp.write(folder).map_err(|error| format!("its stamp cannot be written ({error})"))?;
     Ok((stamp, found))
 }
 
@@ -94,29 +87,11 @@ pub fn report(program: &Path, folder: &Path) -> Result<(Stamp, Found), String> {
     let found = look(program, folder, true)?;
     // Read here only now that another process has found it harmless.
     let text = store::read_text(&folder.join(MANIFEST))?;
-    let manifest = Manifest::parse(&text).map_err(|error| error.to_string())?;
-    store::check_name(&manifest.id)?;
-    if !TASKS.contains(&manifest.task.as_str()) {
-        return Err(format!("it is for \"{}\"; models can be chosen for: {}", manifest.task, TASKS.join(", ")));
+    let Found { verdict, step_us, paced_us, hop_ms, latency_ms, .. } = found;
+    let stamp = Stamp::of(&text, Cost { verdict, step_us, paced_us, hop_ms, latency_ms }).map_err(|error| error.to_string())?;
+    store::check_name(&stamp.id)?;
+    if dsp_core::model::embedded(&stamp.id).is_ok() {
+        return Err(format!("its id is \"{}\", which is a built-in model's; give it another", stamp.id));
     }
-    if dsp_core::model::embedded(&manifest.id).is_ok() {
-        return Err(format!("its id is \"{}\", which is a built-in model's; give it another", manifest.id));
-    }
-    let stamp = Stamp {
-        rules: RULES,
-        sha256: store::sha256(text.as_bytes()),
-        files: store::weights(&manifest).iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect(),
-        id: manifest.id,
-        name: manifest.name,
-        version: manifest.version,
-        task: manifest.task,
-        authors: manifest.authors,
-        license: manifest.license,
-        verdict: found.verdict,
-        step_us: found.step_us,
-        paced_us: found.paced_us,
-        hop_ms: found.hop_ms,
-        latency_ms: found.latency_ms,
-    };
     Ok((stamp, found))
 }

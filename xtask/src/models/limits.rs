@@ -5,7 +5,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Most processor time that a look into a model may take, where the system can limit that.
@@ -18,6 +18,17 @@ pub const MEMORY: u64 = 1 << 30;
 const ANSWER: u64 = 1 << 20;
 /// Between looks at whether it has ended.
 const POLL: Duration = Duration::from_millis(2);
+
+/// What a process took of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Taken {
+    /// Time by the clock.
+    pub clock: Duration,
+    /// Time of processors, its own and the system's for it; none where the system does not tell.
+    pub processor: Duration,
+    /// Most memory that was in its use at a time, in bytes; 0 where the system does not tell.
+    pub memory: u64,
+}
 
 /// How a limited process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +67,7 @@ const NO_MEMORY: &str = "memory allocation of";
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(program: &Path, arguments: &[&str], folder: &Path, patience: Duration) -> std::io::Result<End> {
+pub fn run(program: &Path, arguments: &[&str], folder: &Path, patience: Duration) -> std::io::Result<(End, Taken)> {
     let mut command = Command::new(program);
     command.args(arguments).arg(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let started = Instant::now();
@@ -74,20 +85,24 @@ pub fn run(program: &Path, arguments: &[&str], folder: &Path, patience: Duration
     };
     let said = listen(child.stdout.take().map(|pipe| Box::new(pipe) as _));
     let complained = listen(child.stderr.take().map(|pipe| Box::new(pipe) as _));
-    let mut status: Option<ExitStatus> = None;
+    let mut ended = None;
     while started.elapsed() < patience {
-        status = child.try_wait()?;
-        if status.is_some() {
+        ended = reap(&mut child, false)?;
+        if ended.is_some() {
             break;
         }
         std::thread::sleep(POLL);
     }
-    if status.is_none() {
-        child.kill()?;
-        child.wait()?;
-    }
+    let (status, mut taken) = match ended {
+        Some((status, taken)) => (Some(status), taken),
+        None => {
+            child.kill()?;
+            (None, reap(&mut child, true)?.map_or(Taken::default(), |(_, taken)| taken))
+        }
+    };
+    taken.clock = started.elapsed();
     let (said, complained) = (said.join().unwrap_or_default(), complained.join().unwrap_or_default());
-    Ok(match status {
+    let end = match status {
         None => End::Time,
         Some(status) if status.success() => End::Answer(said),
         Some(_) if complained.contains(NO_MEMORY) => End::Memory,
@@ -96,7 +111,43 @@ pub fn run(program: &Path, arguments: &[&str], folder: &Path, patience: Duration
             let line = complained.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
             End::Crash(format!("{status}: {line}"))
         }
-    })
+    };
+    Ok((end, taken))
+}
+
+/// How a process ended and what it took, once it has; with `wait` it is waited for.
+#[cfg(unix)]
+fn reap(child: &mut Child, wait: bool) -> std::io::Result<Option<(ExitStatus, Taken)>> {
+    use std::os::unix::process::ExitStatusExt;
+    /// Bytes of the unit in which the system tells of memory (getrusage(2)).
+    const UNIT: u64 = if cfg!(target_os = "macos") { 1 } else { 1_024 };
+    let id = i32::try_from(child.id()).map_err(std::io::Error::other)?;
+    let mut status = 0;
+    // SAFETY: plain numbers, for which zeros are a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let gone = loop {
+        // SAFETY: both pointers are to variables on this stack; the process is our own child, which nobody else waits for.
+        let gone = unsafe { libc::wait4(id, &raw mut status, if wait { 0 } else { libc::WNOHANG }, &raw mut usage) };
+        let error = std::io::Error::last_os_error();
+        if gone >= 0 {
+            break gone;
+        }
+        if error.kind() != std::io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    };
+    let time =
+        |time: libc::timeval| Duration::from_micros(time.tv_sec.unsigned_abs() * 1_000_000 + u64::from(time.tv_usec.unsigned_abs() as u32));
+    let processor = time(usage.ru_utime) + time(usage.ru_stime);
+    let taken = Taken { clock: Duration::ZERO, processor, memory: usage.ru_maxrss.unsigned_abs() as u64 * UNIT };
+    Ok((gone == id).then(|| (ExitStatus::from_raw(status), taken)))
+}
+
+/// How a process ended, once it has; with `wait` it is waited for.
+#[cfg(not(unix))]
+fn reap(child: &mut Child, wait: bool) -> std::io::Result<Option<(ExitStatus, Taken)>> {
+    let status = if wait { Some(child.wait()?) } else { child.try_wait()? };
+    Ok(status.map(|status| (status, Taken::default())))
 }
 
 /// The system ended it at its limit of processor time.

@@ -19,6 +19,7 @@ mod probe;
 mod show;
 mod source;
 
+use crate::render::engine;
 use crate::render::failure::Failure;
 use clap::{Parser, Subcommand};
 use dsp_core::model::store::Store;
@@ -137,7 +138,9 @@ fn install(store: &Store, replace: bool, fill: impl FnOnce(&install::Staging) ->
     show::found(&stamp, &found);
     println!(
         "{} is installed: choose it in the plugin's model menu, or with: cargo xtask render {} --model {}",
-        stamp.id, stamp.task, stamp.id
+        stamp.id,
+        engine::for_task(&stamp.task).map_or("ENGINE", |entry| entry.name),
+        stamp.id
     );
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! The look into a model, in a confined process: `models probe FOLDER`. Says what it found as JSON.
 
 use super::limits;
-use dsp_core::engines::Engine;
-use dsp_core::engines::denoise::{Denoise, Models, Settings};
+use crate::render::engine::{self, Driver, ENGINES, Entry};
+use crate::spent::spent;
+use dsp_core::engines::stems::Task;
 use dsp_core::model::inventory;
 use dsp_core::model::store::{self, Verdict};
 use dsp_core::model::{Manifest, Package};
-use dsp_core::processor::{Format, Frame, Observer, Processor};
+use dsp_core::params;
+use dsp_core::processor::{Format, Frame, Observer};
 use dsp_core::units::Hz;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -96,19 +98,16 @@ fn look(folder: &Path, pace: bool) -> Answer {
             *counted.entry(kind).or_default() += count;
         }
     }
-    let mut engine = Denoise::default();
-    engine.prepare(FORMAT).map_err(|error| error.to_string())?;
-    let models: Box<Models> = Denoise::load_package(FORMAT, &package).map_err(|error| error.to_string())?;
-    drop(engine.install(models));
-    if !engine.is_ready() {
-        return Err("the engine did not take the model".into());
-    }
-    engine.reset();
-    let settings = Settings::default();
+    let task = &package.manifest.task;
+    let entry = engine::for_task(task).ok_or_else(|| {
+        let tasks: Vec<&str> = ENGINES.iter().flat_map(|entry| entry.tasks).copied().collect();
+        format!("it is for \"{task}\"; models can be chosen for: {}", tasks.join(", "))
+    })?;
+    let mut engine = make(entry, &package)?;
     let mut hop = Hop::default();
-    engine.process(&mut [&mut speech(FORMAT.rate.0 as usize / 2)], &settings, &mut hop);
+    engine.process(&mut [&mut speech(FORMAT.rate.0 as usize / 2)], &mut hop);
     let hop = ((f64::from(hop.0) * FORMAT.rate.0).round() as usize).max(1);
-    let mut probe = Probe { engine, settings, hop, checks: Vec::new() };
+    let mut probe = Probe { engine, hop, checks: Vec::new() };
     let step_us = probe.all();
     let wrong = probe.checks.iter().any(|(_, wrong)| wrong.is_some());
     let hop_us = hop as f64 / FORMAT.rate.0 * 1e6;
@@ -120,13 +119,12 @@ fn look(folder: &Path, pace: bool) -> Answer {
     let share = paced_us / hop_us;
     let verdict = match share {
         share if share <= INLINE => Verdict::Inline,
-        share if share <= WORKER => Verdict::Worker,
+        share if share <= WORKER && entry.aside => Verdict::Worker,
         _ => Verdict::TooSlow,
     };
     // On a thread of its own it has another delay.
     let checks = probe.checks;
-    let models = Denoise::load_package(FORMAT, &Package { verdict, ..package }).map_err(|error| error.to_string())?;
-    let latency = models.latency(false) as f64;
+    let latency = make(entry, &Package { verdict, ..package })?.latency() as f64;
     Ok(Found {
         operators: counted.into_iter().collect(),
         checks,
@@ -138,9 +136,22 @@ fn look(folder: &Path, pace: bool) -> Answer {
     })
 }
 
+/// An engine with the model, set so that what the model says is heard: for the model's task, and of stems the first.
+fn make(entry: &Entry, package: &Package) -> Result<Box<dyn Driver>, String> {
+    let mut values = params::defaults(entry.params);
+    let task = Task::ALL.into_iter().find(|task| task.key() == package.manifest.task);
+    if let Some(task) = task {
+        let solo = format!("{}-solo", task.keys()[0]);
+        for (id, text) in [("task", task.key()), (&solo, "on")] {
+            let index = params::index_of(entry.params, id).map_err(|error| error.to_string())?;
+            values[index] = entry.params[index].parse(text).map_err(|error| error.to_string())?;
+        }
+    }
+    (entry.make)(FORMAT, &values, Some(package)).map_err(|error| error.to_string())
+}
+
 struct Probe {
-    engine: Denoise,
-    settings: Settings,
+    engine: Box<dyn Driver>,
     /// In samples.
     hop: usize,
     checks: Vec<(String, Option<String>)>,
@@ -157,7 +168,7 @@ impl Probe {
             self.engine.reset();
         }
         let mut out = sound.to_vec();
-        out.chunks_mut(block).for_each(|block| self.engine.process(&mut [block], &self.settings, &mut ()));
+        out.chunks_mut(block).for_each(|block| self.engine.process(&mut [block], &mut ()));
         out
     }
 
@@ -171,12 +182,12 @@ impl Probe {
             .chunks_mut(hop)
             .map(|block| {
                 let started = spent();
-                self.engine.process(&mut [block], &self.settings, &mut ());
+                self.engine.process(&mut [block], &mut ());
                 spent().saturating_sub(started)
             })
             .collect();
         times.sort();
-        self.tell("speech", bounds(&first, LOUDEST).or_else(|| failed(&self.engine)));
+        self.tell("speech", bounds(&first, LOUDEST).or_else(|| failed(&*self.engine)));
         // Cut differently, and from a reset: the same bits.
         let again = self.play(&voice, hop, true);
         let differs = |other: &[f32]| first.iter().zip(other).position(|(a, b)| a.to_bits() != b.to_bits());
@@ -190,14 +201,14 @@ impl Probe {
         self.tell("silence stays silent", bounds(&silence, SILENT));
         let loud: Vec<f32> = noise(OTHER * hop).map(|x| if x < 0.0 { -1.0 } else { 1.0 }).collect();
         let loud = self.play(&loud, hop, true);
-        self.tell("full scale", bounds(&loud, LOUDEST).or_else(|| failed(&self.engine)));
+        self.tell("full scale", bounds(&loud, LOUDEST).or_else(|| failed(&*self.engine)));
         let mut broken = voice[..OTHER * hop].to_vec();
         broken[hop..2 * hop].fill(f32::NAN);
         broken[4 * hop] = f32::INFINITY;
         let broken = self.play(&broken, hop, true);
         let after = self.play(&voice[..OTHER * hop], hop, false);
         let heard = after.iter().any(|sample| sample.abs() > SILENT);
-        let wrong = bounds(&broken, LOUDEST).or_else(|| bounds(&after, LOUDEST)).or_else(|| failed(&self.engine));
+        let wrong = bounds(&broken, LOUDEST).or_else(|| bounds(&after, LOUDEST)).or_else(|| failed(&*self.engine));
         self.tell("samples that are no numbers", wrong.or_else(|| (!heard).then(|| "nothing comes out after them".to_owned())));
         micros(times.get(times.len() / 2))
     }
@@ -218,7 +229,7 @@ impl Probe {
             }
             let mut block = block.to_vec();
             let started = spent();
-            self.engine.process(&mut [&mut block], &self.settings, &mut ());
+            self.engine.process(&mut [&mut block], &mut ());
             times.push(spent().saturating_sub(started));
         }
         times.sort();
@@ -226,26 +237,11 @@ impl Probe {
     }
 }
 
-/// Time that this thread has spent on a processor: what other programs take meanwhile is not the model's. By
-/// the clock where the system does not tell.
-fn spent() -> Duration {
-    #[cfg(unix)]
-    {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-    }
-    #[cfg(not(unix))]
-    {
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        START.get_or_init(Instant::now).elapsed()
-    }
-}
-
 fn micros(time: Option<&Duration>) -> f64 {
     time.map_or(0.0, |time| time.as_secs_f64() * 1e6)
 }
 
-fn failed(engine: &Denoise) -> Option<String> {
+fn failed(engine: &dyn Driver) -> Option<String> {
     let count = engine.bad_steps();
     (count > 0).then(|| format!("{count} steps failed or gave numbers that are not finite"))
 }

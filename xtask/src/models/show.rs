@@ -7,7 +7,7 @@ use dsp_core::model::store::{CARD, Stamp, Store};
 use std::io::Write;
 
 /// Ids of the built-in models that can be replaced by others.
-const BUILT_IN: [&str; 2] = ["denoise", "denoise-low"];
+const BUILT_IN: [&str; 6] = ["denoise", "denoise-low", "deess", "stems", "stems-low", "dialogue"];
 
 /// Prints; a closed pipe (`| head`) is no error.
 fn say(text: &str) {
@@ -33,7 +33,7 @@ pub fn list(store: &Store) -> Result<(), String> {
     let mut rows = Vec::new();
     for id in BUILT_IN {
         let manifest = embedded(id).and_then(|model| model.manifest()).map_err(|error| error.to_string())?;
-        rows.push(row(&[&manifest.id, &manifest.name, &manifest.license]));
+        rows.push(row(&[&manifest.id, &manifest.name, &manifest.task, &manifest.license]));
     }
     text += &table(&rows);
     text += &format!("\nInstalled in {}\n", store.folder().display());
@@ -44,6 +44,7 @@ pub fn list(store: &Store) -> Result<(), String> {
             Ok(stamp) => row(&[
                 id,
                 &stamp.name,
+                &stamp.task,
                 &stamp.license,
                 &format!("{:.1} ms delay", stamp.latency_ms),
                 &format!("{:.1} % of a core", 100.0 * stamp.load()),

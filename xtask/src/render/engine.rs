@@ -38,6 +38,11 @@ pub static ENGINES: &[Entry] = &[
     entry::<Master, _>("Master a mix: loudness and ceiling exact, balance decided and explained", More::Master),
 ];
 
+/// The engine that plays models of the user's for a task.
+pub fn for_task(task: &str) -> Option<&'static Entry> {
+    ENGINES.iter().find(|entry| entry.tasks.contains(&task))
+}
+
 /// The engine with this name.
 pub fn find(name: &str) -> Option<&'static Entry> {
     ENGINES.iter().find(|entry| entry.name == name)

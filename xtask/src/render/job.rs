@@ -119,7 +119,7 @@ impl Worker {
         let engine = match self.engine.take() {
             Some((known, engine)) if known == format => engine,
             _ => match &options.separation {
-                Some(separation) => separation.driver(format)?,
+                Some(separation) => separation.driver(format, options.package.as_ref())?,
                 None => (options.entry.make)(format, &options.values, options.package.as_ref())?,
             },
         };

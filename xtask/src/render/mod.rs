@@ -184,7 +184,7 @@ impl FromArgMatches for EngineArgs {
         let master = if entry.more == More::Master { MasterArgs::from_arg_matches(matches)? } else { MasterArgs::default() };
         let podcast = if entry.more == More::Podcast { PodcastArgs::from_arg_matches(matches)? } else { PodcastArgs::default() };
         let stems = if entry.more == More::Stems { StemsArgs::from_arg_matches(matches)? } else { StemsArgs::default() };
-        let model = if entry.task.is_some() { ModelArgs::from_arg_matches(matches)? } else { ModelArgs::default() };
+        let model = if !entry.tasks.is_empty() { ModelArgs::from_arg_matches(matches)? } else { ModelArgs::default() };
         Ok(Self { entry, args: RenderArgs::from_arg_matches(matches)?, master, podcast, stems, model })
     }
 
@@ -204,7 +204,7 @@ impl Subcommand for EngineArgs {
                 More::Podcast => PodcastArgs::augment_args(command),
                 More::Stems => StemsArgs::augment_args(command),
             };
-            let command = if entry.task.is_some() { ModelArgs::augment_args(command) } else { command };
+            let command = if !entry.tasks.is_empty() { ModelArgs::augment_args(command) } else { command };
             command.about(entry.about).long_about(None).after_help(format!(
                 "{}\nExit status: {DONE} all files are done, {FAILED} some failed (one line each on standard error), {USAGE} the command \
                  line makes no sense, {STOPPED} stopped.\nFailed and stopped files leave nothing behind.",
@@ -382,7 +382,7 @@ pub fn run(args: Args) -> ExitCode {
         std::process::exit(STOPPED);
     });
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let package = match model.model.as_deref().map(|id| entry.installed(id)).transpose().map_err(Failure::new) {
+    let package = match model.model.as_deref().map(|id| entry.installed(id, &values)).transpose().map_err(Failure::new) {
         Ok(package) => package,
         Err(failure) => return usage(failure),
     };

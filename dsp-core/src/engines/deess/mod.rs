@@ -18,6 +18,7 @@ pub use models::Models;
 pub use settings::{Link, Listen, Mode, Settings};
 
 use crate::engines::Engine;
+use crate::model::Package;
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::{FlushDenormals, Scope};
 use core::Core;
@@ -34,6 +35,12 @@ pub struct Deess {
 
 impl Engine for Deess {
     type Models = Models;
+
+    const TASKS: &'static [&'static str] = &["deess"];
+
+    fn load_model(format: Format, package: &Package) -> Result<Box<Models>, Error> {
+        Models::load_package(format, package)
+    }
 
     fn load(format: Format) -> Result<Box<Models>, Error> {
         Models::load(format)
@@ -56,6 +63,10 @@ impl Engine for Deess {
 
     fn late_frames(&self) -> u64 {
         self.late
+    }
+
+    fn bad_steps(&self) -> u64 {
+        self.models.as_ref().map_or(0, |models| models.bad_steps())
     }
 
     fn model_ids(_: &Settings) -> &'static [&'static str] {
@@ -98,5 +109,84 @@ impl Processor for Deess {
     fn notice(&self) -> Option<&'static str> {
         let idle = self.core.as_ref().is_some_and(|core| !core.works());
         idle.then_some("there is no band for sibilants at a sample rate under 12 kHz; the sound passes unchanged")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Hz;
+    use std::path::Path;
+
+    const FORMAT: Format = Format { rate: Hz(48_000.0), channels: 1 };
+
+    fn package() -> Package {
+        Package::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/deess")).unwrap()
+    }
+
+    fn engine(models: Box<Models>) -> Deess {
+        let mut engine = Deess::default();
+        engine.prepare(FORMAT).unwrap();
+        assert!(engine.install(models).is_none() && engine.is_ready());
+        engine
+    }
+
+    /// A voice with sibilants: a saw and, four times a second, noise around 6.5 kHz.
+    fn sound(samples: usize) -> Vec<f32> {
+        let (mut seed, mut past) = (9_u32, [0.0_f32; 2]);
+        let (radius, angle) = (0.93_f32, std::f32::consts::TAU * 6_500.0 / 48_000.0);
+        (0..samples)
+            .map(|n| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = (seed >> 8) as f32 / (1 << 23) as f32 - 1.0;
+                let seconds = n as f32 / 48_000.0;
+                let ring = noise + 2.0 * radius * angle.cos() * past[0] - radius * radius * past[1];
+                past = [ring, past[0]];
+                let hiss = (seconds * 4.0).fract() < 0.3;
+                if hiss { 0.06 * ring } else { 0.1 * ((seconds * 130.0).fract() - 0.5) }
+            })
+            .collect()
+    }
+
+    fn play(engine: &mut Deess, sound: &[f32]) -> Vec<f32> {
+        let mut out = sound.to_vec();
+        let settings = Settings { amount: 2.0, ..Settings::default() };
+        out.chunks_mut(240).for_each(|block| engine.process(&mut [block], &settings, &mut ()));
+        out
+    }
+
+    #[test]
+    fn a_users_model_plays_as_the_built_in_one_does() {
+        let sound = sound(96_000);
+        let wanted = play(&mut engine(Deess::load(FORMAT).unwrap()), &sound);
+        assert!(wanted[288..] != sound[..sound.len() - 288], "something is taken off");
+        let got = play(&mut engine(Deess::load_model(FORMAT, &package()).unwrap()), &sound);
+        assert!(got == wanted, "the same weights from a folder give the same bits");
+    }
+
+    #[test]
+    fn a_model_that_comes_while_sound_plays_makes_no_click() {
+        let sound = sound(96_000);
+        let mut playing = engine(Deess::load(FORMAT).unwrap());
+        let (latency, mut out) = (playing.latency(&Settings::default()), play(&mut playing, &sound[..50_000]));
+        assert!(playing.install(Deess::load_model(FORMAT, &package()).unwrap()).is_some(), "the old ones come back");
+        assert_eq!(playing.latency(&Settings::default()), latency);
+        out.extend(play(&mut playing, &sound[50_000..]));
+        // What is taken off moves as smoothly over the exchange as elsewhere.
+        let taken: Vec<f32> = out[latency..].iter().zip(&sound).map(|(out, sound)| out - sound).collect();
+        let jump = |part: &[f32]| part.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        let (usual, there) = (jump(&taken[..49_000]), jump(&taken[49_500..51_500]));
+        assert!(usual > 1e-3, "something is taken off");
+        assert!(there <= 1.2 * usual, "{there} where {usual} is usual");
+    }
+
+    #[test]
+    fn a_model_for_something_else_is_refused() {
+        let refused = |package: &Package| Deess::load_model(FORMAT, package).map(drop).unwrap_err().to_string();
+        let other = Package::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../training/examples/gate")).unwrap();
+        assert!(refused(&other).contains("is for \"denoise\""));
+        let mut wrong = package();
+        wrong.manifest.parts[0].outputs[4].name = "breadth".into();
+        assert!(refused(&wrong).contains("breadth"));
     }
 }

@@ -4,11 +4,14 @@ use super::balance::{Balance, FEATURES};
 use super::settings::Mode;
 use crate::detection::{CLASSES, Detection, REDUCTION_BANDS};
 use crate::features::BANDS;
-use crate::model::{Plan, Runner, embedded, warm};
+use crate::model::{Package, Plan, Runner, embedded, warm};
 use crate::processor::{Error, Format};
 use crate::realtime::Reservation;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+/// What models are for.
+const TASK: &str = "deess";
 /// The model.
 pub const MODEL_ID: &str = "deess";
 /// Steps that fill the runtime's caches before audio flows.
@@ -25,7 +28,7 @@ impl Listener {
     fn new(plan: &Arc<Plan>) -> Result<Self, Error> {
         let outputs: [(&str, &[usize]); 5] =
             [("classes", &[1, CLASSES]), ("whistle", &[1, 1]), ("excess", &[1, REDUCTION_BANDS]), ("centre", &[1, 1]), ("width", &[1, 1])];
-        plan.manifest().fits("deess", &[("features", &[1, FEATURES])], &outputs)?;
+        plan.manifest().fits(TASK, &[("features", &[1, FEATURES])], &outputs)?;
         Ok(Self { balance: Balance::default(), runner: Runner::new(plan)? })
     }
 
@@ -60,15 +63,28 @@ pub struct Models {
 impl Models {
     /// See [`crate::engines::Engine::load`].
     pub(super) fn load(format: Format) -> Result<Box<Self>, Error> {
-        let plan = embedded(MODEL_ID)?.plan()?;
+        Self::new(format, &embedded(MODEL_ID)?.plan()?)
+    }
+
+    /// See [`crate::engines::Engine::load_model`].
+    pub(super) fn load_package(format: Format, package: &Package) -> Result<Box<Self>, Error> {
+        package.manifest.is_for(TASK)?;
+        let plans = package.plans()?;
+        let [plan] = &plans[..] else {
+            return Err(package.manifest.refuse(format!("has {} parts where one is needed", plans.len())));
+        };
+        Self::new(Format::new(format.rate, format.channels)?, plan)
+    }
+
+    fn new(format: Format, plan: &Arc<Plan>) -> Result<Box<Self>, Error> {
         let make = || -> Result<Vec<Listener>, Error> {
             let one = |_| {
-                let mut listener = Listener::new(&plan)?;
+                let mut listener = Listener::new(plan)?;
                 for _ in 0..WARM_UP {
                     listener.hear(&[1e-6; BANDS], Mode::Voice);
                 }
                 if listener.runner.has_failed() {
-                    return Err(Error::Model { id: MODEL_ID.into(), reason: "its first steps failed".into() });
+                    return Err(plan.manifest().refuse("its first steps failed".into()));
                 }
                 listener.reset();
                 Ok(listener)
@@ -84,9 +100,27 @@ impl Models {
         self.listeners.len()
     }
 
+    /// Steps that failed or gave numbers that are not finite, since they were loaded.
+    pub fn bad_steps(&self) -> u64 {
+        self.listeners.iter().map(|listener| listener.runner.bad_steps()).sum()
+    }
+
     /// Zeroes all states. On the audio thread call it inside a [`crate::realtime::Scope`].
     pub fn reset(&mut self) {
         self.listeners.iter_mut().for_each(Listener::reset);
+    }
+
+    /// Mean time of a step of one channel over so many steps. States are zero afterwards. Not for the audio thread.
+    pub fn step_cost(&mut self, steps: usize) -> Duration {
+        let Some(listener) = self.listeners.first_mut() else { return Duration::ZERO };
+        let started = Instant::now();
+        for step in 0..steps {
+            // A power that moves, so that steps are not of silence.
+            listener.hear(&[1e-4 * (1 + step % 7) as f32; BANDS], Mode::Voice);
+        }
+        let spent = started.elapsed();
+        self.reset();
+        spent / u32::try_from(steps.max(1)).unwrap_or(u32::MAX)
     }
 
     pub(super) fn listeners(&mut self) -> &mut [Listener] {

@@ -6,6 +6,7 @@
 
 use super::job::{Answers, Job};
 use crate::framing::Stft;
+use crate::realtime::priority::Standing;
 use crate::realtime::{Scope, Work, Worker};
 
 /// Frames by which answers come later.
@@ -25,6 +26,8 @@ pub struct Pace {
 pub struct Aside {
     worker: Worker<Job>,
     last: Answers,
+    /// Its steps take less than a hop, so that its thread may go before other programs.
+    keeps_up: bool,
     /// What the job was asked last is for the next frame.
     asked: bool,
     /// The states are to be zeroed when the job is back.
@@ -35,13 +38,13 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// Starts the thread.
+    /// Starts the thread. What does not keep up gets no priority: it would take a processor for itself.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn new(job: Job, last: Answers) -> std::io::Result<Self> {
+    pub fn new(job: Job, last: Answers, keeps_up: bool) -> std::io::Result<Self> {
         let worker = Worker::new("plainsong-model", job)?;
-        Ok(Self { worker, last, asked: false, stale: false, begun: false, bad_steps: 0 })
+        Ok(Self { worker, last, keeps_up, asked: false, stale: false, begun: false, bad_steps: 0 })
     }
 
     /// Zeroes all states, at once or when the job is back.
@@ -58,11 +61,17 @@ impl Aside {
         [self.asked, self.begun] = [false; 2];
     }
 
-    /// Waits for the thread, and makes every step so much slower.
+    /// Waits for the thread, and makes every step so much slower, at rest or at work.
     #[cfg(test)]
-    pub fn slow_by(&mut self, by: Option<std::time::Duration>) {
+    pub fn slow_by(&mut self, by: Option<std::time::Duration>, burns: bool) {
         let job = self.worker.wait().expect("the thread runs");
         job.slow = by.unwrap_or(job.slow);
+        job.burns |= burns;
+    }
+
+    /// How the thread stands beside other programs.
+    pub fn standing(&self) -> Standing {
+        self.worker.standing()
     }
 
     /// Steps that failed, as far as is known.
@@ -73,6 +82,7 @@ impl Aside {
     /// Gives the answers for the frame before the newest one, and asks for the newest. Where the answers are
     /// late, the last gains go on. True where they are.
     pub fn step(&mut self, stft: &Stft, channels: usize, own: bool, pace: Pace) -> (&mut Answers, bool) {
+        self.worker.set_urgent(pace.realtime && self.keeps_up);
         let job = if pace.realtime { self.worker.get() } else { self.worker.wait() };
         let Some(job) = job else {
             if self.asked {
@@ -114,6 +124,7 @@ mod tests {
     use crate::model::Package;
     use crate::model::store::Verdict;
     use crate::processor::{Format, Processor};
+    use crate::realtime::priority::Standing;
     use crate::units::Hz;
     use std::path::Path;
     use std::time::{Duration, Instant};
@@ -127,7 +138,7 @@ mod tests {
         let package = Package { verdict, ..Package::read(&folder).unwrap() };
         let mut models: Box<Models> = Denoise::load_package(FORMAT, &package).unwrap();
         if verdict != Verdict::Inline {
-            models.slow_by(Some(slow));
+            models.slow_by(Some(slow), false);
         }
         let mut engine = Denoise::default();
         engine.prepare(FORMAT).unwrap();
@@ -155,7 +166,7 @@ mod tests {
             let end = sound.len().min(at + length);
             engine.process(&mut [&mut out[at..end]], &Settings::default(), &mut ());
             if patience && let Some(models) = &mut engine.models {
-                models.slow_by(None);
+                models.slow_by(None, false);
             }
             at = end;
             if at == sound.len() {
@@ -190,6 +201,55 @@ mod tests {
         assert_eq!(aside.late_frames(), 0);
     }
 
+    /// By hand, beside eight busy threads: `cargo test --release -p dsp-core --lib -- --ignored --nocapture beside_busy`.
+    /// The same model with the thread's priority and without it, in blocks of 64 at their pace.
+    #[test]
+    #[ignore = "half a minute, and it keeps the machine busy"]
+    fn steps_in_time_beside_busy_programs() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        const BLOCK: usize = 64;
+        const SECONDS: usize = 15;
+        /// Two fifths of a hop, within what the check lets run live on a thread of its own.
+        const STEP: Duration = Duration::from_millis(4);
+        let over = std::sync::Arc::new(AtomicBool::new(false));
+        let busy: Vec<_> = (0..8)
+            .map(|_| {
+                let over = over.clone();
+                std::thread::spawn(move || {
+                    let mut value = 1.0_f64;
+                    while !over.load(Ordering::Relaxed) {
+                        value = (value * 1.000_1).sin() + 1.0;
+                    }
+                    value
+                })
+            })
+            .collect();
+        // The audio thread, as a host has it.
+        let audio = crate::realtime::priority::raise(crate::realtime::priority::CALLBACK);
+        let input = sound(SECONDS * 48_000);
+        let late = |verdict| {
+            let mut aside = engine(verdict, Duration::ZERO);
+            if let Some(models) = &mut aside.models {
+                models.slow_by(Some(STEP), true);
+            }
+            aside.set_realtime(true);
+            let (mut out, begun) = (input.clone(), Instant::now());
+            for (index, block) in out.chunks_mut(BLOCK).enumerate() {
+                let due = Duration::from_secs_f64(index as f64 * BLOCK as f64 / 48_000.0);
+                std::thread::sleep(due.saturating_sub(begun.elapsed()));
+                aside.process(&mut [block], &Settings::default(), &mut ());
+            }
+            (aside.late_frames(), aside.standing())
+        };
+        let (usual, raised) = (late(Verdict::TooSlow), late(Verdict::Worker));
+        over.store(true, Ordering::Relaxed);
+        busy.into_iter().for_each(|thread| drop(thread.join()));
+        crate::realtime::priority::lower();
+        let frames = input.len() / HOP;
+        println!("audio thread raised: {audio}; late of {frames} frames: {usual:?} without priority, {raised:?} with it");
+        assert!(raised.1 != Some(Standing::Raised) || raised.0 <= usual.0);
+    }
+
     /// A step may last longer than a host's block: it is in time as long as it ends within the hop, and `process` never waits for it.
     #[test]
     fn steps_longer_than_a_block_are_in_time() {
@@ -197,9 +257,15 @@ mod tests {
         let mut aside = engine(Verdict::Worker, Duration::from_millis(3));
         let wanted = play(&mut aside, &input, &[512], false);
         aside.reset();
+        assert_eq!(aside.standing(), Some(Standing::Usual), "a bounce goes beside other programs");
         aside.set_realtime(true);
         is_the_same(&play(&mut aside, &input, &[64], true), &wanted, "live");
         assert_eq!(aside.late_frames(), 0);
+        assert_ne!(aside.standing(), Some(Standing::Usual), "live it is raised, or that was refused");
+        let mut slow = engine(Verdict::TooSlow, Duration::ZERO);
+        slow.set_realtime(true);
+        play(&mut slow, &input, &[64], true);
+        assert_eq!(slow.standing(), Some(Standing::Usual), "what does not keep up takes no processor for itself");
     }
 
     #[test]

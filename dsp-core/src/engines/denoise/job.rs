@@ -94,6 +94,9 @@ pub struct Job {
     /// Added to each step.
     #[cfg(test)]
     pub slow: std::time::Duration,
+    /// That is time of a processor, and not of rest.
+    #[cfg(test)]
+    pub burns: bool,
 }
 
 impl Job {
@@ -115,6 +118,8 @@ impl Job {
             each,
             #[cfg(test)]
             slow: std::time::Duration::ZERO,
+            #[cfg(test)]
+            burns: false,
         }
     }
 
@@ -152,7 +157,12 @@ impl Work for Job {
     fn run(&mut self) {
         let _scope = Scope::enter();
         #[cfg(test)]
-        std::thread::sleep(self.slow);
+        if self.burns {
+            let begun = crate::realtime::processor_seconds();
+            while crate::realtime::processor_seconds() - begun < self.slow.as_secs_f64() {}
+        } else {
+            std::thread::sleep(self.slow);
+        }
         let asked = self.answers.asked;
         for ((stream, question), answer) in self.streams.iter_mut().zip(&self.questions).zip(&mut self.answers.channels).take(asked) {
             answer.mask.fill(ONE);

@@ -18,6 +18,7 @@ use crate::engines::Engine;
 use crate::engines::switch::Switch;
 use crate::model::{Package, embedded};
 use crate::processor::{Error, Format, Observer, Processor};
+use crate::realtime::priority::Standing;
 use crate::realtime::{FlushDenormals, Scope};
 use core::Core;
 use models::Player;
@@ -64,11 +65,6 @@ impl Denoise {
         Models::load_package(format, package)
     }
 
-    /// Steps of the installed models that failed or gave numbers that are not finite: each left its frame dry.
-    pub fn bad_steps(&self) -> u64 {
-        self.models.as_ref().map_or(0, |models| models.bad_steps())
-    }
-
     fn path(models: Option<&Models>, settings: &Settings) -> usize {
         models.map_or(usize::from(settings.low_latency), |models| models.path(settings))
     }
@@ -84,7 +80,8 @@ impl Denoise {
 impl Engine for Denoise {
     type Models = Models;
 
-    const TASK: Option<&'static str> = Some("denoise");
+    const TASKS: &'static [&'static str] = &["denoise"];
+    const ASIDE: bool = true;
 
     fn load_model(format: Format, package: &Package) -> Result<Box<Models>, Error> {
         Self::load_package(format, package)
@@ -122,6 +119,14 @@ impl Engine for Denoise {
 
     fn late_frames(&self) -> u64 {
         self.late
+    }
+
+    fn bad_steps(&self) -> u64 {
+        self.models.as_ref().map_or(0, |models| models.bad_steps())
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        self.models.as_ref().and_then(|models| models.standing())
     }
 
     fn model_ids(settings: &Settings) -> &'static [&'static str] {

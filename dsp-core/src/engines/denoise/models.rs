@@ -9,6 +9,7 @@ use crate::model::store::Verdict;
 use crate::model::{Package, Plan, embedded, warm};
 use crate::processor::{Error, Format};
 use crate::realtime::Reservation;
+use crate::realtime::priority::Standing;
 use realfft::num_complex::Complex32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -95,7 +96,7 @@ impl Models {
             let job = Job::new(own, framing.bins, framing.hop(format.rate), framing.each);
             players.push(if aside {
                 framing.look_ahead += aside::DELAY;
-                let began = Aside::new(job, Answers::new(framing.bins, format.channels));
+                let began = Aside::new(job, Answers::new(framing.bins, format.channels), verdict == Some(Verdict::Worker));
                 let refuse = |error| Error::Model { id: id.clone(), reason: format!("the system gives it no thread ({error})") };
                 Player::Aside(Box::new(began.map_err(refuse)?))
             } else {
@@ -131,6 +132,14 @@ impl Models {
         self.players.iter().map(Player::bad_steps).sum()
     }
 
+    /// How the thread of their own stands; none where they have none.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.players.iter().find_map(|player| match player {
+            Player::Here(_) => None,
+            Player::Aside(aside) => Some(aside.standing()),
+        })
+    }
+
     /// True when they bring their own paths.
     pub(super) fn has_cores(&self) -> bool {
         !self.cores.is_empty()
@@ -147,12 +156,12 @@ impl Models {
         self.cores.iter_mut().for_each(Core::reset);
     }
 
-    /// Waits for threads, and makes every step on them so much slower.
+    /// Waits for threads, and makes every step on them so much slower, at rest or at work.
     #[cfg(test)]
-    pub(super) fn slow_by(&mut self, by: Option<Duration>) {
+    pub(super) fn slow_by(&mut self, by: Option<Duration>, burns: bool) {
         for player in &mut self.players {
             if let Player::Aside(aside) = player {
-                aside.slow_by(by);
+                aside.slow_by(by, burns);
             }
         }
     }

@@ -22,21 +22,27 @@ pub use settings::{Listen, Outputs, STEMS, Settings, Strip, Task};
 
 use crate::engines::Engine;
 use crate::engines::switch::Switch;
+use crate::model::Package;
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::realtime::{FlushDenormals, Scope};
 use core::{Core, With};
-use models::{PATHS, path};
+use models::{OWN, PATHS, path};
 use separator::Separator;
 
 /// The stems engine. Until models are installed the delayed input passes.
 #[derive(Debug, Default)]
 pub struct Stems {
     format: Option<Format>,
+    /// What plays.
     models: Option<Box<Models>>,
-    /// None before `prepare`.
+    /// What will play when a switch is over.
+    next: Option<Box<Models>>,
+    /// What has played before.
+    retired: Option<Box<Models>>,
+    /// The built-in models' paths; none before `prepare`.
     paths: Option<[Core; PATHS.len()]>,
     active: usize,
-    /// When task or latency mode change.
+    /// When task, latency mode or models change.
     switch: Switch,
     /// True until the first block, which takes the path it finds without a fade.
     fresh: bool,
@@ -44,16 +50,50 @@ pub struct Stems {
     late: u64,
 }
 
-/// The streams of a path, where there are models.
-fn streams(models: Option<&mut Models>, path: usize) -> Option<&mut [Separator]> {
-    models.map(|models| models.streams(path))
+/// The core of a path, and the streams in it where there are models.
+fn side<'a>(
+    models: Option<&'a mut Models>,
+    paths: &'a mut [Core; PATHS.len()],
+    path: usize,
+) -> (&'a mut Core, Option<&'a mut [Separator]>) {
+    let built_in = path.min(PATHS.len() - 1);
+    let Some(models) = models else { return (&mut paths[built_in], None) };
+    let (streams, core) = models.parts(path);
+    (core.unwrap_or(&mut paths[built_in]), Some(streams))
 }
 
 impl Stems {
-    /// Steps of the installed models that failed or gave numbers that are not finite: each left its frame in
-    /// the last stem.
-    pub fn bad_steps(&self) -> u64 {
-        self.models.as_ref().map_or(0, |models| models.bad_steps())
+    fn path(models: Option<&Models>, settings: &Settings) -> usize {
+        models.map_or_else(|| path(settings), |models| models.path(settings))
+    }
+
+    /// Makes the models that come the ones that play.
+    fn take_over(&mut self) {
+        if let Some(next) = self.next.take() {
+            self.retired = self.models.replace(next);
+        }
+    }
+
+    /// Begins a switch where settings ask for another path or where other models have come.
+    fn begin_switch(&mut self, settings: &Settings) {
+        if !self.switch.is_free() {
+            return;
+        }
+        let to = Self::path(self.next.as_deref().or(self.models.as_deref()), settings);
+        if to == self.active && (to != OWN || self.next.is_none()) {
+            // Other models, and the path stays a built-in one: the same weights go on.
+            self.take_over();
+            self.switch.reset();
+            return;
+        }
+        let Some(paths) = &mut self.paths else { return };
+        let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
+        let (core, streams) = side(coming.as_deref_mut(), paths, to);
+        core.reset();
+        core.hold();
+        self.switch.begin(to, core.latency());
+        let _scope = Scope::enter();
+        streams.into_iter().flatten().for_each(Separator::reset);
     }
 
     /// As [`Processor::process`], with separate outputs: `outputs[stem][channel][sample]`, in the order of
@@ -68,19 +108,14 @@ impl Stems {
     ) {
         let _flush = FlushDenormals::on();
         let known = self.format.is_some_and(|format| audio.len() == format.channels);
-        let Some(paths) = self.paths.as_mut().filter(|_| known) else { return };
+        if !known {
+            return;
+        }
         if std::mem::take(&mut self.fresh) {
-            self.active = path(settings);
+            self.active = Self::path(self.models.as_deref(), settings);
         }
-        let to = path(settings);
-        if self.switch.is_free() && to != self.active {
-            let core = &mut paths[to];
-            core.reset();
-            core.hold();
-            let _scope = Scope::enter();
-            streams(self.models.as_deref_mut(), to).into_iter().flatten().for_each(Separator::reset);
-            self.switch.begin(to, core.latency());
-        }
+        self.begin_switch(settings);
+        let Some(paths) = &mut self.paths else { return };
         let length = audio.first().map_or(0, |channel| channel.len());
         for output in outputs.iter_mut() {
             let surplus = output.iter_mut().skip(audio.len());
@@ -89,14 +124,14 @@ impl Stems {
         let mut with = With { settings, realtime: self.realtime, write: true, observer };
         let mut at = 0;
         while at < length {
-            let models = self.models.as_deref_mut();
+            let (core, streams) = side(self.models.as_deref_mut(), paths, self.active);
             let Some((to, count)) = self.switch.next(length - at) else {
-                self.late += paths[self.active].process(audio, outputs, at..length, streams(models, self.active), &mut with);
+                self.late += core.process(audio, outputs, at..length, streams, &mut with);
                 break;
             };
             let range = at..at + count;
             self.switch.keep(audio, range.clone());
-            self.late += paths[self.active].process(audio, outputs, range.clone(), streams(models, self.active), &mut with);
+            self.late += core.process(audio, outputs, range.clone(), streams, &mut with);
             self.switch.fade(audio.iter_mut().map(|channel| &mut **channel), &range);
             let channels = outputs.iter_mut().flat_map(|output| output.iter_mut().map(|channel| &mut **channel));
             self.switch.fade(channels, &range);
@@ -105,12 +140,16 @@ impl Stems {
             for (slot, channel) in spare.iter_mut().zip(self.switch.kept()) {
                 *slot = channel;
             }
-            let (spare, models) = (&mut spare[..audio.len()], self.models.as_deref_mut());
-            self.late += paths[to].process(spare, &mut [], 0..count, streams(models, to), &mut unheard);
+            let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
+            let (core, streams) = side(coming.as_deref_mut(), paths, to);
+            self.late += core.process(&mut spare[..audio.len()], &mut [], 0..count, streams, &mut unheard);
             at += count;
             if let Some(to) = self.switch.advance(count) {
-                paths[to].fade_in();
+                core.fade_in();
                 self.active = to;
+                if let Some(next) = self.next.take() {
+                    self.retired = self.models.replace(next);
+                }
             }
         }
     }
@@ -119,15 +158,36 @@ impl Stems {
 impl Engine for Stems {
     type Models = Models;
 
+    const TASKS: &'static [&'static str] = &[Task::Stems.key(), Task::Dialogue.key()];
+
+    fn task(settings: &Settings) -> Option<&'static str> {
+        Some(settings.task.key())
+    }
+
     fn load(format: Format) -> Result<Box<Models>, Error> {
         Models::load(format)
     }
 
+    fn load_model(format: Format, package: &Package) -> Result<Box<Models>, Error> {
+        Models::load_package(format, package)
+    }
+
     fn install(&mut self, models: Box<Models>) -> Option<Box<Models>> {
-        if self.format.is_some_and(|format| models.channels() < format.channels) {
+        let Some(format) = self.format else { return self.models.replace(models) };
+        if !models.fit(format) {
             return Some(models);
         }
-        self.models.replace(models)
+        let own = |models: Option<&Models>| models.is_some_and(Models::has_own);
+        let same_paths = self.next.is_none() && !own(self.models.as_deref()) && !own(Some(&models));
+        if self.fresh || same_paths {
+            return self.models.replace(models);
+        }
+        self.switch.restart();
+        self.next.replace(models).or_else(|| self.retired.take())
+    }
+
+    fn retired(&mut self) -> Option<Box<Models>> {
+        self.retired.take()
     }
 
     fn is_ready(&self) -> bool {
@@ -142,6 +202,10 @@ impl Engine for Stems {
         self.late
     }
 
+    fn bad_steps(&self) -> u64 {
+        self.models.as_ref().map_or(0, |models| models.bad_steps())
+    }
+
     fn model_ids(settings: &Settings) -> &'static [&'static str] {
         std::slice::from_ref(&PATHS[path(settings)].id)
     }
@@ -154,7 +218,8 @@ impl Processor for Stems {
         let format = Format::new(format.rate, format.channels)?;
         self.paths = Some([PATHS[0].core(format)?, PATHS[1].core(format)?, PATHS[2].core(format)?]);
         self.format = Some(format);
-        self.models.take_if(|models| models.channels() < format.channels);
+        self.models.take_if(|models| !models.fit(format));
+        self.next.take_if(|models| !models.fit(format));
         self.switch = Switch::new(format);
         self.late = 0;
         self.reset();
@@ -163,6 +228,7 @@ impl Processor for Stems {
 
     fn reset(&mut self) {
         let _scope = Scope::enter();
+        self.take_over();
         self.paths.iter_mut().flatten().for_each(Core::reset);
         if let Some(models) = &mut self.models {
             models.reset();
@@ -176,6 +242,114 @@ impl Processor for Stems {
     }
 
     fn latency(&self, settings: &Settings) -> usize {
-        self.paths.as_ref().map_or(0, |paths| paths[path(settings)].latency())
+        let models = self.next.as_deref().or(self.models.as_deref());
+        let path = Self::path(models, settings);
+        match models.and_then(|models| models.core(path)) {
+            Some(core) => core.latency(),
+            None => self.paths.as_ref().map_or(0, |paths| paths[path.min(PATHS.len() - 1)].latency()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Hz;
+    use std::ops::Range;
+
+    const FORMAT: Format = Format { rate: Hz(48_000.0), channels: 2 };
+
+    fn package(id: &str) -> Package {
+        Package::read(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(id)).unwrap()
+    }
+
+    fn models(id: Option<&str>) -> Box<Models> {
+        id.map_or_else(|| Stems::load(FORMAT), |id| Stems::load_model(FORMAT, &package(id))).unwrap()
+    }
+
+    fn engine(id: Option<&str>) -> Stems {
+        let mut engine = Stems::default();
+        engine.prepare(FORMAT).unwrap();
+        assert!(engine.install(models(id)).is_none() && engine.is_ready());
+        engine
+    }
+
+    /// The first stem alone.
+    fn solo(task: Task) -> Settings {
+        let mut settings = Settings { task, ..Settings::default() };
+        settings.stems[0].solo = true;
+        settings.dialogue[0].solo = true;
+        settings
+    }
+
+    /// A voice in the middle, and strings to the sides that swell.
+    fn sound(samples: usize) -> [Vec<f32>; 2] {
+        let at = |n: usize, side: f32| {
+            let seconds = n as f32 / 48_000.0;
+            let voice = 0.2 * ((seconds * 180.0).fract() - 0.5) * (seconds * 9.0).sin().abs();
+            voice + 0.1 * side * (seconds * 440.0 * std::f32::consts::TAU).sin() * (0.5 + 0.5 * (seconds * 3.0).sin())
+        };
+        [1.0, -0.7].map(|side| (0..samples).map(|n| at(n, side)).collect())
+    }
+
+    /// Plays on, and gives the left channel.
+    fn play(engine: &mut Stems, sound: &[Vec<f32>; 2], range: Range<usize>, settings: &Settings) -> Vec<f32> {
+        let mut out = [0, 1].map(|channel: usize| sound[channel][range.clone()].to_vec());
+        let [left, right] = &mut out;
+        for (left, right) in left.chunks_mut(256).zip(right.chunks_mut(256)) {
+            engine.process(&mut [left, right], settings, &mut ());
+        }
+        let [left, _] = out;
+        left
+    }
+
+    #[test]
+    fn a_users_model_plays_as_the_built_in_one_does() {
+        let sound = sound(24_000);
+        for (id, task) in [("stems", Task::Stems), ("dialogue", Task::Dialogue)] {
+            let settings = solo(task);
+            let wanted = play(&mut engine(None), &sound, 0..24_000, &settings);
+            let mut own = engine(Some(id));
+            assert_eq!(own.latency(&settings), engine(None).latency(&settings));
+            assert!(play(&mut own, &sound, 0..24_000, &settings) == wanted, "{id}: the same weights, the same bits");
+            assert!(wanted[4_800..].iter().any(|sample| sample.abs() > 1e-3), "{id} is heard");
+        }
+        // For the other task the built-in one is there.
+        let settings = solo(Task::Stems);
+        let wanted = play(&mut engine(None), &sound, 0..24_000, &settings);
+        assert!(play(&mut engine(Some("dialogue")), &sound, 0..24_000, &settings) == wanted);
+    }
+
+    #[test]
+    fn a_switch_while_playing_does_not_click() {
+        let (sound, settings) = (sound(96_000), solo(Task::Stems));
+        let jump = |out: &[f32]| out.windows(3).map(|w| (w[2] - 2.0 * w[1] + w[0]).abs()).fold(0.0_f32, f32::max);
+        let mut playing = engine(None);
+        let before = playing.latency(&settings);
+        let usual = jump(&play(&mut playing, &sound, 0..24_000, &settings)[4_800..]);
+        assert!(playing.install(models(Some("stems-low"))).is_none(), "the old ones play on");
+        assert_ne!(playing.latency(&settings), before, "the new delay is told at once");
+        let out = play(&mut playing, &sound, 24_000..48_000, &settings);
+        assert!(jump(&out) <= 1.5 * usual + 1e-3, "{} where {usual} is usual", jump(&out));
+        assert!(playing.retired().is_some_and(|old| !old.has_own()));
+        // Models for the other task change nothing of what plays; back to the built-in ones.
+        for id in [Some("dialogue"), None] {
+            assert!(playing.install(models(id)).is_none());
+            let out = play(&mut playing, &sound, 48_000..72_000, &settings);
+            assert!(jump(&out[1..]) <= 1.5 * usual + 1e-3, "{id:?}");
+            assert!(playing.retired().is_some() && playing.latency(&settings) == before);
+        }
+    }
+
+    #[test]
+    fn a_model_for_something_else_is_refused() {
+        let refused = |package: &Package| Stems::load_model(FORMAT, package).map(drop).unwrap_err().to_string();
+        assert!(refused(&package("denoise")).contains("stems or dialogue"));
+        let mut other = package("dialogue");
+        other.manifest.task = "stems".into();
+        assert!(refused(&other).contains("1 masks"));
+        let mut other = package("stems");
+        other.manifest.frame = None;
+        assert!(refused(&other).contains("[frame]"));
     }
 }

@@ -1,6 +1,7 @@
 //! What stands beside a model's files: task, frame, parts, licence, hashes. docs/MODELS.md describes each
 //! key.
 
+mod keys;
 mod tensor;
 
 pub use tensor::{Holds, Part, Running, State, Tensor};
@@ -23,7 +24,8 @@ pub enum Channels {
     Each,
 }
 
-/// A model's `manifest.toml`. Keys that are not known here are left to who reads the file.
+/// A model's `manifest.toml`. Keys that are not known here and not nearly a known one are left to who reads
+/// the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// Short permanent name.
@@ -115,6 +117,7 @@ impl Manifest {
         let broken = |id: &str, reason: &str| Error::Model { id: id.to_owned(), reason: format!("manifest: {reason}") };
         let table: toml::Table = toml::from_str(text).map_err(|e| broken("?", e.message()))?;
         let id = table.get("id").and_then(toml::Value::as_str).unwrap_or("?").to_owned();
+        keys::check(&table).map_err(|reason| broken(&id, &reason))?;
         let written: Written = read(&table).map_err(|reason| broken(&id, &reason))?;
         let parts = match table.get("parts") {
             None => vec![read::<Part>(&table).map_err(|reason| broken(&id, &reason))?],

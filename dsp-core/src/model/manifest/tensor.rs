@@ -53,6 +53,7 @@ impl Running {
 
 /// A tensor of `f32` by name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tensor {
     /// Its name in the graph.
     pub name: String,
@@ -65,6 +66,7 @@ pub struct Tensor {
 
 /// A tensor that a step takes from the step before.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// Its name.
     pub name: String,

@@ -19,7 +19,7 @@ use crate::widgets::segmented::segmented;
 use crate::widgets::switch::switch;
 use crate::widgets::toggle::toggle;
 use dsp_core::engines::Engine;
-use dsp_core::params::{Param, index_of};
+use dsp_core::params::{Kind, Param, index_of};
 use dsp_core::processor::{Measured, Processor};
 use egui::{Event, EventFilter, Key, PointerButton, Rect, Response, TextEdit, Ui, WidgetInfo};
 use nice_plug::context::gui::GuiContext;
@@ -128,7 +128,7 @@ impl Panel {
             load: P::LOAD,
             late: P::LATE,
             built_in: P::BUILT_IN,
-            shelf: P::Engine::TASK.map(Shelf::new),
+            shelf: (!P::Engine::TASKS.is_empty()).then(|| Shelf::new(P::Engine::TASKS)),
             revision: params.revision(),
             params,
             gui: None,
@@ -430,6 +430,22 @@ impl Panel {
     /// Name of the user's model that plays; none while a built-in one does.
     pub fn other_model(&self) -> Option<String> {
         self.live.playing.lock().model.as_ref().map(|stamp| stamp.name.clone())
+    }
+
+    /// The same, where it is for this task.
+    pub fn other_model_for(&self, task: &str) -> Option<String> {
+        self.live.playing.lock().model.as_ref().filter(|stamp| stamp.task == task).map(|stamp| stamp.name.clone())
+    }
+
+    /// Sets the task, in a product with a choice of tasks; nothing where it is set, or there is no such choice.
+    pub(crate) fn choose_task(&mut self, task: &str) {
+        let Ok(index) = index_of(self.table(), "task") else { return };
+        let Kind::Choice { values, .. } = self.table()[index].kind else { return };
+        if let Some(number) = values.iter().position(|(key, _)| *key == task)
+            && self.values[index] as usize != number
+        {
+            self.change(index, number as f32);
+        }
     }
 
     /// Chooses a model, none for the built-in ones.

@@ -2,11 +2,15 @@
 
 use super::panel::Panel;
 use crate::theme;
+use dsp_core::realtime::priority::Standing;
 use egui::{Align, Layout, Rect, RichText, Stroke, Ui, UiBuilder, vec2};
 use std::sync::atomic::Ordering;
 
 /// Share of real time from which there is danger of drop-outs.
 const BUSY: f32 = 0.7;
+/// What is told of late frames where the system gives the model's thread no priority.
+const NO_PRIORITY: &str = " This system gives the model's thread no real-time priority, so other programs can hold it up; \
+                           on Linux the group audio, pipewire or realtime has it.";
 /// Height in points.
 pub(super) const HEIGHT: f32 = 28.0;
 
@@ -36,8 +40,10 @@ pub(super) fn show(ui: &mut Ui, panel: &mut Panel, rect: Rect) {
         }
         let late = panel.live().late.load(Ordering::Relaxed);
         let color = if late > 0 { theme::ALERT } else { theme::DIM };
+        let refused = Standing::of(panel.live().standing.load(Ordering::Relaxed)) == Standing::Refused;
+        let priority = if refused { NO_PRIORITY } else { "" };
         ui.label(RichText::new(format!("{late} late")).size(11.5).color(color))
-            .on_hover_text(format!("{} At 0 all is well; else raise the host's buffer.", panel.late));
+            .on_hover_text(format!("{} At 0 all is well; else raise the host's buffer.{priority}", panel.late));
         if panel.load {
             let load = panel.live().load.load(Ordering::Relaxed);
             let color = if load > BUSY { theme::ALERT } else { theme::DIM };

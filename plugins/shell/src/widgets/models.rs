@@ -20,7 +20,7 @@ const LOOK: f64 = 2.0;
 /// What is installed, as the editor last saw it.
 #[derive(Debug)]
 pub struct Shelf {
-    task: &'static str,
+    tasks: &'static [&'static str],
     entries: Vec<Entry>,
     looked: f64,
     /// The chosen model was there at the last look.
@@ -28,9 +28,9 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// For models of a task.
-    pub fn new(task: &'static str) -> Self {
-        Self { task, entries: Vec::new(), looked: f64::NEG_INFINITY, there: true }
+    /// For models of these tasks.
+    pub fn new(tasks: &'static [&'static str]) -> Self {
+        Self { tasks, entries: Vec::new(), looked: f64::NEG_INFINITY, there: true }
     }
 
     /// Looks from time to time. True when a chosen model that was missing has come back.
@@ -41,7 +41,7 @@ impl Shelf {
         self.looked = time;
         let Some(store) = store else { return false };
         self.entries = store.list();
-        self.entries.retain(|(_, stamp)| stamp.as_ref().map_or(true, |stamp| stamp.task == self.task));
+        self.entries.retain(|(_, stamp)| stamp.as_ref().map_or(true, |stamp| self.tasks.contains(&stamp.task.as_str())));
         let missing = playing.wanted.as_ref().filter(|_| playing.model.is_none());
         let there = missing.is_none_or(|wanted| available(store, wanted).is_ok());
         let back = missing.is_some() && there && !self.there;
@@ -54,6 +54,8 @@ impl Shelf {
 struct Row {
     name: String,
     facts: String,
+    /// Task that it is for; none for the built-in ones, which have one for each.
+    task: Option<String>,
     /// What it does when it is clicked; none where it cannot be chosen.
     choice: Option<Option<Chosen>>,
     warns: bool,
@@ -76,17 +78,19 @@ fn facts(stamp: &Stamp) -> String {
 fn rows(panel: &Panel) -> Vec<Row> {
     let (name, about) = panel.built_in();
     let card = panel.cards().first().map(|card| (card.name.to_owned(), Source::BuiltIn(card.text)));
-    let mut rows = vec![Row { name: name.to_owned(), facts: about, choice: Some(None), warns: false, card }];
+    let several = panel.shelf().is_some_and(|shelf| shelf.tasks.len() > 1);
+    let mut rows = vec![Row { name: name.to_owned(), facts: about, task: None, choice: Some(None), warns: false, card }];
     for (id, stamp) in panel.shelf().map_or(&[][..], |shelf| &shelf.entries) {
         rows.push(match stamp {
             Ok(stamp) => Row {
                 name: format!("{} {}", stamp.name, stamp.version),
-                facts: facts(stamp),
+                facts: if several { format!("{}   {}", stamp.task, facts(stamp)) } else { facts(stamp) },
+                task: Some(stamp.task.clone()),
                 choice: Some(Some(Chosen::of(stamp))),
                 warns: stamp.verdict == Verdict::TooSlow,
                 card: Some((stamp.name.clone(), Source::Installed(id.clone()))),
             },
-            Err(reason) => Row { name: id.clone(), facts: reason.clone(), choice: None, warns: true, card: None },
+            Err(reason) => Row { name: id.clone(), facts: reason.clone(), task: None, choice: None, warns: true, card: None },
         });
     }
     rows
@@ -123,7 +127,7 @@ pub fn models(ui: &mut Ui, panel: &mut Panel, width: f32) -> Response {
     response.on_hover_ui(|ui| {
         ui.set_max_width(300.0);
         ui.strong("Model");
-        ui.label("The net that tells voice from noise. Others are installed by cargo xtask models fetch, or add.");
+        ui.label("The net that listens and decides. Others are installed by cargo xtask models fetch, or add.");
         if let Some(trouble) = &playing.trouble {
             let name = wanted.as_ref().map_or(built_in, |wanted| if wanted.name.is_empty() { &wanted.id } else { &wanted.name });
             ui.colored_label(theme::ALERT, format!("{name} {trouble}."));
@@ -178,6 +182,10 @@ fn list(ui: &mut Ui, panel: &mut Panel, wanted: Option<&Chosen>) {
                 if !chosen {
                     panel.choose_model(choice);
                 }
+                // A model for another task than the one that is set would not be heard.
+                if let Some(task) = &row.task {
+                    panel.choose_task(task);
+                }
                 ui.close();
             }
         }
@@ -213,7 +221,7 @@ mod tests {
             latency_ms: 20.0,
         };
         let playing = Playing { wanted: Some(Chosen::of(&stamp)), model: None, trouble: Some("is not installed".into()) };
-        let mut shelf = Shelf::new("denoise");
+        let mut shelf = Shelf::new(&["denoise"]);
         assert!(!shelf.refresh(0.0, Some(&store), &playing));
         std::fs::create_dir_all(folder.join("x")).unwrap();
         std::fs::write(folder.join("x/manifest.toml"), manifest).unwrap();

@@ -17,7 +17,7 @@ use mutate::Random;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Arguments of `fuzz`.
 #[derive(clap::Args)]
@@ -39,8 +39,10 @@ pub struct Args {
     bomb: Option<usize>,
 }
 
-/// Time beyond the limit in which a process must have ended, by the clock: a busy machine takes seconds to end one.
-const GRACE: Duration = Duration::from_secs(5);
+/// Processor time beyond the limit that a process may have taken when the system ends it.
+const GRACE: Duration = Duration::from_secs(1);
+/// Cases between two lines of how far it is.
+const TOLD: usize = 1_000;
 
 /// What came of the cases.
 #[derive(Debug, Default)]
@@ -57,8 +59,10 @@ pub struct Counts {
     pub memory: usize,
     /// Crashes, and cases that took longer than they may: what must not be.
     pub wrong: Vec<String>,
-    /// The longest.
-    pub longest: Duration,
+    /// Most that one took, of each kind.
+    pub most: limits::Taken,
+    /// Names of those that took the most: by the clock, of processors, of memory.
+    pub names: [String; 3],
 }
 
 /// Manifests and files from which cases are made: those in the repository.
@@ -106,12 +110,10 @@ pub fn all(program: &Path, count: usize, seed: u64, jobs: usize, scratch: &Path)
                     }
                     let folder = scratch.join(format!("case-{index}"));
                     let name = lay(&folder, index, &bombs, traps, &seeds, seed);
-                    let started = Instant::now();
-                    let end = limits::run(program, &["models", "probe"], &folder, limits::TIME);
-                    let took = started.elapsed();
+                    let ended = limits::run(program, &["models", "probe"], &folder, limits::PATIENCE);
                     let _ = std::fs::remove_dir_all(&folder);
                     if let Ok(mut counts) = counts.lock() {
-                        counts.add(&name, end, took);
+                        counts.add(&name, ended);
                     }
                 }
             });
@@ -148,22 +150,52 @@ fn lay(folder: &Path, index: usize, bombs: &[bombs::Bomb], traps: usize, seeds: 
 }
 
 impl Counts {
-    fn add(&mut self, name: &str, end: std::io::Result<End>, took: Duration) {
+    fn add(&mut self, name: &str, ended: std::io::Result<(End, limits::Taken)>) {
         self.cases += 1;
-        self.longest = self.longest.max(took);
-        if took > limits::TIME + GRACE {
-            self.wrong.push(format!("{name}: took {:.1} s", took.as_secs_f64()));
+        let (end, taken) = match ended {
+            Ok(ended) => ended,
+            Err(error) => return self.wrong.push(format!("{name}: could not be started: {error}")),
+        };
+        self.keep(name, taken);
+        if taken.processor > limits::TIME + GRACE {
+            self.wrong.push(format!("{name}: took {:.1} s of processor time", taken.processor.as_secs_f64()));
+        }
+        if self.cases.is_multiple_of(TOLD) {
+            println!("  {} cases, {} wrong", self.cases, self.wrong.len());
         }
         match end {
-            Ok(End::Answer(text)) => match serde_json::from_str::<probe::Answer>(&text) {
+            End::Answer(text) => match serde_json::from_str::<probe::Answer>(&text) {
                 Ok(Ok(found)) if found.wrong().is_none() => self.passed += 1,
                 Ok(_) => self.refused += 1,
                 Err(_) => self.wrong.push(format!("{name}: an answer that is none: {text:.80}")),
             },
-            Ok(End::Time) => self.time += 1,
-            Ok(End::Memory) => self.memory += 1,
-            Ok(End::Crash(how)) => self.wrong.push(format!("{name}: {how}")),
-            Err(error) => self.wrong.push(format!("{name}: could not be started: {error}")),
+            End::Time => {
+                println!(
+                    "  at the limit of time: {name}, {:.1} s of processor time, {:.1} s by the clock",
+                    taken.processor.as_secs_f64(),
+                    taken.clock.as_secs_f64()
+                );
+                self.time += 1;
+            }
+            End::Memory => self.memory += 1,
+            End::Crash(how) => self.wrong.push(format!("{name}: {how}")),
+        }
+    }
+
+    /// Keeps who took the most.
+    fn keep(&mut self, name: &str, taken: limits::Taken) {
+        let [clock, processor, memory] = &mut self.names;
+        if taken.clock > self.most.clock {
+            self.most.clock = taken.clock;
+            name.clone_into(clock);
+        }
+        if taken.processor > self.most.processor {
+            self.most.processor = taken.processor;
+            name.clone_into(processor);
+        }
+        if taken.memory > self.most.memory {
+            self.most.memory = taken.memory;
+            name.clone_into(memory);
         }
     }
 }
@@ -189,7 +221,7 @@ pub fn run(args: &Args) -> Result<(), String> {
         std::fs::create_dir_all(&scratch).map_err(|error| error.to_string())?;
         let _ = std::fs::write(scratch.join(MANIFEST), fit(&text, &file));
         let _ = std::fs::write(scratch.join("model.onnx"), file);
-        println!("{}: {:?}", scratch.display(), limits::run(&program, &["models", "probe"], &scratch, limits::TIME));
+        println!("{}: {:?}", scratch.display(), limits::run(&program, &["models", "probe"], &scratch, limits::PATIENCE));
         return Ok(());
     }
     println!("seed {}, {} the general runtime", args.seed, if HAS_GENERAL { "with" } else { "without" });
@@ -197,7 +229,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     let _ = std::fs::remove_dir_all(&scratch);
     let counts = counts?;
     println!(
-        "{} cases: {} refused in words, {} without fault, {} ended at {} s, {} at {} MiB, {} wrong; the longest took {:.1} s",
+        "{} cases: {} refused in words, {} without fault, {} ended at {} s, {} at {} MiB, {} wrong",
         counts.cases,
         counts.refused,
         counts.passed,
@@ -206,8 +238,11 @@ pub fn run(args: &Args) -> Result<(), String> {
         counts.memory,
         limits::MEMORY >> 20,
         counts.wrong.len(),
-        counts.longest.as_secs_f64()
     );
+    let (most, [clock, processor, memory]) = (counts.most, &counts.names);
+    println!("most by the clock: {:.1} s ({clock})", most.clock.as_secs_f64());
+    println!("most of processors: {:.1} s ({processor})", most.processor.as_secs_f64());
+    println!("most memory: {} MiB ({memory})", most.memory >> 20);
     counts.wrong.iter().for_each(|line| println!("  {line}"));
     if counts.wrong.is_empty() { Ok(()) } else { Err(format!("{} cases went wrong", counts.wrong.len())) }
 }

@@ -17,6 +17,7 @@ use super::sink::{Sink, Store};
 use super::source::Info;
 use super::spectra::Spectra;
 use dsp_core::engines::stems::{Bounce, Quality, Settings};
+use dsp_core::model::Package;
 use dsp_core::params::FromValues;
 use dsp_core::processor::{Format, Observer};
 use options::{MIX, StemsArgs};
@@ -49,8 +50,8 @@ impl Separation {
     ///
     /// # Errors
     /// When the format is out of range, or a model does not load.
-    pub fn driver(&self, format: Format) -> Result<Box<dyn Driver>, Failure> {
-        Ok(Box::new(Bouncing(Bounce::new(format, &self.settings, self.quality)?)))
+    pub fn driver(&self, format: Format, model: Option<&Package>) -> Result<Box<dyn Driver>, Failure> {
+        Ok(Box::new(Bouncing(Bounce::new(format, &self.settings, self.quality, model)?)))
     }
 
     /// The place of a file of a task.

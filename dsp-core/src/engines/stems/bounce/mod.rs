@@ -9,13 +9,14 @@ mod backward;
 mod wiener;
 
 use super::mixer::{Mixer, Pair};
-use super::models::{BACKWARD, path};
+use super::models::{BACKWARD, PATHS, own_frame, path};
 use super::separator::{MOST_MASKS, PAIR};
 use super::settings::{Outputs, STEMS, Settings, Strip, Task};
 use super::{Listen, Stems};
 use crate::delay::Delay;
 use crate::engines::Engine;
 use crate::framing::Windows;
+use crate::model::Package;
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::sample::usable_all;
 use crate::units::Db;
@@ -28,7 +29,7 @@ pub enum Quality {
     /// What the plugin plays, to the bit.
     #[default]
     Fast,
-    /// The mean of two passes: forwards and with the song turned round. Dialogue has both forwards.
+    /// The mean of two passes: forwards and with the song turned round. Dialogue and models of the user's have both forwards.
     Good,
     /// The mean of four passes, and a Wiener filter behind it.
     Best,
@@ -47,14 +48,14 @@ impl Quality {
         }
     }
 
-    /// Passes forwards and backwards.
-    const fn passes(self, task: Task) -> (usize, usize) {
-        match (self, task) {
+    /// Passes forwards and backwards; `turns` where there is a model for the song turned round.
+    const fn passes(self, turns: bool) -> (usize, usize) {
+        match (self, turns) {
             (Self::Fast, _) => (1, 0),
-            (Self::Good, Task::Stems) => (1, 1),
-            (Self::Best, Task::Stems) => (2, 2),
-            (Self::Good, Task::Dialogue) => (2, 0),
-            (Self::Best, Task::Dialogue) => (4, 0),
+            (Self::Good, true) => (1, 1),
+            (Self::Best, true) => (2, 2),
+            (Self::Good, false) => (2, 0),
+            (Self::Best, false) => (4, 0),
         }
     }
 }
@@ -91,20 +92,37 @@ impl std::fmt::Debug for Bounce {
 }
 
 impl Bounce {
-    /// For a format, settings (whose task, latency mode and focus hold for good) and a quality.
+    /// For a format, settings (whose task, latency mode and focus hold for good) and a quality, with a model of
+    /// the user's or the built-in ones.
     ///
     /// # Errors
-    /// When the format is out of range, or a model does not load.
-    pub fn new(format: Format, settings: &Settings, quality: Quality) -> Result<Self, Error> {
-        let (count, turned) = quality.passes(settings.task);
+    /// When the format is out of range, or a model does not load or is for another task.
+    pub fn new(format: Format, settings: &Settings, quality: Quality, model: Option<&Package>) -> Result<Self, Error> {
+        // Only the built-in model for songs has one beside it that hears them turned round.
+        let (count, turned) = quality.passes(model.is_none() && settings.task == Task::Stems);
         let masks = settings.strips().len() - 1;
-        let (frame, ..) = super::models::PATHS[path(settings)].model()?;
+        let frame = match model {
+            Some(package) => {
+                package.manifest.is_for(settings.task.key())?;
+                own_frame(&package.manifest)?.1
+            }
+            None => PATHS[path(settings)].model()?.0,
+        };
         let hop = Windows::new(&frame, format.rate).hop;
         let delays = |samples: usize| vec![Delay::new(samples); format.channels];
         let backward = (turned > 0).then(|| Backward::new(&BACKWARD, format, turned)).transpose()?;
         let wiener = (quality == Quality::Best).then(|| Wiener::new(format.rate, format.channels, masks));
         let shift = |number: usize| hop * number / count;
-        let mut engines = (0..count).map(|_| Stems::with_builtin_models(format)).collect::<Result<Vec<_>, _>>()?;
+        let engine = |_| -> Result<Stems, Error> {
+            let mut engine = Stems::default();
+            engine.prepare(format)?;
+            engine.install(match model {
+                Some(package) => Stems::load_model(format, package)?,
+                None => Stems::load(format)?,
+            });
+            Ok(engine)
+        };
+        let mut engines = (0..count).map(engine).collect::<Result<Vec<_>, _>>()?;
         let own = engines[0].latency(settings);
         let together = (own + shift(count - 1)).max(backward.as_ref().map_or(0, Backward::latency));
         let pass =
