@@ -29,7 +29,7 @@ pub fn work_time() -> Option<f64> {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: it writes one struct that lives on this stack.
         let told = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } == 0;
-        told.then(|| time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9)
+        told.then_some(time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9)
     }
     #[cfg(not(unix))]
     {

@@ -85,9 +85,9 @@ struct Strip {
 #[derive(Debug)]
 enum Microphones {
     /// By whoever went through the whole programme before.
-    Fixed(Knowledge),
+    Fixed(Box<Knowledge>),
     /// By what was heard so far.
-    Heard(Learner),
+    Heard(Box<Learner>),
 }
 
 impl Microphones {
@@ -176,7 +176,7 @@ impl Multitrack {
             talkers,
             owners: Owners::new(talkers),
             shares: Shares::new(talkers),
-            microphones: Microphones::Heard(Learner::new(talkers)),
+            microphones: Microphones::Heard(Box::new(Learner::new(talkers))),
             own: vec![[false; MOST]; ahead + 2],
             speech: vec![[0.0; MOST]; ahead + 2],
             words: vec![false; ahead + 2],
@@ -190,7 +190,7 @@ impl Multitrack {
     /// Fixes what is known of the microphones, which is else learned on the way; `trims` are gains of the tracks
     /// before everything.
     pub fn know(&mut self, known: &Knowledge, trims: &[Db]) {
-        self.microphones = Microphones::Fixed(known.clone());
+        self.microphones = Microphones::Fixed(Box::new(known.clone()));
         for (strip, trim) in self.strips.iter_mut().zip(trims) {
             strip.trim = trim.to_linear();
         }

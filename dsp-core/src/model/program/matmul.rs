@@ -128,6 +128,10 @@ impl Matmul {
 
     /// `R` rows of `V` vectors; of one vector only the first lanes where `narrow` tells how many.
     #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "with constant ranges all sums stay in registers; through iterators some went to the stack"
+    )]
     unsafe fn tile<L: Lanes, const R: usize, const V: usize>(
         &self,
         part: &Part<'_>,

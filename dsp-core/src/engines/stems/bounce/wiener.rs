@@ -315,7 +315,7 @@ mod tests {
         let (x, y) = (noise(6 * RATE as usize, 5), noise(6 * RATE as usize, 6));
         let (mix, stem) = (vec![x.clone(), y], vec![x.iter().map(|x| 0.4 * x).collect(), vec![0.0; x.len()]]);
         let mut filter = Wiener::new(Hz(RATE), 2, 1);
-        let all = run(&mut filter, &mix, &[stem.clone()], 512);
+        let all = run(&mut filter, &mix, std::slice::from_ref(&stem), 512);
         filter.reset();
         assert!(run(&mut filter, &mix, &[stem], 1_999) == all);
     }
