@@ -44,7 +44,7 @@ class Recipe:
     speech_alone: float = 0.08
     music_alone: float = 0.10
     backward: bool = False
-    weights: tuple = (("album", 6.0), ("generated", 1.0), ("notes", 0.5), ("track", 1.0), ("speech", 1.0))
+    weights: tuple = (("album", 16.0), ("generated", 1.0), ("notes", 0.5), ("track", 1.0), ("speech", 1.0))
 
 
 OFFSETS_DB = {"vocals": 0.0, "drums": 0.0, "bass": -3.0, "other": -2.0, "voice": 0.0}

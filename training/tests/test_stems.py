@@ -10,7 +10,7 @@ import torch
 from training.stems import album, bank, midi, produce, score, sing
 from training.stems.compare import measure
 from training.stems.evaluate import Runs, classical_masks, ideal_masks, in_chunks, merged, net_masks, scores, sdr
-from training.stems.export import build, load, load_onnx, parity, write
+from training.stems.export import blend, build, load, load_onnx, parity, write
 from training.stems.frames import BINS, MODES, RATE, STANDARD, analyse, synthesise, windows
 from training.stems.instruments import HITS, Kit, hit_kind, key_kind, synth
 from training.stems.loss import Weights, known_spectra, library, loss_terms, sums, sums_plain, together
@@ -441,6 +441,16 @@ def test_comparison_measures_what_it_says():
     assert got["bass 63 Hz"] > -3 and got["vocals 500 Hz"] > -0.5 and got["vocals heard"] == 1
     assert got["bass x other collide"] < 0.05 and got["bass ideal mask dB"] > 15
     assert abs(got["vocals level dB"] - got["other level dB"] - 20) < 0.2
+
+
+def test_weights_are_averaged_by_share():
+    one, two, mean = shaken(), shaken(), shaken()
+    mean.load_state_dict(one.state_dict())
+    blend(mean, two, 0.3)
+    for a, b, c in zip(one.parameters(), two.parameters(), mean.parameters()):
+        assert torch.allclose(c, 0.3 * a + 0.7 * b, atol=1e-6)
+    with pytest.raises(ValueError, match="one task and size"):
+        blend(mean, Net("dialogue", mean.size), 0.5)
 
 
 # ---------------------------------------------------------------- bounces

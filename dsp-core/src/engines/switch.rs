@@ -15,6 +15,8 @@ pub(super) struct Switch {
     /// Samples of a whole fade, at least 1.
     length: usize,
     change: Option<Change>,
+    /// Samples until the old path is whole again, after a change that was given up.
+    rise: usize,
     /// Input of the path that fills, `[channel][sample]`.
     spare: Vec<Vec<f32>>,
 }
@@ -32,12 +34,38 @@ struct Change {
 impl Switch {
     /// A switch for sound of `format`, at rest.
     pub(super) fn new(format: Format) -> Self {
-        Self { length: ((format.rate.0 * FADE_MS / 1000.0) as usize).max(1), change: None, spare: vec![vec![0.0; CHUNK]; format.channels] }
+        Self {
+            length: ((format.rate.0 * FADE_MS / 1000.0) as usize).max(1),
+            change: None,
+            rise: 0,
+            spare: vec![vec![0.0; CHUNK]; format.channels],
+        }
     }
 
     /// Forgets a change that is under way.
     pub(super) fn reset(&mut self) {
         self.change = None;
+        self.rise = 0;
+    }
+
+    /// Gives up a change that is under way: the old path stays, and fades in again from where it is.
+    pub(super) fn give_up(&mut self) {
+        if let Some(change) = self.change.take() {
+            self.rise = self.length - change.fade;
+        }
+    }
+
+    /// Fades in what the old path gives in `range` of each channel after a change that was given up.
+    pub(super) fn rise<'a>(&self, channels: impl Iterator<Item = &'a mut [f32]>, range: &Range<usize>) {
+        let level = self.length - self.rise;
+        if self.rise > 0 {
+            weigh(channels, range, |index| (level + index).min(self.length) as f32 / self.length as f32);
+        }
+    }
+
+    /// So many samples have risen.
+    pub(super) fn risen(&mut self, count: usize) {
+        self.rise = self.rise.saturating_sub(count);
     }
 
     /// The path that comes must begin anew ([`begin`](Self::begin)) before the next sample; the old one goes on fading.
@@ -54,7 +82,8 @@ impl Switch {
 
     /// Begins the change to path `to`, which has just been reset and has this `latency`.
     pub(super) fn begin(&mut self, to: usize, latency: usize) {
-        let fade = self.change.map_or(self.length, |change| change.fade);
+        let fade = self.change.map_or(self.length - self.rise, |change| change.fade);
+        self.rise = 0;
         self.change = Some(Change { to, fade, fill: self.length.max(latency) });
     }
 
@@ -78,13 +107,7 @@ impl Switch {
     /// Fades the old path's output in `range` of each channel; samples that a channel lacks are left out.
     pub(super) fn fade<'a>(&self, channels: impl Iterator<Item = &'a mut [f32]>, range: &Range<usize>) {
         let left = self.change.map_or(0, |change| change.fade);
-        for channel in channels {
-            let end = range.end.min(channel.len());
-            let Some(samples) = channel.get_mut(range.start..end) else { continue };
-            for (index, sample) in samples.iter_mut().enumerate() {
-                *sample *= left.saturating_sub(index) as f32 / self.length as f32;
-            }
-        }
+        weigh(channels, range, |index| left.saturating_sub(index) as f32 / self.length as f32);
     }
 
     /// Goes on by `count` samples; the path that plays from now on, once it is full.
@@ -95,6 +118,15 @@ impl Switch {
         let to = (change.fill == 0).then_some(change.to)?;
         self.change = None;
         Some(to)
+    }
+}
+
+/// Multiplies what is in `range` of each channel by the gain of its place in it.
+fn weigh<'a>(channels: impl Iterator<Item = &'a mut [f32]>, range: &Range<usize>, gain: impl Fn(usize) -> f32) {
+    for channel in channels {
+        let end = range.end.min(channel.len());
+        let Some(samples) = channel.get_mut(range.start..end) else { continue };
+        samples.iter_mut().enumerate().for_each(|(index, sample)| *sample *= gain(index));
     }
 }
 
@@ -155,6 +187,33 @@ mod tests {
         let (faded, over) = run(&mut switch, 5000);
         assert_eq!(over, Some((3, 2000)));
         assert_eq!(faded[0], 0.5);
+    }
+
+    #[test]
+    fn what_is_given_up_comes_back_from_where_it_was() {
+        let mut switch = Switch::new(format());
+        switch.begin(1, 2000);
+        run(&mut switch, 720);
+        switch.restart();
+        switch.give_up();
+        assert!(switch.is_free() && switch.next(1).is_none());
+        let mut out = Vec::new();
+        for count in [100, 1, 300, 500] {
+            let mut ones = vec![1.0; count];
+            switch.rise(std::iter::once(&mut ones[..]), &(0..count));
+            switch.risen(count);
+            out.extend(ones);
+        }
+        for (index, sample) in out.iter().enumerate() {
+            assert_eq!(*sample, (240 + index).min(960) as f32 / 960.0, "sample {index}");
+        }
+        // One that is on its way back can go again.
+        switch.begin(1, 0);
+        run(&mut switch, 480);
+        switch.give_up();
+        switch.risen(240);
+        switch.begin(2, 0);
+        assert_eq!(run(&mut switch, 10).0[0], 0.75);
     }
 
     #[test]

@@ -180,6 +180,9 @@ impl Processor for Denoise {
             let (core, player) = side(self.models.as_deref_mut(), paths, self.active);
             let Some((to, count)) = self.switch.next(length - at) else {
                 self.late += core.process(audio, (at..length, 0), settings, player, self.realtime, observer);
+                let rest = at..length;
+                self.switch.rise(audio.iter_mut().map(|channel| &mut **channel), &rest);
+                self.switch.risen(rest.len());
                 break;
             };
             let range = at..at + count;
@@ -213,10 +216,19 @@ impl Processor for Denoise {
 impl Denoise {
     /// Begins a switch where settings ask for another path or where other models have come.
     fn begin_switch(&mut self, settings: &Settings) {
-        let Some(paths) = &mut self.paths else { return };
         if !self.switch.is_free() {
             return;
         }
+        let core = |models: &Option<Box<Models>>, path: usize| models.as_deref().is_some_and(|models| models.core(path).is_some());
+        if self.next.is_some() && Self::path(self.next.as_deref(), settings) == self.active {
+            // The built-in models come back before they had gone.
+            if !core(&self.next, self.active) && !core(&self.models, self.active) {
+                self.take_over();
+                self.switch.give_up();
+                return;
+            }
+        }
+        let Some(paths) = &mut self.paths else { return };
         let coming = if self.next.is_some() { &mut self.next } else { &mut self.models };
         let to = Self::path(coming.as_deref(), settings);
         if self.next.is_none() && to == self.active {

@@ -83,7 +83,7 @@ impl Stems {
         if to == self.active && (to != OWN || self.next.is_none()) {
             // Other models, and the path stays a built-in one: the same weights go on.
             self.take_over();
-            self.switch.reset();
+            self.switch.give_up();
             return;
         }
         let Some(paths) = &mut self.paths else { return };
@@ -127,6 +127,11 @@ impl Stems {
             let (core, streams) = side(self.models.as_deref_mut(), paths, self.active);
             let Some((to, count)) = self.switch.next(length - at) else {
                 self.late += core.process(audio, outputs, at..length, streams, &mut with);
+                let rest = at..length;
+                self.switch.rise(audio.iter_mut().map(|channel| &mut **channel), &rest);
+                let channels = outputs.iter_mut().flat_map(|output| output.iter_mut().map(|channel| &mut **channel));
+                self.switch.rise(channels, &rest);
+                self.switch.risen(rest.len());
                 break;
             };
             let range = at..at + count;
@@ -339,6 +344,24 @@ mod tests {
             assert!(jump(&out[1..]) <= 1.5 * usual + 1e-3, "{id:?}");
             assert!(playing.retired().is_some() && playing.latency(&settings) == before);
         }
+    }
+
+    #[test]
+    fn a_change_of_mind_does_not_click() {
+        let (sound, settings) = (sound(48_000), solo(Task::Stems));
+        let jump = |out: &[f32]| out.windows(3).map(|w| (w[2] - 2.0 * w[1] + w[0]).abs()).fold(0.0_f32, f32::max);
+        let mut playing = engine(None);
+        let mut out = play(&mut playing, &sound, 0..24_000, &settings);
+        let usual = jump(&out[4_800..]);
+        assert!(playing.install(models(Some("stems-low"))).is_none());
+        out.extend(play(&mut playing, &sound, 24_000..24_512, &settings));
+        assert!(playing.install(models(None)).is_some_and(|other| other.has_own()), "those that were to come");
+        out.extend(play(&mut playing, &sound, 24_512..48_000, &settings));
+        assert!(jump(&out[20_000..]) <= 1.5 * usual + 1e-3, "{} where {usual} is usual", jump(&out[20_000..]));
+        let wanted = play(&mut engine(None), &sound, 0..48_000, &settings);
+        let level = |range: Range<usize>| out[range.clone()].iter().zip(&wanted[range]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(level(24_100..25_000) > 1e-3, "it had begun to fade");
+        assert!(level(40_000..48_000) < 0.05, "and is whole again");
     }
 
     #[test]
