@@ -1,8 +1,8 @@
 //! `cargo xtask test`: everything that proves the suite, in order, with one table at the end.
 //!
-//! A step that cannot run because something is missing fails and says how to get it. Two things are
-//! optional and only reported: validators, which no package registry has, and the list of security
-//! advisories, which must be fetched.
+//! A step that cannot run because something is missing fails and says how to get it. Three things are
+//! optional and only reported: validators, which no package registry has, the list of security
+//! advisories, which must be fetched, and a browser.
 
 pub mod command;
 mod features;
@@ -119,6 +119,7 @@ pub fn run(args: Args) -> ExitCode {
     table.step("tests", || Run::cargo(&["test", "--release", "--workspace", "--no-fail-fast"]).tests());
     table.step("live under JACK", live);
     table.step("documentation", || Run::cargo(&["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").one());
+    table.step("pages in a browser", pages);
     table.step("bundle", bundle);
     table.step("CLAP host", clap_host);
     table.step("editor", editor);
@@ -227,6 +228,17 @@ pub fn python_host(script: &str) -> Counts {
     command.push(&script);
     // Without a display: these hosts need none, and one that lacks a window manager can end them.
     Run::new(&python).args(&command).without("DISPLAY").pytest()
+}
+
+/// Programs that can open a page without a window.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// A browser is a large package that nothing else needs: pages are opened where there is one.
+fn pages() -> Counts {
+    if std::env::var_os("BROWSER_PROGRAM").is_none() && BROWSERS.iter().all(|program| command::on_path(program).is_none()) {
+        return Counts::note("not run: no Chromium on PATH, BROWSER_PROGRAM not set (optional)");
+    }
+    Run::cargo(&["test", "--release", "--workspace", "--test", "browser", "--", "--ignored"]).tests()
 }
 
 fn build_soak() -> bool {
