@@ -4,7 +4,7 @@ use dsp_core::model::{Manifest, Part, Plan, Runner, Tensor, embedded};
 use std::path::PathBuf;
 
 /// All models.
-const IDS: [&str; 9] = ["denoise", "denoise-low", "deess", "events", "master", "stems", "stems-low", "stems-back", "dialogue"];
+const IDS: [&str; 8] = ["denoise", "denoise-low", "deess", "events", "master", "stems", "stems-low", "dialogue"];
 
 /// What the exporter states about its vectors, `[parity]` in the manifest. There is a file for each
 /// input and output; values are compared relative to the largest of their tensor, or to 1.

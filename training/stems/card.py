@@ -8,11 +8,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from .export import LICENSE, ROOT, VERSION, is_backward, load_onnx, model_id
+from .export import LICENSE, ROOT, VERSION, load_onnx, model_id
 from .frames import MODES
 from .sources import SPLIT, TABLE
 
-TITLES = {"stems": "Stems", "stems-low": "Stems, low latency", "stems-back": "Stems, backward", "dialogue": "Dialogue"}
+TITLES = {"stems": "Stems", "stems-low": "Stems, low latency", "dialogue": "Dialogue"}
 TRAINED = ROOT / "training" / "data" / "stems-trained.json"
 """Hours of mixtures, steps and core-seconds behind the shipped weights, over all runs, kept by hand: a checkpoint knows its own run alone."""
 KINDS = {"stems": ("soundfont", "drums", "scores", "track", "album", "vocals", "vocals and voice"), "dialogue": ("soundfont", "drums", "scores", "track", "album", "vocals and voice")}
@@ -24,8 +24,6 @@ share-alike licence, the sources are named, and none of their audio is in the mo
 ABOUT = {
     "stems": """Takes a song apart while it plays, into vocals, drums, bass and other, which add up to the song whatever the model says
 (other is what the masks of the three leave).""",
-    "stems-back": """Hears a song turned round in time, for bounces alone: what follows a sound tells as much of it as what came before. Its stems are
-averaged with those of the model Stems.""",
     "dialogue": "Takes speech out from under music while it plays: voice and rest, which add up to what came in.",
 }
 
@@ -71,18 +69,17 @@ def write_card(folder: Path, text: str, part: str, command: str) -> None:
     net = load_onnx(folder / "model.onnx")
     low = "asymmetric" in (folder / "manifest.toml").read_text()
     mode = MODES["low" if low else "standard"]
-    name = model_id(net.task, mode, is_backward(folder))
+    name = model_id(net.task, mode)
     digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     split = hashlib.sha256(SPLIT.read_bytes()).hexdigest()[:16]
     with open(TABLE) as f:
         rows = [r for r in csv.DictReader(f, delimiter="\t") if r["kind"] in KINDS[net.task]]
     sources = "\n".join(f"| {r['id']} | {r['what']} | {r['source']} {r['version']} | {r['licence']} |" for r in rows)
     count = sum(p.numel() for p in net.parameters())
-    init = {"stems-low": " --mode low", "stems-back": " --backward"}.get(name, "") + f" --init models/{name}"
-    about = ABOUT.get(name, ABOUT[net.task])
+    init = {"stems-low": " --mode low"}.get(name, "") + f" --init models/{name}"
     body = f"""# {TITLES[name]}: model card
 
-{about} Version {VERSION}, {count:,} parameters ({net.size.channels} channels, {net.size.layers} layers), window
+{ABOUT[net.task]} Version {VERSION}, {count:,} parameters ({net.size.channels} channels, {net.size.layers} layers), window
 {mode.window_ms} ms, hop {mode.hop_ms} ms, delay {mode.synthesis_ms} ms; `model.onnx` sha256 `{digest}`.
 
 {LICENCE}

@@ -3,7 +3,6 @@
     python -m training.stems.evaluate --model models/stems                 # a folder or a trainer's .pt; several
     python -m training.stems.evaluate --part valid --model training/runs/stems/last.pt
     python -m training.stems.evaluate --task dialogue --model models/dialogue
-    python -m training.stems.evaluate --bounce --back models/stems-back --model models/stems   # also what a bounce adds
     python -m training.stems.evaluate --card --model models/stems          # writes the model's card
     python -m training.stems.evaluate --museval --model models/stems       # also BSS Eval v4, slow
 
@@ -29,15 +28,12 @@ from .export import load
 from .frames import MODES, RATE, STANDARD, Mode, analyse, windows
 from .mix import Bank, Mixer, Recipe
 from .net import TASKS, full_mask, level_keep
-from .refine import moved, wiener
 
 CHUNK = 500
 """Frames that a net takes at once."""
 HEARD_DB = -40.0
 """A second counts for a stem that is not further below the mix than this."""
 DIALOGUE_DB = (-5, 0, 5, 10, 20)
-SHIFTS = 2
-"""Positions of the frames' grid in the best bounce."""
 
 
 def in_chunks(x: np.ndarray, mode: Mode, masks) -> np.ndarray:
@@ -190,41 +186,7 @@ def dialogue_pairs(part: str, each: int, seconds: float = 10.0):
             yield f"{ratio} dB {i}", ratio, mixer.example()[0].numpy()
 
 
-class Runs:
-    """A net's runs over the song in hand: live, and what a bounce makes of several (`refine.py`). `back` is a net that has
-    the song turned round. What has been run for a song is kept until the next one."""
-
-    def __init__(self, net, mode: Mode, back=None):
-        self.net, self.mode, self.back = net, mode, back
-        self.song, self.kept = None, {}
-
-    def at(self, x: np.ndarray, net, place: int) -> np.ndarray:
-        if self.song is not x:
-            self.song, self.kept = x, {}
-        if (net, place) not in self.kept:
-            turn = (lambda v: np.ascontiguousarray(v[..., ::-1])) if net is self.back else (lambda v: v)
-            one = lambda v: in_chunks(v, self.mode, net_masks(net, self.mode))  # noqa: E731
-            self.kept[net, place] = turn(moved(turn(x), one, place, SHIFTS, self.mode.samples()[1]))
-        return self.kept[net, place]
-
-    def live(self, x, _):
-        return self.at(x, self.net, 0)
-
-    def mean(self, x, runs):
-        return sum(self.at(x, net, place) for net, place in runs) / len(runs)
-
-    def good(self, x, _):
-        return self.mean(x, [(self.net, 0), (self.net, 1) if self.back is None else (self.back, 0)])
-
-    def four(self, x, _):
-        nets = [self.net] if self.back is None else [self.net, self.back]
-        return self.mean(x, [(net, place) for net in nets for place in range(SHIFTS)])
-
-    def best(self, x, _):
-        return wiener(x, self.four(x, _))
-
-
-def systems(models: dict, sources: int, bounce: bool = False, back=None, quick: bool = False) -> dict:
+def systems(models: dict, sources: int, quick: bool = False) -> dict:
     """Name to a function of (mixture `[2, n]`, true stems) that gives stems `[S + 1, 2, n]`; `quick` leaves out the baselines that
     take long."""
     out = {
@@ -236,10 +198,7 @@ def systems(models: dict, sources: int, bounce: bool = False, back=None, quick: 
     if quick:
         del out["classical"], out["ideal ratio mask"]
     for name, (net, mode) in models.items():
-        runs = Runs(net, mode, back if mode.name == "standard" else None)
-        out[name] = runs.live
-        if bounce and mode.name == "standard":
-            out |= {f"{name}, good": runs.good, f"{name}, without the filter": runs.four, f"{name}, best": runs.best}
+        out[name] = lambda x, _, net=net, mode=mode: in_chunks(x, mode, net_masks(net, mode))
     return out
 
 
@@ -281,8 +240,6 @@ def main():
     parser.add_argument("--mode", choices=MODES, help="framing of a folder's model, when its manifest is missing")
     parser.add_argument("--part", choices=("test", "valid"), default="test", help="valid for decisions, test for what is published")
     parser.add_argument("--seconds", type=float, help="only the middle of each song")
-    parser.add_argument("--bounce", action="store_true", help="also the models with shifts and a Wiener filter")
-    parser.add_argument("--back", type=Path, help="weights for songs turned round, which the best bounce adds")
     parser.add_argument("--quick", action="store_true", help="without the classical baseline and the ideal mask")
     parser.add_argument("--each", type=int, default=8, help="mixtures of dialogue at each ratio")
     parser.add_argument("--card", action="store_true", help="write CARD.md into the models' folders")
@@ -298,8 +255,7 @@ def main():
             mode = args.mode or ("low" if "asymmetric" in text else "standard")
         models[path.parent.name if path.suffix == ".pt" else path.name] = (net, MODES[mode])
     sources = len(TASKS[args.task])
-    back = load(args.back)[0] if args.back else None
-    runs = systems(models, sources, args.bounce, back, args.quick)
+    runs = systems(models, sources, args.quick)
     rows = {name: [] for name in runs}
     ours = [n for n in runs if n.startswith(tuple(models))] if models else []
     # what has no weights of ours gives the same figures each time
@@ -342,8 +298,8 @@ def main():
     (args.out / f"{args.task}-{args.part}.json").write_text(json.dumps({"songs": tags, "scores": rows}, indent=1))
     print("\n".join(text))
     if args.card:
-        command = f"python -m training.stems.evaluate --task {args.task}{f' --each {args.each}' if args.task == 'dialogue' else ''}{' --bounce' * args.bounce}{' --quick' * args.quick}{f' --seconds {args.seconds:g}' if args.seconds else ''}{f' --back {args.back}' if args.back else ''} --card --model " + " ".join(map(str, args.model))
-        for path in [*args.model, *([args.back] if args.back else [])]:
+        command = f"python -m training.stems.evaluate --task {args.task}{f' --each {args.each}' if args.task == 'dialogue' else ''}{' --quick' * args.quick}{f' --seconds {args.seconds:g}' if args.seconds else ''} --card --model " + " ".join(map(str, args.model))
+        for path in args.model:
             write_card(path, "\n".join(text), args.part, command)
 
 

@@ -33,9 +33,9 @@ TOLERANCE = 2e-4
 """Largest difference of a mask between PyTorch and onnxruntime; masks reach 2."""
 
 
-def model_id(task: str, mode: Mode, backward: bool = False) -> str:
-    """Folder and id: the task's name, with "-low" for the low-latency framing, "-back" for songs turned round in time."""
-    return task + ("" if mode.name == "standard" else "-low") + ("-back" if backward else "")
+def model_id(task: str, mode: Mode) -> str:
+    """Folder and id: the task's name, with "-low" for the low-latency framing."""
+    return task + ("" if mode.name == "standard" else "-low")
 
 
 def build(net: Net, mode: Mode) -> onnx.ModelProto:
@@ -134,13 +134,6 @@ def load_onnx(path: Path) -> Net:
     return net
 
 
-def is_backward(path: Path) -> bool:
-    """Whether weights (a trainer's `.pt` or a folder) are for songs turned round in time."""
-    if path.suffix != ".pt":
-        return path.resolve().name.endswith("-back")
-    return torch.load(path, map_location="cpu", weights_only=False).get("backward", False)
-
-
 def load(path: Path, raw: bool = False) -> tuple[Net, str | None]:
     """A net from a trainer's `.pt` (averaged weights unless `raw`) or a folder with `model.onnx`,
     and the name of its mode where that is known."""
@@ -202,7 +195,7 @@ def parity(net: Net, mode: Mode, model: onnx.ModelProto, frames: int = 300) -> f
     return worst
 
 
-def write(net: Net, mode: Mode, folder: Path, figures: dict | None = None, backward: bool = False) -> float:
+def write(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> float:
     """Writes `model.onnx`, `manifest.toml` and `parity/` into `folder`; returns the parity
     error, and refuses to write when it is over the tolerance."""
     model = build(net.eval(), mode)
@@ -217,18 +210,18 @@ def write(net: Net, mode: Mode, folder: Path, figures: dict | None = None, backw
     # frame by frame, as a runner sees them
     x.transpose(1, 0, 2).astype("<c8").tofile(folder / "parity" / "spectrum.f32")
     np.concatenate(masks, 2).transpose(2, 0, 1, 3).astype("<c8").tofile(folder / "parity" / "mask.f32")
-    write_manifest(net, mode, folder, figures, backward)
+    write_manifest(net, mode, folder, figures)
     return error
 
 
-def write_manifest(net: Net, mode: Mode, folder: Path, figures: dict | None = None, backward: bool = False) -> None:
+def write_manifest(net: Net, mode: Mode, folder: Path, figures: dict | None = None) -> None:
     """Writes `manifest.toml` for the `model.onnx` in `folder`."""
     digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     rest = "other" if net.task == "stems" else "rest"
     (window, hop), kind = mode.samples(), "sqrt-hann" if mode.kind == "sqrt-hann" else "asymmetric"
-    name = net.task.capitalize() + (", low latency" if mode.name == "low" else "") + (", backward" if backward else "")
+    name = net.task.capitalize() + (", low latency" if mode.name == "low" else "")
     lines = [
-        f'id = "{model_id(net.task, mode, backward)}"', f'name = "{name}"', f'version = "{VERSION}"', f'task = "{net.task}"',
+        f'id = "{model_id(net.task, mode)}"', f'name = "{name}"', f'version = "{VERSION}"', f'task = "{net.task}"',
         'authors = "Plainsong contributors"', f'license = "{LICENSE}"',
         f"sources = {json.dumps(list(TASKS[net.task]))}", f'rest = "{rest}"', f"rate = {RATE}",
         'file = "model.onnx"', f'sha256 = "{digest}"', "",
@@ -270,9 +263,8 @@ def main():
     else:
         parser.error("give --checkpoint or --random")
     mode = MODES[args.mode or name or "standard"]
-    backward = bool(args.checkpoint) and is_backward(args.checkpoint)
-    folder = args.out or ROOT / "models" / model_id(net.task, mode, backward)
-    error = write(net, mode, folder, backward=backward)
+    folder = args.out or ROOT / "models" / model_id(net.task, mode)
+    error = write(net, mode, folder)
     count = sum(p.numel() for p in net.parameters())
     print(f"{folder}: {count} parameters, stems {', '.join(STEMS) if net.task == 'stems' else 'voice, rest'}, "
           f"parity error {error:.1e}")

@@ -23,7 +23,7 @@ EQ_POINTS = 9
 
 @dataclass(frozen=True)
 class Recipe:
-    """Shares of examples and treatments; spreads in dB. `backward` turns every example round in time."""
+    """Shares of examples and treatments; spreads in dB."""
 
     coherent: float = 0.40
     rest: float = 0.15
@@ -43,7 +43,6 @@ class Recipe:
     speech_db: tuple = (-5.0, 20.0)
     speech_alone: float = 0.08
     music_alone: float = 0.10
-    backward: bool = False
     weights: tuple = (("album", 16.0), ("generated", 1.0), ("notes", 0.5), ("track", 1.0), ("speech", 1.0))
 
 
@@ -264,6 +263,4 @@ class Mixer:
         """Mixtures `[B, 2, n]`, stems `[B, K, 2, n]`, groups `[B, K, K]`."""
         rows = [self.example() for _ in range(count)]
         stems = torch.stack([x for x, _ in rows])
-        if self.recipe.backward:
-            stems = stems.flip(-1)
         return stems.sum(1), stems, torch.stack([g for _, g in rows]).to(stems.device)

@@ -12,10 +12,9 @@ training/stems/data.sh "$songs" 1 "$album"
 train="$python -m training.stems.train ${TRAIN:-}"
 $train --task stems --minutes "$minutes"
 $train --task stems --mode low --minutes "$minutes" --init training/runs/stems/last.pt
-$train --task stems --backward --minutes "$minutes" --init training/runs/stems/last.pt
 $train --task dialogue --size 48x3 --minutes "$minutes"
-for run in stems stems-low stems-back dialogue; do
+for run in stems stems-low dialogue; do
     $python -m training.stems.export --checkpoint "training/runs/$run/last.pt"
 done
-$python -m training.stems.evaluate --bounce --back models/stems-back --card --model models/stems models/stems-low
+$python -m training.stems.evaluate --card --model models/stems models/stems-low
 $python -m training.stems.evaluate --task dialogue --card --model models/dialogue

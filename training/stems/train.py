@@ -2,7 +2,6 @@
 
     python -m training.stems.train --task stems --mode standard --minutes 600
     python -m training.stems.train --task stems --mode low --init training/runs/stems/last.pt --minutes 120
-    python -m training.stems.train --task stems --backward --init training/runs/stems/last.pt --minutes 60
     python -m training.stems.train --task stems --device cuda --batch 48 --minutes 9
 
 The rate is constant and falls to zero as a half cosine over the last part of `--minutes` (training
@@ -51,11 +50,11 @@ def batch_loss(net, mode, mixer, count, rng=None, bf16=False, weights=Weights())
 
 
 @torch.no_grad()
-def validate(net, mode, bank, task, seconds, backward=False, count=None) -> dict:
+def validate(net, mode, bank, task, seconds, count=None) -> dict:
     """Loss terms and mean SDR in dB by stem over the fixed examples of held-out songs in which it
     is heard, undisturbed by equalisers and speeds."""
     count = count or VALID_EXAMPLES
-    recipe = Recipe(speed=0, eq=0, narrow=0, late_start=0, coherent=1.0 if task == "stems" else 0, rest=0, backward=backward)
+    recipe = Recipe(speed=0, eq=0, narrow=0, late_start=0, coherent=1.0 if task == "stems" else 0, rest=0)
     mixer = Mixer(bank, seconds, 99, task, recipe)
     sums, ratios = {}, {n: [] for n in mixer.names}
     net.eval()
@@ -80,7 +79,6 @@ def main():
     parser.add_argument("--task", choices=TASKS, default="stems")
     parser.add_argument("--mode", choices=MODES, default="standard")
     parser.add_argument("--size", type=Size.parse, default=Size(), help="channels x layers, such as 96x4")
-    parser.add_argument("--backward", action="store_true", help="on songs turned round in time, for bounces")
     parser.add_argument("--energy", type=float, default=Weights.energy, help="weight of the errors' power in the loss")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16")
@@ -90,7 +88,7 @@ def main():
     prepare_process(args.seed, args.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     mode, device = MODES[args.mode], torch.device(args.device)
-    folder = args.runs / (args.name or model_id(args.task, mode, args.backward))
+    folder = args.runs / (args.name or model_id(args.task, mode))
     saved = last_of(folder)
     if saved:
         net = Net(saved["task"], Size.parse(saved["size"]))
@@ -106,12 +104,12 @@ def main():
 
     seed = args.seed * 1_000_003 + trainer.step
     rng = np.random.default_rng(seed)
-    mixer = Mixer(Bank("train", device, args.bank), args.seconds, seed, args.task, Recipe(backward=args.backward))
+    mixer = Mixer(Bank("train", device, args.bank), args.seconds, seed, args.task)
     valid = Bank("valid", device, args.bank)
     weights = Weights(energy=args.energy)
     trainer.run(lambda: batch_loss(net, mode, mixer, args.batch, rng, args.bf16, weights)[0], args.batch * args.seconds / 3600,
-                lambda: validate(net, mode, valid, args.task, max(args.seconds, VALID_SECONDS), args.backward),
-                task=net.task, size=f"{net.size.channels}x{net.size.layers}", mode=mode.name, seed=args.seed, backward=args.backward)
+                lambda: validate(net, mode, valid, args.task, max(args.seconds, VALID_SECONDS)),
+                task=net.task, size=f"{net.size.channels}x{net.size.layers}", mode=mode.name, seed=args.seed)
 
 
 if __name__ == "__main__":

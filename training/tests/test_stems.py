@@ -9,14 +9,13 @@ import torch
 
 from training.stems import album, bank, midi, produce, score, sing
 from training.stems.compare import measure
-from training.stems.evaluate import Runs, classical_masks, ideal_masks, in_chunks, merged, net_masks, scores, sdr
+from training.stems.evaluate import classical_masks, ideal_masks, in_chunks, merged, net_masks, scores, sdr
 from training.stems.export import blend, build, load, load_onnx, parity, write
 from training.stems.frames import BINS, MODES, RATE, STANDARD, analyse, synthesise, windows
 from training.stems.instruments import HITS, Kit, hit_kind, key_kind, synth
 from training.stems.loss import Weights, known_spectra, library, loss_terms, sums, sums_plain, together
 from training.stems.mix import LEVEL, Bank, Mixer, Recipe
 from training.stems.net import Net, Size, apply, full_mask, level_keep
-from training.stems.refine import moved, wiener
 from training.stems.train import main as train_main
 
 BOTH = list(MODES.values())
@@ -451,43 +450,3 @@ def test_weights_are_averaged_by_share():
         assert torch.allclose(c, 0.3 * a + 0.7 * b, atol=1e-6)
     with pytest.raises(ValueError, match="one task and size"):
         blend(mean, Net("dialogue", mean.size), 0.5)
-
-
-# ---------------------------------------------------------------- bounces
-
-def test_a_moved_grid_gives_the_same_place_back():
-    x = tone(440, 0.5).T
-    same = lambda v: np.stack([v, 0 * v])  # noqa: E731
-    for place in range(3):
-        assert np.array_equal(moved(x, same, place, 3, 480), same(x))
-
-
-def test_the_wiener_filter_takes_out_what_is_in_the_wrong_stem_and_adds_up():
-    rng = np.random.default_rng(5)
-    left, right = np.array([[1.0], [0.1]]), np.array([[0.2], [1.0]])
-    true = np.stack([left * tone(440, 3, 0.7).T[:1], right * 0.1 * rng.standard_normal((1, 3 * RATE))]).astype(np.float32)
-    x = true.sum(0)
-    rough = np.stack([true[0] + 0.3 * true[1], 0.7 * true[1]]).astype(np.float32)
-    got = wiener(x, rough)
-    assert np.abs(got.sum(0) - x).max() < 1e-5 and np.isfinite(got).all()
-    assert all(sdr(t, g) > sdr(t, r) + 2 for t, g, r in zip(true, got, rough))
-    assert np.abs(wiener(0 * x, 0 * rough)).max() < 1e-6
-
-
-def test_a_bounce_is_made_of_its_runs():
-    net, back = shaken(), shaken()
-    x = (0.1 * np.random.default_rng(2).standard_normal((2, RATE // 2))).astype(np.float32)
-    runs = Runs(net, STANDARD, back)
-    live = runs.live(x, None)
-    assert np.array_equal(live, in_chunks(x, STANDARD, net_masks(net, STANDARD)))
-    turned = in_chunks(np.ascontiguousarray(x[:, ::-1]), STANDARD, net_masks(back, STANDARD))[..., ::-1]
-    assert np.array_equal(runs.at(x, back, 0), turned)
-    for got in (runs.good(x, None), runs.best(x, None)):
-        assert np.abs(got.sum(0) - x).max() < 1e-5 and np.abs(got - live).max() > 1e-4
-    other = x.copy()
-    assert runs.live(other, None) is not live
-
-
-def test_songs_turned_round(folder):
-    plain, turned = (Mixer(Bank("train", folder=folder), 1.0, 1, recipe=Recipe(backward=b)).batch(2)[1] for b in (False, True))
-    assert torch.equal(plain.flip(-1), turned)

@@ -29,7 +29,7 @@ macro_rules! embed {
     };
 }
 
-static MODELS: [Embedded; 9] = [
+static MODELS: [Embedded; 8] = [
     embed!("denoise"),
     embed!("denoise-low"),
     embed!("deess"),
@@ -37,7 +37,6 @@ static MODELS: [Embedded; 9] = [
     embed!("master"),
     embed!("stems"),
     embed!("stems-low"),
-    embed!("stems-back"),
     embed!("dialogue"),
 ];
 

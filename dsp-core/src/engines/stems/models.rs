@@ -36,9 +36,6 @@ pub const OWN: usize = PATHS.len();
 /// The same as [`Path::lag`] for a user's model.
 const OWN_LAG: f64 = 0.5;
 
-/// The path of songs that are turned round in time, for bounces.
-pub const BACKWARD: Path = Path { id: "stems-back", task: Task::Stems, lag: 0.0 };
-
 /// Number of the built-in path for these settings.
 pub fn path(settings: &Settings) -> usize {
     match settings.task {

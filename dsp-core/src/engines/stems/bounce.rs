@@ -1,17 +1,9 @@
 //! Stems of files: the same engine, with more work where time does not press.
-//!
-//! ```text
-//! mix ─┬▶ passes whose frames lie between each other ─┬▶ mean ─▶ Wiener filter ─▶ stems, the last what they leave
-//!      └▶ the same with the song turned round ────────┘
-//! ```
-
-mod backward;
-mod wiener;
 
 use super::mixer::{Mixer, Pair};
-use super::models::{BACKWARD, PATHS, own_frame, path};
+use super::models::{PATHS, own_frame, path};
 use super::separator::{MOST_MASKS, PAIR};
-use super::settings::{Outputs, STEMS, Settings, Strip, Task};
+use super::settings::{Outputs, STEMS, Settings, Strip};
 use super::{Listen, Stems};
 use crate::delay::Delay;
 use crate::engines::Engine;
@@ -20,8 +12,6 @@ use crate::model::Package;
 use crate::processor::{Error, Format, Observer, Processor};
 use crate::sample::usable_all;
 use crate::units::Db;
-use backward::Backward;
-use wiener::Wiener;
 
 /// How much work is put into a bounce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -29,9 +19,9 @@ pub enum Quality {
     /// What the plugin plays, to the bit.
     #[default]
     Fast,
-    /// The mean of two passes: forwards and with the song turned round. Dialogue and models of the user's have both forwards.
+    /// The mean of two passes whose frames lie between each other.
     Good,
-    /// The mean of four passes, and a Wiener filter behind it.
+    /// The mean of four passes.
     Best,
 }
 
@@ -48,14 +38,12 @@ impl Quality {
         }
     }
 
-    /// Passes forwards and backwards; `turns` where there is a model for the song turned round.
-    const fn passes(self, turns: bool) -> (usize, usize) {
-        match (self, turns) {
-            (Self::Fast, _) => (1, 0),
-            (Self::Good, true) => (1, 1),
-            (Self::Best, true) => (2, 2),
-            (Self::Good, false) => (2, 0),
-            (Self::Best, false) => (4, 0),
+    /// Passes with shifted frames.
+    const fn passes(self) -> usize {
+        match self {
+            Self::Fast => 1,
+            Self::Good => 2,
+            Self::Best => 4,
         }
     }
 }
@@ -73,12 +61,8 @@ pub struct Bounce {
     format: Format,
     quality: Quality,
     passes: Vec<Pass>,
-    backward: Option<Backward>,
-    /// Their part of the mean.
-    backward_share: f32,
-    wiener: Option<Wiener>,
-    /// The mix as late as the passes, and from there on as late as the filter.
-    dry: [Vec<Delay>; 2],
+    /// The mix as late as the passes.
+    dry: Vec<Delay>,
     mixer: Mixer,
     latency: usize,
     /// Stems before the faders, `[stem][channel][sample]`, of the last block.
@@ -98,8 +82,7 @@ impl Bounce {
     /// # Errors
     /// When the format is out of range, or a model does not load or is for another task.
     pub fn new(format: Format, settings: &Settings, quality: Quality, model: Option<&Package>) -> Result<Self, Error> {
-        // Only the built-in model for songs has one beside it that hears them turned round.
-        let (count, turned) = quality.passes(model.is_none() && settings.task == Task::Stems);
+        let count = quality.passes();
         let masks = settings.strips().len() - 1;
         let frame = match model {
             Some(package) => {
@@ -110,8 +93,6 @@ impl Bounce {
         };
         let hop = Windows::new(&frame, format.rate).hop;
         let delays = |samples: usize| vec![Delay::new(samples); format.channels];
-        let backward = (turned > 0).then(|| Backward::new(&BACKWARD, format, turned)).transpose()?;
-        let wiener = (quality == Quality::Best).then(|| Wiener::new(format.rate, format.channels, masks));
         let shift = |number: usize| hop * number / count;
         let engine = |_| -> Result<Stems, Error> {
             let mut engine = Stems::default();
@@ -124,20 +105,16 @@ impl Bounce {
         };
         let mut engines = (0..count).map(engine).collect::<Result<Vec<_>, _>>()?;
         let own = engines[0].latency(settings);
-        let together = (own + shift(count - 1)).max(backward.as_ref().map_or(0, Backward::latency));
+        let together = own + shift(count - 1);
         let pass =
             |(number, engine)| Pass { engine, before: delays(shift(number)), after: vec![delays(together - own - shift(number)); masks] };
-        let behind = wiener.as_ref().map_or(0, Wiener::latency);
         Ok(Self {
             settings: *settings,
             format,
             quality,
-            dry: [delays(together), delays(behind)],
-            latency: together + behind,
+            dry: delays(together),
+            latency: together,
             passes: engines.drain(..).enumerate().map(pass).collect(),
-            backward_share: turned as f32 / (count + turned) as f32,
-            backward,
-            wiener,
             mixer: Mixer::new(),
             stems: vec![vec![Vec::new(); format.channels]; masks + 1],
         })
@@ -154,9 +131,7 @@ impl Bounce {
             pass.engine.reset();
             pass.before.iter_mut().chain(pass.after.iter_mut().flatten()).for_each(Delay::reset);
         }
-        self.dry.iter_mut().flatten().for_each(Delay::reset);
-        self.backward.iter_mut().for_each(Backward::reset);
-        self.wiener.iter_mut().for_each(Wiener::reset);
+        self.dry.iter_mut().for_each(Delay::reset);
         self.mixer.reset();
     }
 
@@ -180,12 +155,7 @@ impl Bounce {
         }
         audio.iter_mut().for_each(|channel| usable_all(channel));
         self.average(audio, length, observer);
-        let [to_passes, to_filter] = &mut self.dry;
-        to_passes.iter_mut().zip(audio.iter_mut()).for_each(|(delay, channel)| delay.process(channel));
-        if let Some(wiener) = &mut self.wiener {
-            wiener.process(audio, &mut self.stems);
-        }
-        to_filter.iter_mut().zip(audio.iter_mut()).for_each(|(delay, channel)| delay.process(channel));
+        self.dry.iter_mut().zip(audio.iter_mut()).for_each(|(delay, channel)| delay.process(channel));
         if let Some((last, others)) = self.stems.split_last_mut() {
             for (channel, (rest, mix)) in last.iter_mut().zip(audio.iter()).enumerate() {
                 rest.copy_from_slice(mix);
@@ -199,14 +169,11 @@ impl Bounce {
 
     /// The mean of all passes, of all stems but the last.
     fn average(&mut self, audio: &[&mut [f32]], length: usize, observer: &mut dyn Observer) {
-        let share = (1.0 - self.backward_share) / self.passes.len() as f32;
+        let share = 1.0 / self.passes.len() as f32;
         // The first one tells what the faders do.
         let told = Settings { outputs: Outputs::Before, bypass: false, ..self.settings };
         let neutral =
             Settings { stems: [Strip::default(); 4], dialogue: [Strip::default(); 2], listen: Listen::Mix, output: Db(0.0), ..told };
-        if let Some(backward) = &mut self.backward {
-            backward.process(audio, &neutral, self.backward_share, &mut self.stems);
-        }
         let mut parts = self.stems.clone();
         for (number, pass) in self.passes.iter_mut().enumerate() {
             let mut input: Vec<Vec<f32>> = audio.iter().map(|channel| channel.to_vec()).collect();
