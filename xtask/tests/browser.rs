@@ -20,7 +20,7 @@ addEventListener("load", async () => {
   const drawings = [...document.querySelectorAll("svg")];
   document.title = "PROBE" + JSON.stringify({
     sounds: sounds.map(a => Number.isFinite(a.duration) ? a.duration : 0),
-    images: [...document.images].map(i => i.naturalWidth),
+    images: [...document.querySelectorAll("svg image")].map(seen),
     drawings: drawings.map(seen),
     overflowing: [...document.querySelectorAll("h1,h2,p,svg,img,audio")].filter(e => !inside(e)).length,
     words: document.body.innerText.length,

@@ -98,9 +98,7 @@ impl Path {
     }
 
     /// A stream after its first steps, at zero again.
-    ///
-    /// # Errors
-    /// [`Error::Model`] when the model does not load.
+    #[cfg(test)]
     pub fn stream(&self) -> Result<Separator, Error> {
         stream(&embedded(self.id)?.plan()?, self.task)
     }
