@@ -6,7 +6,6 @@ shapes, f32, recurrence as matrix products. Initialisers carry the parameters' n
 `load_onnx` gets the weights back from a shipped file.
 
     python -m training.stems.export --checkpoint training/runs/stems/last.pt
-    python -m training.stems.export --checkpoint training/runs/stems2/last.pt --average models/stems --share 0.3
     python -m training.stems.export --random --size 96x4 --out training/runs/try
 """
 
@@ -145,15 +144,6 @@ def load(path: Path, raw: bool = False) -> tuple[Net, str | None]:
     return net, saved["mode"]
 
 
-@torch.no_grad()
-def blend(net: Net, other: Net, share: float) -> None:
-    """Makes the weights of `net` so much of their own and the rest of `other`'s."""
-    for (name, own), (known, others) in zip(net.named_parameters(), other.named_parameters(), strict=True):
-        if name != known or own.shape != others.shape:
-            raise ValueError(f"{name} {tuple(own.shape)} and {known} {tuple(others.shape)}: only nets of one task and size can be averaged")
-        own.mul_(share).add_(others, alpha=1 - share)
-
-
 class Stepper(Steps):
     """Masks of whole spectra by a graph of one frame."""
 
@@ -245,8 +235,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, help="a trainer's .pt; its averaged weights are taken")
     parser.add_argument("--raw", action="store_true", help="the last weights, not the averaged")
-    parser.add_argument("--average", type=Path, help="weights that the checkpoint's are averaged with: those that its training began with")
-    parser.add_argument("--share", type=float, default=0.5, help="of the checkpoint in that average")
     parser.add_argument("--random", action="store_true", help="random weights, to try a framework")
     parser.add_argument("--task", choices=TASKS, default="stems", help="with --random")
     parser.add_argument("--size", type=Size.parse, default=Size(), help="with --random")
@@ -258,8 +246,6 @@ def main():
         net, name = Net(args.task, args.size), "standard"
     elif args.checkpoint:
         net, name = load(args.checkpoint, args.raw)
-        if args.average:
-            blend(net, load(args.average)[0], args.share)
     else:
         parser.error("give --checkpoint or --random")
     mode = MODES[args.mode or name or "standard"]

@@ -29,12 +29,10 @@ more silence is not asked for."""
 
 @dataclass(frozen=True)
 class Weights:
-    """Shares of the terms. `energy` is of the error's power relative to the mixture's: what a whole song's uSDR adds up, in
-    which loud doubtful passages count for more than quiet clear ones."""
+    """Shares of the terms."""
 
     spectrum: float = 1.0
     sdr_per_db: float = 0.03
-    energy: float = 0.0
 
 
 def compressed(z: torch.Tensor) -> torch.Tensor:
@@ -128,8 +126,6 @@ def loss_terms(low, high, spec, stems, groups, mode: Mode, weights: Weights = We
     rows = rows / rows.sum(1, keepdim=True)
     terms = {"spectrum": weights.spectrum * (distance * rows).sum(1).mean() / (4 * spec.shape[2] * BINS)}
     power = power.detach()
-    if weights.energy:
-        terms["energy"] = weights.energy * (error * rows / (power.sum(1, keepdim=True) + 1e-9)).sum(1).mean()
     floor = SDR_FLOOR * power.sum(1, keepdim=True) + 1e-9
     ratio = 10 * torch.log10((error + floor) / (power + floor))
     terms["sdr"] = weights.sdr_per_db * (ratio * rows).sum(1).mean()

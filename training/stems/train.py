@@ -19,7 +19,7 @@ from ..common.place import RUNS
 from ..common.trainer import Plan, Trainer, arguments, last_of, prepare_process
 from .export import load, model_id
 from .frames import MODES, analyse, synthesise
-from .loss import Weights, loss_terms, sdr_sums, together
+from .loss import loss_terms, sdr_sums, together
 from .mix import Bank, Mixer, Recipe
 from .net import TASKS, Net, Size, apply, level_keep
 
@@ -40,13 +40,13 @@ def run_in(rng, spec: torch.Tensor, net: Net) -> torch.Tensor:
     return state * torch.from_numpy((rng.random(len(spec)) < 0.5)[:, None]).to(p)
 
 
-def batch_loss(net, mode, mixer, count, rng=None, bf16=False, weights=Weights()):
+def batch_loss(net, mode, mixer, count, rng=None, bf16=False):
     mixture, stems, groups = mixer.batch(count)
     spec = analyse(mixture, mode)
     start = run_in(rng, spec, net) if rng is not None else None
     with torch.autocast(spec.device.type, torch.bfloat16, enabled=bf16):
         low, high = net(spec, level_keep(mode), start=start)
-    return loss_terms(low, high.float(), spec, stems, groups, mode, weights), (low, high.float(), spec, stems, groups)
+    return loss_terms(low, high.float(), spec, stems, groups, mode), (low, high.float(), spec, stems, groups)
 
 
 @torch.no_grad()
@@ -79,7 +79,6 @@ def main():
     parser.add_argument("--task", choices=TASKS, default="stems")
     parser.add_argument("--mode", choices=MODES, default="standard")
     parser.add_argument("--size", type=Size.parse, default=Size(), help="channels x layers, such as 96x4")
-    parser.add_argument("--energy", type=float, default=Weights.energy, help="weight of the errors' power in the loss")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16")
     parser.add_argument("--bank", type=Path, help="folder of the bank; training/cache/stems-bank by default")
@@ -106,8 +105,7 @@ def main():
     rng = np.random.default_rng(seed)
     mixer = Mixer(Bank("train", device, args.bank), args.seconds, seed, args.task)
     valid = Bank("valid", device, args.bank)
-    weights = Weights(energy=args.energy)
-    trainer.run(lambda: batch_loss(net, mode, mixer, args.batch, rng, args.bf16, weights)[0], args.batch * args.seconds / 3600,
+    trainer.run(lambda: batch_loss(net, mode, mixer, args.batch, rng, args.bf16)[0], args.batch * args.seconds / 3600,
                 lambda: validate(net, mode, valid, args.task, max(args.seconds, VALID_SECONDS)),
                 task=net.task, size=f"{net.size.channels}x{net.size.layers}", mode=mode.name, seed=args.seed)
 

@@ -10,10 +10,10 @@ import torch
 from training.stems import album, bank, midi, produce, score, sing
 from training.stems.compare import measure
 from training.stems.evaluate import classical_masks, ideal_masks, in_chunks, merged, net_masks, scores, sdr
-from training.stems.export import blend, build, load, load_onnx, parity, write
+from training.stems.export import build, load, load_onnx, parity, write
 from training.stems.frames import BINS, MODES, RATE, STANDARD, analyse, synthesise, windows
 from training.stems.instruments import HITS, Kit, hit_kind, key_kind, synth
-from training.stems.loss import Weights, known_spectra, library, loss_terms, sums, sums_plain, together
+from training.stems.loss import known_spectra, library, loss_terms, sums, sums_plain, together
 from training.stems.mix import LEVEL, Bank, Mixer, Recipe
 from training.stems.net import Net, Size, apply, full_mask, level_keep
 from training.stems.train import main as train_main
@@ -222,7 +222,7 @@ def test_a_perfect_separation_has_no_loss_and_steps_lower_it(folder):
     optimiser = torch.optim.Adam(net.parameters(), 3e-3)
     losses = []
     for _ in range(4):
-        terms = loss_terms(*net(spec, level_keep(mode)), spec, stems, groups, mode, Weights(energy=1.0))
+        terms = loss_terms(*net(spec, level_keep(mode)), spec, stems, groups, mode)
         loss = sum(terms.values())
         optimiser.zero_grad()
         loss.backward()
@@ -234,8 +234,8 @@ def test_a_perfect_separation_has_no_loss_and_steps_lower_it(folder):
     only = torch.zeros_like(stems)
     only[:, 0] = mixture
     low[:, 1:], high[:, 1:] = 0, 0
-    terms = loss_terms(low, high, spec, only, torch.eye(4).expand(2, 4, 4), mode, Weights(energy=1.0))
-    assert terms["spectrum"] < 1e-3 and terms["sdr"] < 0 and terms["energy"] < 1e-6
+    terms = loss_terms(low, high, spec, only, torch.eye(4).expand(2, 4, 4), mode)
+    assert terms["spectrum"] < 1e-3 and terms["sdr"] < 0
 
 
 @pytest.mark.parametrize("task", ["stems", "dialogue"])
@@ -440,13 +440,3 @@ def test_comparison_measures_what_it_says():
     assert got["bass 63 Hz"] > -3 and got["vocals 500 Hz"] > -0.5 and got["vocals heard"] == 1
     assert got["bass x other collide"] < 0.05 and got["bass ideal mask dB"] > 15
     assert abs(got["vocals level dB"] - got["other level dB"] - 20) < 0.2
-
-
-def test_weights_are_averaged_by_share():
-    one, two, mean = shaken(), shaken(), shaken()
-    mean.load_state_dict(one.state_dict())
-    blend(mean, two, 0.3)
-    for a, b, c in zip(one.parameters(), two.parameters(), mean.parameters()):
-        assert torch.allclose(c, 0.3 * a + 0.7 * b, atol=1e-6)
-    with pytest.raises(ValueError, match="one task and size"):
-        blend(mean, Net("dialogue", mean.size), 0.5)
