@@ -8,7 +8,7 @@ use dsp_core::processor::Format;
 use dsp_core::realtime::PoolAllocator;
 use dsp_core::units::Hz;
 use plainsong_shell::nice_plug::prelude::*;
-use plainsong_shell::{Card, Panel, Pictures, Product, Shell, egui};
+use plainsong_shell::{Card, Panel, Pictures, Product, Shell, built_in_facts, egui};
 use std::sync::OnceLock;
 
 /// Model steps take their memory from a pool: the system's allocator may wait.
@@ -53,10 +53,8 @@ const HOP: f64 = 0.005;
 fn built_in() -> String {
     static TEXT: OnceLock<String> = OnceLock::new();
     let text = TEXT.get_or_init(|| {
-        let license = dsp_core::model::embedded("deess").and_then(|model| model.manifest()).map(|manifest| manifest.license);
-        let cost = Engine::load(MEASURED).map(|mut models| 100.0 * models.step_cost(STEPS).as_secs_f64() / HOP);
-        let cost = cost.map(|percent| format!("   {percent:.1} % of a core, runs live")).unwrap_or_default();
-        format!("{}   6 ms{cost}", license.unwrap_or_default())
+        let share = Engine::load(MEASURED).map(|mut models| models.step_cost(STEPS).as_secs_f64() / HOP);
+        built_in_facts("deess", "6 ms", share.ok())
     });
     text.clone()
 }

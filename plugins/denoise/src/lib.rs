@@ -8,7 +8,7 @@ use dsp_core::processor::Format;
 use dsp_core::realtime::PoolAllocator;
 use dsp_core::units::Hz;
 use plainsong_shell::nice_plug::prelude::*;
-use plainsong_shell::{Card, Panel, Product, Shell, egui};
+use plainsong_shell::{Card, Panel, Product, Shell, built_in_facts, egui};
 use std::sync::OnceLock;
 
 /// Model steps take their memory from a pool: the system's allocator may wait.
@@ -52,13 +52,11 @@ const MEASURED: Format = Format { rate: Hz(48_000.0), channels: 1 };
 fn built_in() -> String {
     static TEXT: OnceLock<String> = OnceLock::new();
     let text = TEXT.get_or_init(|| {
-        let license = dsp_core::model::embedded("denoise").and_then(|model| model.manifest()).map(|manifest| manifest.license);
-        let cost = Engine::load(MEASURED).map(|mut models| {
+        let share = Engine::load(MEASURED).map(|mut models| {
             let hop = models.hop() as f64 / MEASURED.rate.0;
-            100.0 * models.step_cost(STEPS).as_secs_f64() / hop
+            models.step_cost(STEPS).as_secs_f64() / hop
         });
-        let cost = cost.map(|percent| format!("   {percent:.1} % of a core, runs live")).unwrap_or_default();
-        format!("{}   20 ms, or 10 ms with low latency{cost}", license.unwrap_or_default())
+        built_in_facts("denoise", "20 ms, or 10 ms with low latency", share.ok())
     });
     text.clone()
 }

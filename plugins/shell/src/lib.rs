@@ -39,6 +39,7 @@ pub mod widgets;
 
 pub use editor::{Companion, Panel, ShellEditor};
 pub use egui;
+pub use models::built_in_facts;
 pub use nice_plug;
 pub use pictures::{Picture, Pictures};
 pub use plugin::Shell;

@@ -123,6 +123,13 @@ impl<E: Engine> Load<E> {
     }
 }
 
+/// What a menu tells of a built-in model: licence, `delay`, and what was measured here to be its share of a core.
+pub fn built_in_facts(id: &str, delay: &str, share: Option<f64>) -> String {
+    let license = dsp_core::model::embedded(id).and_then(|model| model.manifest()).map(|manifest| manifest.license);
+    let cost = share.map(|share| format!("   {:.1} % of a core, runs live", 100.0 * share)).unwrap_or_default();
+    format!("{}   {delay}{cost}", license.unwrap_or_default())
+}
+
 /// The stamp of a chosen model, when it is there and still the same.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use crate::processor::{Error, Format};
 use crate::realtime::Reservation;
 use realfft::num_complex::Complex32;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Steps that fill the runtime's caches before audio flows.
 const WARM_UP: usize = 3;
@@ -185,6 +186,22 @@ impl Models {
     /// Steps that failed or gave numbers that are not finite, since they were loaded.
     pub fn bad_steps(&self) -> u64 {
         self.streams.iter().flatten().map(Separator::bad_steps).sum()
+    }
+
+    /// Mean time of so many steps of the standard model for songs, which hears a pair of channels. States are zero
+    /// afterwards. Not for the audio thread.
+    pub fn step_cost(&mut self, steps: usize) -> Duration {
+        let Some(stream) = self.streams.first_mut().and_then(|pairs| pairs.first_mut()) else { return Duration::ZERO };
+        let started = Instant::now();
+        for step in 0..steps {
+            // A sound that moves, so that steps are not of silence.
+            let spectrum = vec![Complex32::new(1e-3 * (1 + step % 7) as f32, 0.0); stream.bins()];
+            stream.begin([&spectrum, &spectrum]);
+            stream.end();
+        }
+        let spent = started.elapsed();
+        self.reset();
+        spent / u32::try_from(steps.max(1)).unwrap_or(u32::MAX)
     }
 
     /// Zeroes all states. On the audio thread call it inside a [`crate::realtime::Scope`].

@@ -59,6 +59,11 @@ impl Separator {
         })
     }
 
+    /// Bins of a spectrum of the model's own rate.
+    pub fn bins(&self) -> usize {
+        self.bins
+    }
+
     /// True when a step has failed; no other is tried then.
     pub fn has_failed(&self) -> bool {
         self.runner.has_failed()
