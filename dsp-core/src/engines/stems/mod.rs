@@ -319,6 +319,14 @@ mod tests {
             assert!(play(&mut own, &sound, 0..24_000, &settings) == wanted, "{id}: the same weights, the same bits");
             assert!(wanted[4_800..].iter().any(|sample| sample.abs() > 1e-3), "{id} is heard");
         }
+        // What its cost was measured with is forgotten.
+        let mut measured = models(None);
+        assert!(measured.step_cost(3) > std::time::Duration::ZERO);
+        let mut playing = Stems::default();
+        playing.prepare(FORMAT).unwrap();
+        playing.install(measured);
+        let settings = solo(Task::Stems);
+        assert!(play(&mut playing, &sound, 0..24_000, &settings) == play(&mut engine(None), &sound, 0..24_000, &settings));
         // For the other task the built-in one is there.
         let settings = solo(Task::Stems);
         let wanted = play(&mut engine(None), &sound, 0..24_000, &settings);
