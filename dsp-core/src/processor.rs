@@ -139,6 +139,11 @@ pub trait Observer {
         true
     }
 
+    /// True when frames shall tell how much louder the output is than the input, from engines that can do without.
+    fn wants_comparison(&self) -> bool {
+        self.wants_frames()
+    }
+
     /// True when the loudness of the output is wanted from engines that can do without measuring it.
     fn wants_loudness(&self) -> bool {
         false

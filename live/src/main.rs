@@ -6,6 +6,7 @@ use dsp_core::realtime::PoolAllocator;
 use plainsong_live::devices::{Side, System, systems};
 use plainsong_live::engines::{self, ENGINES, Entry};
 use plainsong_live::line::CHANNELS;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -133,27 +134,30 @@ fn list(args: &Args) -> Result<(), String> {
         Some(name) => vec![System::open(Some(name), true)?],
         None => System::all(),
     };
+    let mut told = Vec::new();
     if found.is_empty() {
-        println!("No sound system answers. This build knows: {}.", systems().join(", "));
+        told.push(format!("No sound system answers. This build knows: {}.", systems().join(", ")));
     }
     for system in found {
-        println!("{} (--system {})", system.name(), system.key());
+        told.push(format!("{} (--system {})", system.name(), system.key()));
         for side in [Side::Input, Side::Output] {
-            println!("  {}s", side.name());
+            told.push(format!("  {}s", side.name()));
             let default = system.default(side).ok();
             for (number, (name, id, device)) in system.devices(side)?.into_iter().enumerate() {
                 let mark = if default.as_ref() == Some(&device) { " (default)" } else { "" };
-                println!("    [{}] {name}{mark}  {id}", number + 1);
+                told.push(format!("    [{}] {name}{mark}  {id}", number + 1));
             }
         }
     }
-    println!("engines");
+    told.push("engines".to_owned());
     for entry in ENGINES {
-        println!("  {:<10} {}", entry.name, entry.about);
+        told.push(format!("  {:<10} {}", entry.name, entry.about));
         let names: Vec<&str> = entry.presets.iter().map(|(name, _)| *name).collect();
         if !names.is_empty() {
-            println!("             presets: {}", names.join(", "));
+            told.push(format!("             presets: {}", names.join(", ")));
         }
     }
+    // Who reads may have seen enough, as `head` has.
+    let _ = writeln!(std::io::stdout(), "{}", told.join("\n"));
     Ok(())
 }

@@ -24,10 +24,15 @@ struct Server {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// Words for the server before its driver's, as `-S` or `-P 70`.
+const WORDS: &str = "PLAINSONG_LIVE_JACKD";
+
 fn jackd(block: usize) -> Child {
+    let words = std::env::var(WORDS).unwrap_or_default();
     let start = |realtime: &[&str]| {
         Command::new("jackd")
             .args(realtime)
+            .args(words.split_whitespace())
             .args(["-d", "dummy", "-r", "48000", "-p", &block.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())

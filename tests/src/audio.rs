@@ -144,8 +144,12 @@ const SIBILANT_PEAKS: [f32; 4] = [5_200.0, 6_700.0, 8_300.0, 10_000.0];
 /// Level of the s in [`soft_speech`], root mean square: 12 dB under the vowels, as a good microphone
 /// gives it.
 const SOFT: f32 = 0.25 * SPEECH_LEVEL;
-/// Level of the s in [`sharp_speech`]: 14 dB more.
-const SHARP: f32 = 5.0 * SOFT;
+/// What the s of [`sharp_speech`] is raised by, and where, hertz: 14 dB with steep edges, as an equaliser or a harsh
+/// microphone does. A voice whose whole s is strong is another voice; one with a step in it is no voice.
+const RAISED: f32 = 5.0;
+const RAISED_HZ: (f32, f32) = (5_000.0, 10_000.0);
+/// Half the length of the filter that gives those edges, in seconds.
+const EDGE_SECONDS: f32 = 0.002;
 /// From one s to the next, and how long it is, in seconds.
 const SIBILANT_EVERY: f32 = 0.55;
 const SIBILANT_LENGTH: f32 = 0.12;
@@ -156,9 +160,23 @@ pub fn sibilant_times(seconds: f32) -> impl Iterator<Item = (f32, f32)> {
     (1..count).map(|n| (n as f32 * SIBILANT_EVERY, n as f32 * SIBILANT_EVERY + SIBILANT_LENGTH))
 }
 
-/// Speech with an s of this level at [`sibilant_times`] and a little hiss behind it, one such signal a
-/// channel: the same voice at different levels.
-fn sibilant_speech(rate: f64, seconds: f32, channels: usize, seed: u64, sibilants: f32) -> Vec<Vec<f32>> {
+/// What of `x` lies between two frequencies, by a windowed sinc.
+fn between(x: &[f32], (low, high): (f32, f32), rate: f32) -> Vec<f32> {
+    let half = (EDGE_SECONDS * rate) as isize;
+    let sinc = |hz: f32, n: f32| if n == 0.0 { 2.0 * hz / rate } else { (TAU * hz / rate * n).sin() / (PI * n) };
+    let taps: Vec<f32> = (-half..=half)
+        .map(|n| {
+            let window = 0.5 + 0.5 * (PI * n as f32 / (half + 1) as f32).cos();
+            window * (sinc(high.min(0.5 * rate), n as f32) - sinc(low.min(0.5 * rate), n as f32))
+        })
+        .collect();
+    let at = |index: isize| usize::try_from(index).ok().and_then(|index| x.get(index)).copied().unwrap_or(0.0);
+    (0..x.len() as isize).map(|n| taps.iter().zip(-half..).map(|(tap, k)| tap * at(n - k)).sum()).collect()
+}
+
+/// Speech with an s at [`sibilant_times`], raised by this factor in [`RAISED_HZ`], and a little hiss behind it, one
+/// such signal a channel: the same voice at different levels.
+fn sibilant_speech(rate: f64, seconds: f32, channels: usize, seed: u64, raised: f32) -> Vec<Vec<f32>> {
     let mut voice = speech(rate, seconds, seed);
     let mut random = Random::new(seed ^ 0x5151);
     let rate = rate as f32;
@@ -167,7 +185,7 @@ fn sibilant_speech(rate: f64, seconds: f32, channels: usize, seed: u64, sibilant
     for (from, to) in sibilant_times(seconds) {
         let mut peaks: [Resonator; 4] = Default::default();
         let range = ((from - edge) * rate) as usize..(((to + edge) * rate) as usize).min(voice.len());
-        let noise: Vec<f32> = range
+        let mut noise: Vec<f32> = range
             .clone()
             .map(|_| {
                 let all = peaks.iter_mut().zip(SIBILANT_PEAKS);
@@ -175,7 +193,11 @@ fn sibilant_speech(rate: f64, seconds: f32, channels: usize, seed: u64, sibilant
             })
             .collect();
         let power = noise.iter().map(|x| x * x).sum::<f32>() / noise.len().max(1) as f32;
-        let scale = sibilants / power.sqrt().max(f32::MIN_POSITIVE);
+        let scale = SOFT / power.sqrt().max(f32::MIN_POSITIVE);
+        if raised != 1.0 {
+            let part = between(&noise, RAISED_HZ, rate);
+            noise.iter_mut().zip(part).for_each(|(sample, part)| *sample += (raised - 1.0) * part);
+        }
         for (n, noise) in range.zip(noise) {
             let time = n as f32 / rate;
             let inside = ((time - from).min(to - time) / edge).clamp(-1.0, 1.0);
@@ -194,12 +216,12 @@ fn sibilant_speech(rate: f64, seconds: f32, channels: usize, seed: u64, sibilant
 
 /// Speech whose s are much too strong.
 pub fn sharp_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
-    sibilant_speech(rate, seconds, channels, seed, SHARP)
+    sibilant_speech(rate, seconds, channels, seed, RAISED)
 }
 
 /// The same with s as they should be.
 pub fn soft_speech(rate: f64, seconds: f32, channels: usize, seed: u64) -> Vec<Vec<f32>> {
-    sibilant_speech(rate, seconds, channels, seed, SOFT)
+    sibilant_speech(rate, seconds, channels, seed, 1.0)
 }
 
 /// A drum kit alone: kick, snare and hi-hats (struck metal as inharmonic squares and noise, after the

@@ -14,12 +14,13 @@ import torch
 from ..common import manifest
 from ..common.graph import Graph, Steps, initialisers
 from .bands import BANDS, CLASSES, FALL_MS, HOP_MS, MODES, REDUCTION_BANDS, REDUCTION_HIGH_HZ, REDUCTION_LOW_HZ, WINDOW_MS
-from .net import (EXCESS_UNIT, FEATURES, HIDDEN, LOG_SCALE, MEANS, N, PAST, WIDTH_MOST, Net, features, run)
+from .net import (EXCESS_UNIT, FEATURES, HIDDEN, LOG_SCALE, MEANS, MEMORY, MEMORY_BANDS, MEMORY_FROM, MEMORY_LEAST, N,
+                  PAST, WIDTH_MOST, Net, count, features, memory_rates, run)
 
 ROOT = Path(__file__).parents[2]
 ID, VERSION, LICENSE = "deess", "0.1.0", "CC-BY-SA-4.0"
 INPUTS = {"features": [1, FEATURES]}
-GRAPH_STATES = {"h0": [1, HIDDEN], "h1": [1, HIDDEN]}
+GRAPH_STATES = {"h0": [1, HIDDEN], "h1": [1, HIDDEN], "memory": [len(MEMORY), MEMORY_BANDS + 1]}
 OUTPUTS = {"classes": [1, N], "whistle": [1, 1], "excess": [1, REDUCTION_BANDS], "centre": [1, 1], "width": [1, 1]}
 PARITY_FRAMES, PARITY_RESET, TOLERANCE = 120, 60, 1e-3
 PARITY_NOTE = [
@@ -32,7 +33,8 @@ def build(net: Net):
     """The graph of one step, from features on. What comes before is plain arithmetic on 40 numbers (`net.features`),
     which the engine does itself: each operator of a graph costs about the same, whatever its size."""
     g = Graph()
-    w = fold({k: v.detach().cpu().numpy() for k, v in net.named_parameters()})
+    w = {k: v.detach().cpu().numpy() for k, v in net.named_parameters() if k != "edge_w"}
+    w = fold(w | {"balance1_w": net.balance().detach().cpu().numpy()})
     c = lambda name: g.const(name, w[name])  # noqa: E731
 
     u = g.op("Relu", g.op("Gemm", "features", c("in_w"), c("in_b")))
@@ -43,10 +45,14 @@ def build(net: Net):
             m = g.op("Relu", g.op("Gemm", y, c("mid1_w"), c("mid1_b")))
             y = g.op("Add", y, g.op("Gemm", m, c("mid2_w"), c("mid2_b")))
     z = g.op("Relu", g.op("Gemm", g.op("Concat", y, u, axis=1), c("head_w"), c("head_b")))
+    classes = g.op("Softmax", g.op("Gemm", z, c("class_w"), c("class_b")), axis=1, out="classes")
+    now = g.cut("features", MEMORY_FROM, BANDS, 1)
+    z = g.op("Concat", y, now, _memory(g, classes, now), axis=1)
+    for i in (1, 2):
+        z = g.op("Relu", g.op("Gemm", z, c(f"balance{i}_w"), c(f"balance{i}_b")))
     raw = g.op("Gemm", z, c("out_w"), c("out_b"))
-    g.op("Softmax", g.cut(raw, 0, N, 1), axis=1, out="classes")
-    g.op("Relu", g.cut(raw, N + 3, N + 3 + REDUCTION_BANDS, 1), out="excess")
-    place = g.op("Sigmoid", g.cut(raw, N, N + 3, 1))
+    g.op("Relu", g.cut(raw, 3, 3 + REDUCTION_BANDS, 1), out="excess")
+    place = g.op("Sigmoid", g.cut(raw, 0, 3, 1))
     g.cut(place, 0, 1, 1, out="whistle")
     span = np.log(REDUCTION_HIGH_HZ / REDUCTION_LOW_HZ)
     centre = g.op("Mul", g.cut(place, 1, 2, 1), g.const("span", [[span]]))
@@ -54,6 +60,17 @@ def build(net: Net):
     g.op("Mul", g.cut(place, 2, 3, 1), g.const("width_most", [[WIDTH_MOST]]), out="width")
     return g.model(ID, INPUTS | {f"state_{k}": s for k, s in GRAPH_STATES.items()},
                    OUTPUTS | {f"next_{k}": s for k, s in GRAPH_STATES.items()})
+
+
+def _memory(g: Graph, classes: str, now: str) -> str:
+    """The spectra that the classes weight, each with how well it is founded behind it, as a row."""
+    count = len(MEMORY)
+    rate = g.reshape(g.op("MatMul", classes, g.const("memory_rates", memory_rates())), count, 1)
+    aim = g.op("Concat", now, g.const("one", [[1.0]]), axis=1)
+    moved = g.op("Mul", rate, g.op("Sub", aim, "state_memory"))
+    memory = g.op("Add", "state_memory", moved, out="next_memory")
+    weight = g.op("Max", g.cut(memory, MEMORY_BANDS, MEMORY_BANDS + 1, 1), g.const("memory_least", [[MEMORY_LEAST]]))
+    return g.reshape(g.op("Div", memory, weight), 1, count * (MEMORY_BANDS + 1))
 
 
 def turned(a: np.ndarray) -> np.ndarray:
@@ -85,15 +102,17 @@ def order() -> np.ndarray:
     return np.array(rows + list(range(weights + MEANS, weights + MEANS + len(MODES))))
 
 
-def scales() -> tuple[np.ndarray, np.ndarray]:
-    """What is folded into the rows of `in_w` (in the graph's order) and the columns of the output layer."""
+def scales() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is folded into the rows of `in_w` (in the graph's order), those of `balance1_w`, and the columns of the output layer."""
     rows = np.full(len(order()), LOG_SCALE, np.float32)
     for k in range(MEANS):
         rows[BANDS * (1 + PAST) + (k + 1) * (BANDS + 1) - 1] = 1
     rows[-len(MODES) :] = 1
-    columns = np.ones(N + 3 + REDUCTION_BANDS, np.float32)
-    columns[N + 3 :] = EXCESS_UNIT
-    return rows, columns
+    seen = np.full(HIDDEN + MEMORY_BANDS + len(MEMORY) * (MEMORY_BANDS + 1), LOG_SCALE, np.float32)
+    seen[:HIDDEN] = seen[HIDDEN + MEMORY_BANDS :][MEMORY_BANDS :: MEMORY_BANDS + 1] = 1
+    columns = np.ones(3 + REDUCTION_BANDS, np.float32)
+    columns[3:] = EXCESS_UNIT
+    return rows, seen, columns
 
 
 def graph_features(power: np.ndarray, mode: np.ndarray, state: dict | None = None) -> tuple[np.ndarray, dict]:
@@ -105,16 +124,17 @@ def graph_features(power: np.ndarray, mode: np.ndarray, state: dict | None = Non
 
 def fold(w: dict) -> dict:
     """Parameters as the graph has them."""
-    rows, columns = scales()
-    return w | {"in_w": w["in_w"][order()] * rows[:, None], "out_w": w["out_w"] * columns, "out_b": w["out_b"] * columns}
+    rows, seen, columns = scales()
+    return w | {"in_w": w["in_w"][order()] * rows[:, None], "balance1_w": w["balance1_w"] * seen[:, None],
+                "out_w": w["out_w"] * columns, "out_b": w["out_b"] * columns}
 
 
 def unfold(w: dict) -> dict:
     """The inverse of `fold`."""
-    rows, columns = scales()
+    rows, seen, columns = scales()
     inner = np.empty_like(w["in_w"])
     inner[order()] = w["in_w"] / rows[:, None]
-    return w | {"in_w": inner, "out_w": w["out_w"] / columns, "out_b": w["out_b"] / columns}
+    return w | {"in_w": inner, "balance1_w": w["balance1_w"] / seen[:, None], "out_w": w["out_w"] / columns, "out_b": w["out_b"] / columns}
 
 
 def load_onnx(path: Path) -> Net:
@@ -128,8 +148,10 @@ def load_onnx(path: Path) -> Net:
     found = unfold(found)
     net = Net()
     with torch.no_grad():
+        net.edge_w.zero_()
         for name, value in net.named_parameters():
-            value.copy_(torch.from_numpy(np.ascontiguousarray(found[name])))
+            if name in found:
+                value.copy_(torch.from_numpy(np.ascontiguousarray(found[name])))
     return net
 
 
@@ -207,7 +229,7 @@ def main():
         saved = torch.load(args.checkpoint, map_location="cpu", weights_only=False)
         net.load_state_dict(saved["net" if args.raw else "ema"])
     error = write(net, args.out)
-    print(f"{args.out}: {sum(p.numel() for p in net.parameters())} parameters, parity error {error:.1e}")
+    print(f"{args.out}: {count(net)} parameters, parity error {error:.1e}")
 
 
 if __name__ == "__main__":

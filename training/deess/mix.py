@@ -30,16 +30,16 @@ class Recipe:
     mode: tuple = (0.6, 0.18, 0.22)
     synthetic: float = 0.47
     turns: float = 0.14
-    untouched: float = 0.32
-    cut: float = 0.09
+    untouched: float = 0.28
+    cut: float = 0.07
     cut_db: tuple = (-6.0, 0.0)
     boost_db: tuple = (1.0, 15.0)
     clear_db: tuple = (4.0, 13.0)
     clear: float = 0.7
     own: tuple = (0.5, 0.8, 0.85)
-    own_db: float = 5.0
+    own_db: float = 3.5
     own_slope_db: float = 2.0
-    own_bend_db: float = 2.5
+    own_bend_db: float = 3.0
     own_sh_db: float = 1.5
     own_too: tuple = (0.6, 0.75)
     breaths: float = 0.3
@@ -49,6 +49,8 @@ class Recipe:
     low_hz: tuple = (3200.0, 7200.0)
     high_hz: tuple = (6500.0, 15_000.0)
     open_top: float = 0.2
+    whole: float = 0.2
+    whole_db: tuple = (9.0, 18.0)
     whistle: float = 0.07
     each_differs: float = 0.4
     each_db: float = 1.5
@@ -68,6 +70,7 @@ class Recipe:
     band_limit: float = 0.15
     clip: float = 0.05
     hiss: float = 0.5
+    tones: float = 0.12
     late_start: float = 0.08
 
 @dataclass
@@ -335,6 +338,10 @@ class Mixer:
         if gain > 0 and self.chance(r.whistle):
             mid, half, gain = np.exp(self.between((np.log(4500), np.log(11_000)))), self.between((0.03, 0.09)), gain + 8
             return lambda f: gain * np.exp(-0.5 * (np.log2(np.maximum(f, 1) / mid) / half) ** 2), gain, True
+        if gain > 0 and self.chance(r.whole):
+            # all of the s, without an edge: only its level tells
+            gain, low = self.between(r.whole_db), self.between((2000, 3600))
+            return lambda f: gain * np.clip(np.log2(np.maximum(f, 1) / low) / 0.8 + 0.5, 0, 1), gain, False
         low, high = self.between(r.low_hz), self.between(r.high_hz)
         high = 30_000.0 if self.chance(r.open_top) else max(high, low * 1.35)
         soft = np.exp(self.between((np.log(0.02), np.log(0.6))))
@@ -410,8 +417,24 @@ class Mixer:
             x = self.cut(s.other, s.other.pieces[rng.integers(len(s.other.pieces))], self.length)[0]
         return x + self.drums() * np.float32(self.between((0.2, 1))) if self.chance(0.3) else x
 
+    def tones(self) -> np.ndarray:
+        """One to four lines, steady, pulsed or sliding: a whistle of a device, a beep, feedback. None is a sibilant."""
+        rng, n = self.rng, self.length
+        t, x = np.arange(n, dtype=np.float32) / RATE, np.zeros(n, np.float32)
+        for _ in range(int(rng.integers(1, 5))):
+            hz = np.exp(self.between((np.log(800), np.log(14_000))))
+            slide = hz * (self.between((-0.5, 0.5)) if self.chance(0.3) else 0) * t / t[-1]
+            line = np.sin(2 * np.pi * np.cumsum((hz + slide) / RATE) + rng.uniform(0, 6.3))
+            if self.chance(0.5):
+                rate, share = np.exp(self.between((np.log(0.3), np.log(8)))), self.between((0.1, 0.9))
+                line *= np.convolve((t * rate) % 1 < share, np.ones(241) / 241, "same")
+            x += line.astype(np.float32) * np.float32(LEVEL * 10 ** (rng.uniform(-10, 0) / 20))
+        return x
+
     def noise(self) -> np.ndarray:
         s, rng = self.store.noise, self.rng
+        if self.chance(self.recipe.tones):
+            return self.tones()
         if self.chance(0.15):
             return rng.standard_normal(self.length, np.float32) * np.float32(LEVEL)
         return self.cut(s, s.pieces[rng.choice(len(s.pieces), p=self.noise_p)], self.length)[0]

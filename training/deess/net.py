@@ -5,11 +5,13 @@ that the whole net does not depend on it. What is long-term stands in explicit s
 means of the log spectrum over voiced frames (2 s and 20 s) and over friction frames (6 s), each
 weighted by a gate that only depends on the frame's own spectrum, each corrected for its start
 (the weight is a state too). A dense layer sees the frame, the two before it and those means;
-two recurrent cells of 32 units with a layer between them follow; the heads see both.
+two recurrent cells of 32 units with a layer between them follow; the head of the classes sees both.
 
 Natural sibilants stand in a narrow relation to the talker's other sounds, t, k and f foremost:
-the microphone's tilt moves all of them, a boost of the sibilants only these. So `friction`
-is the mean to compare with, and the sibilants' own share in it is left to the cells.
+the microphone's tilt moves all of them, a boost of the sibilants only these, and its edges are
+steeper than those of speech. Both are only seen in means of many frames. So the probabilities
+of the classes weight a memory of five spectra (`MEMORY`), and the head of the excess sees that
+memory, the frame and the cells. No gradient goes through the weights.
 
 `features` is plain arithmetic that the engine does itself; the exported graph begins behind it.
 `Net.forward` runs whole sequences for training; `export.py` writes the same sums as a graph of
@@ -25,9 +27,11 @@ from ..common.leaky import leaky
 from .bands import BANDS, CLASSES, HOP_MS, MODES, REDUCTION_BANDS, REDUCTION_HIGH_HZ, REDUCTION_LOW_HZ, centres
 
 HIDDEN = 32
-DENSE = 64
-HEAD = 48
-BETWEEN = 48
+DENSE = 48
+HEAD = 24
+BETWEEN = 40
+BALANCE = (40, 32)
+"""Units of the two layers behind the memory."""
 PAST = 2
 """Frames before the present one that the dense layer sees."""
 
@@ -52,6 +56,18 @@ FRICTION_GAIN = 10.0
 """Friction counts fully from the level divided by this."""
 MEANS = 3
 WEIGHT_LEAST = 1e-9
+
+MEMORY = ((0.06, ("s", "sh", "f")), (1.2, ("s",)), (1.2, ("sh",)), (0.8, ("plosive",)), (0.8, ("f", "breath")))
+"""Spectra that the memory holds: time constant in seconds, counted in frames of these classes, and the classes."""
+MEMORY_FROM = 18
+"""The lowest band of the memory (1.15 kHz)."""
+MEMORY_BANDS = BANDS - MEMORY_FROM
+MEMORY_LEAST = 0.05
+"""A spectrum counts less under this weight."""
+LACKING = (0.0, 0.0, 0.25, 0.25, 0.25)
+"""How often each spectrum is kept from a segment in training: some talkers have no sh, some passages no t."""
+EDGE_GAIN = 2.0
+"""Of the differences of neighbouring bands in training."""
 
 EXCESS_UNIT = 6.0
 """dB per unit of the excess head."""
@@ -92,6 +108,35 @@ def rates() -> np.ndarray:
     return np.array([[r[0], 0], [r[1], 0], [0, r[2]]], np.float32)
 
 
+def memory_rates() -> np.ndarray:
+    """`[6, 5]`: probabilities of the classes times this give the memory's rates."""
+    r = np.zeros((len(CLASSES), len(MEMORY)), np.float32)
+    for k, (seconds, names) in enumerate(MEMORY):
+        for name in names:
+            r[CLASSES.index(name), k] = 1 - keep(seconds)
+    return r
+
+
+def edges() -> np.ndarray:
+    """Differences `[126, 169]` of neighbouring bands, of what the head of the excess sees. A boost is a step in a spectrum,
+    and gradients find it much sooner in differences; the weights are the same sums (`Net.balance`)."""
+    spectra = [HIDDEN, *(HIDDEN + MEMORY_BANDS + k * (MEMORY_BANDS + 1) for k in range(len(MEMORY)))]
+    out = np.zeros((len(spectra) * (MEMORY_BANDS - 1), HIDDEN + MEMORY_BANDS + len(MEMORY) * (MEMORY_BANDS + 1)), np.float32)
+    for row, at in enumerate(start + band for start in spectra for band in range(MEMORY_BANDS - 1)):
+        out[row, at], out[row, at + 1] = -EDGE_GAIN, EDGE_GAIN
+    return out
+
+
+def remember(classes: np.ndarray, x: np.ndarray, state: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """What the memory tells, `[B, T, 5 * 23]`, of probabilities `[B, T, 6]` and the frame's scaled logarithms `[B, T, 40]`;
+    and its last state `[B, 5, 23]`, whose last column are the weights. Behind each spectrum stands how well it is founded, 0 to 1."""
+    b, t = x.shape[:2]
+    state = np.zeros((b, len(MEMORY), MEMORY_BANDS + 1), np.float32) if state is None else state.copy()
+    aim = np.concatenate([x[..., MEMORY_FROM:], np.ones((b, t, 1), np.float32)], -1)
+    all_ = leaky(classes @ memory_rates(), aim, state)
+    return (all_ / np.maximum(all_[..., MEMORY_BANDS:], np.float32(MEMORY_LEAST))).reshape(b, t, -1), state
+
+
 def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):
     """Features `[B, T, FEATURES]` of band powers `[B, T, 40]` and modes `[B, 3]` (NumPy, f32),
     and the last states `level` `[B, 2]`, `past` `[B, 80]`, `mean` `[B, 3, 41]`."""
@@ -123,6 +168,9 @@ def features(power: np.ndarray, mode: np.ndarray, state: dict | None = None):
     return out.astype(np.float32), last
 
 
+N = len(CLASSES)
+
+
 class Net(nn.Module):
     """Parameters are named as the initialisers of the exported graph."""
 
@@ -148,18 +196,28 @@ class Net(nn.Module):
         p("mid2_b", HIDDEN)
         p("head_w", HIDDEN + DENSE, HEAD, fan=HIDDEN + DENSE)
         p("head_b", HEAD)
-        p("out_w", HEAD, OUTPUTS, fan=HEAD, gain=0.5)
-        p("out_b", OUTPUTS)
+        p("class_w", HEAD, N, fan=HEAD, gain=0.5)
+        p("class_b", N)
+        seen = HIDDEN + MEMORY_BANDS + len(MEMORY) * (MEMORY_BANDS + 1)
+        p("balance1_w", seen, BALANCE[0], fan=seen)
+        p("balance1_b", BALANCE[0])
+        p("edge_w", len(edges()), BALANCE[0])
+        self.register_buffer("edges", torch.from_numpy(edges()), persistent=False)
+        p("balance2_w", BALANCE[0], BALANCE[1], fan=BALANCE[0], gain=1.4)
+        p("balance2_b", BALANCE[1])
+        p("out_w", BALANCE[1], OUTPUTS - N, fan=BALANCE[1], gain=0.5)
+        p("out_b", OUTPUTS - N)
         with torch.no_grad():
             # silence first; the update gates start half-way to "keep", so that memory is found early
-            self.out_b[0] = 1.0
+            self.class_b[0] = 1.0
             for i in range(2):
                 getattr(self, f"g{i}_bx")[HIDDEN : 2 * HIDDEN] = 1.0
 
-    def forward(self, x: torch.Tensor, h: list | None = None) -> tuple[torch.Tensor, list]:
-        """Raw outputs `[B, T, OUTPUTS]` of features `[B, T, FEATURES]`: logits of the classes,
-        whistle, centre, width, excess before its rectifier; and the cells' last states."""
-        b, t = x.shape[:2]
+    def trunk(self, x: torch.Tensor, h: list | None = None, goes_on: bool = False, lack: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor, list]:
+        """Logits of the classes `[B, T, 6]`, what the head of the excess sees `[B, T, 169]`, and the last states of the
+        cells and of the memory, of features `[B, T, FEATURES]`. `goes_on` begins with the memory that the second half
+        of the sequence leaves; `lack` `[B, 5]` is 0 for what the memory shall not have met."""
+        t = x.shape[1]
         u = torch.relu(x @ self.in_w + self.in_b)
         y, last = u @ self.low_w + self.low_b, []
         for i in range(2):
@@ -169,11 +227,37 @@ class Net(nn.Module):
             y = y + g
             if i == 0:
                 y = y + torch.relu(y @ self.mid1_w + self.mid1_b) @ self.mid2_w + self.mid2_b
-        z = torch.relu(torch.cat([y, u], -1) @ self.head_w + self.head_b)
-        return z @ self.out_w + self.out_b, last
+        classes = torch.relu(torch.cat([y, u], -1) @ self.head_w + self.head_b) @ self.class_w + self.class_b
+        p = torch.softmax(classes.detach(), -1).numpy()
+        now = x[..., :BANDS].detach().numpy()
+        memory = h[2] if h else None
+        if goes_on:
+            memory = remember(p[:, t // 2 :], now[:, t // 2 :])[1]
+        seen, memory = remember(p, now, memory)
+        seen = torch.from_numpy(seen)
+        if lack is not None:
+            seen = seen * lack.repeat_interleave(MEMORY_BANDS + 1, -1)[:, None]
+        return classes, torch.cat([y, x[..., MEMORY_FROM:BANDS], seen], -1), [*last, memory]
+
+    def balance(self) -> torch.Tensor:
+        """Weights `[169, 40]` of the layer that sees the memory, the edges' folded in."""
+        return self.balance1_w + self.edges.T @ self.edge_w
+
+    def head(self, seen: torch.Tensor) -> torch.Tensor:
+        """Whistle, centre, width and excess before its rectifier `[..., 15]`."""
+        z = torch.relu(seen @ self.balance() + self.balance1_b)
+        return torch.relu(z @ self.balance2_w + self.balance2_b) @ self.out_w + self.out_b
+
+    def forward(self, x: torch.Tensor, h: list | None = None, goes_on: bool = False,
+                lack: torch.Tensor | None = None) -> tuple[torch.Tensor, list]:
+        """Raw outputs `[B, T, OUTPUTS]`: logits of the classes and what `head` gives; and the last states. See `trunk`."""
+        classes, seen, last = self.trunk(x, h, goes_on, lack)
+        return torch.cat([classes, self.head(seen)], -1), last
 
 
-N = len(CLASSES)
+def count(net: Net) -> int:
+    """Parameters of the exported graph."""
+    return sum(p.numel() for name, p in net.named_parameters() if name != "edge_w")
 
 
 def readable(raw: torch.Tensor) -> dict[str, torch.Tensor]:

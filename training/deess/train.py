@@ -17,7 +17,7 @@ from ..common.trainer import Plan, Trainer, arguments, begin, last_of, prepare_p
 from .export import load_onnx
 from .loss import figures, loss_terms
 from .mix import Mixer, Pool, Store
-from .net import Net, features
+from .net import LACKING, Net, features
 
 AVERAGE, GRADIENT_NORM = 0.999, 1.0
 
@@ -41,7 +41,8 @@ def batch_loss(net: Net, mixer: Mixer, count: int, rng=None):
     batch = mixer.batch(count)
     state = run_in(rng, batch["power"], batch["mode"]) if rng is not None else None
     x, _ = features(batch["power"], batch["mode"], state)
-    raw, _ = net(torch.from_numpy(x))
+    lack = None if rng is None else torch.from_numpy((rng.random((count, len(LACKING))) >= LACKING).astype(np.float32))
+    raw, _ = net(torch.from_numpy(x), goes_on=state is not None, lack=lack)
     batch = tensors(batch)
     return loss_terms(raw, batch), (raw, batch)
 

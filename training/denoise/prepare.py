@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from . import repositories
 from .frames import RATE
 
 HERE = Path(__file__).parents[1]
@@ -56,7 +57,7 @@ EARLY_MS = (40, 60)
 
 
 def fetch_packages() -> None:
-    """Downloads and unpacks the Debian packages of `data/sources.tsv`."""
+    """Downloads and unpacks the Debian packages and repositories of `data/sources.tsv`."""
     (CACHE / "deb").mkdir(parents=True, exist_ok=True)
     with open(HERE / "data" / "sources.tsv") as f:
         rows = [r for r in csv.DictReader(f, delimiter="\t") if r["source"].startswith("Debian")]
@@ -68,6 +69,7 @@ def fetch_packages() -> None:
         deb = next((CACHE / "deb").glob(r["id"] + "_*.deb"))
         target.mkdir(parents=True)
         subprocess.run(["dpkg", "-x", deb, target], check=True)
+    repositories.fetch(CACHE, HERE / "data" / "sources.tsv")
 
 
 def index(path: Path) -> list[dict]:
@@ -110,7 +112,7 @@ def speech_items() -> list[dict]:
                 key = "asterisk en es" if lang in ("en", "es") else f"asterisk {lang}"
                 out.append(dict(path=p, key=key, lang=lang, band=7700, set="16",
                                 licence="CC-BY-3.0" if lang in ("it", "ru") else "CC-BY-SA-3.0"))
-    return out
+    return out + repositories.items(CACHE)
 
 
 def noise_items() -> list[dict]:
@@ -250,7 +252,8 @@ def build(kind: str, items: list[dict], load, pool, pauses: bool) -> None:
     chosen.sort(key=lambda it: (it["key"], it.get("set", ""), str(it["path"])))
     files = {p: open(CACHE / f"{kind}-{p}.i16.part", "wb") for p in PARTS}
     pieces = {p: [] for p in PARTS}
-    rng = np.random.default_rng(1)
+    # sources that came later draw their pauses apart, so that the held-out maps stay as they were
+    first, later = np.random.default_rng(1), np.random.default_rng(2)
     for it, x in zip(chosen, pool.imap(load, chosen, chunksize=16)):
         part = split[kind, it["key"]]
         if x is None:
@@ -265,6 +268,7 @@ def build(kind: str, items: list[dict], load, pool, pauses: bool) -> None:
         rows[-1]["files"].append([start, len(x), str(it["path"].name)])
         rows[-1]["bands"].append(it.get("band", RATE // 2))
         if pauses:
+            rng = later if it["key"].startswith(repositories.KEYS) else first
             f.write(bytes(2 * int(rng.uniform(0.05, 0.5) * RATE)))
         rows[-1]["length"] = f.tell() // 2 - rows[-1]["start"]
     for p in PARTS:

@@ -163,6 +163,17 @@ impl Analyser {
         }
     }
 
+    /// Adds a block as [`process`](Self::process) does, but hears its loudness alone: what else there is to tell is
+    /// told of the rest.
+    pub fn pass(&mut self, audio: &[&[f32]]) {
+        if audio.len() != self.format.channels {
+            return;
+        }
+        self.meter.process(audio);
+        self.programme.pass(audio.iter().map(|channel| channel.len()).min().unwrap_or(0));
+        self.spectrum.part();
+    }
+
     /// What it was made for.
     pub fn format(&self) -> Format {
         self.format

@@ -172,6 +172,11 @@ impl Spectrum {
         self.flatness.iter_mut().for_each(Histogram::reset);
     }
 
+    /// What comes next has nothing to do with what was before: no frame shall hold both.
+    pub fn part(&mut self) {
+        self.filled = 0;
+    }
+
     /// Tells nothing of centroid, roll-off and flatness from now on.
     pub fn skip_shapes(&mut self) {
         self.shaped = false;

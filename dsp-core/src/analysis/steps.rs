@@ -2,7 +2,8 @@
 
 use super::histogram::Histogram;
 use super::{Label, Sink, decibels, put};
-use crate::dynamics::crossover::{DAMPING, a1};
+use crate::dynamics::crossover::DAMPING;
+use crate::filters::abreast::Abreast;
 use std::f64::consts::PI;
 
 /// Edges of the bands in hertz.
@@ -125,18 +126,18 @@ const LANES: usize = 2 * BANDS.len();
 /// Sums of a step, `[band][left, right]` in a row.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
-    squares: [f64; LANES],
-    peaks: [f64; LANES],
+    squares: [f32; LANES],
+    peaks: [f32; LANES],
 }
 
 /// Butterworth filters of second order one behind the other: each gives a band, and the next one what lies above it.
-/// The last lanes are not filtered: what comes there is the highest band.
+/// The last lanes are not filtered: what comes there is the highest band. In single precision: levels and peaks
+/// are read of the bands, to a thousandth of a decibel.
 #[derive(Clone, Debug)]
 struct Split {
-    g: [f64; LANES],
-    a1: [f64; LANES],
-    s1: [f64; LANES],
-    s2: [f64; LANES],
+    filters: Abreast<f32, LANES>,
+    s1: [f32; LANES],
+    s2: [f32; LANES],
     /// Since they were taken.
     sums: Sums,
     wide: bool,
@@ -149,8 +150,8 @@ impl Split {
         #[cfg(not(target_arch = "x86_64"))]
         let wide = false;
         let corner = |lane: usize| EDGES.get(lane / 2).map_or(0.0, |hz| (PI * (hz / rate).min(0.45)).tan());
-        let g: [f64; LANES] = std::array::from_fn(corner);
-        Self { g, a1: g.map(a1), s1: [0.0; LANES], s2: [0.0; LANES], sums: Sums::default(), wide }
+        let filters = Abreast::new(&std::array::from_fn(corner), &[DAMPING; LANES]);
+        Self { filters, s1: [0.0; LANES], s2: [0.0; LANES], sums: Sums::default(), wide }
     }
 
     fn reset(&mut self) {
@@ -179,26 +180,22 @@ impl Split {
     /// piece some have nothing to do.
     #[inline(always)]
     fn sum(&mut self, left: &[f32], right: &[f32]) {
+        const DAMPED: f32 = DAMPING as f32;
         let length = left.len().min(right.len());
         let steps = if length > 0 { length + EDGES.len() } else { 0 };
         let mut x = [0.0; LANES];
         let mut n = 0;
         while n < steps {
             if n >= EDGES.len() && n < length {
-                let (g, a1, mut s1, mut s2) = (self.g, self.a1, self.s1, self.s2);
+                let (filters, mut s1, mut s2) = (self.filters, self.s1, self.s2);
                 let Sums { mut squares, mut peaks } = self.sums;
                 for (&left, &right) in left[n..length].iter().zip(&right[n..length]) {
-                    [x[0], x[1]] = [f64::from(left), f64::from(right)];
+                    [x[0], x[1]] = [left, right];
                     let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
-                    for lane in 0..LANES {
-                        let v3 = x[lane] - s2[lane];
-                        let v1 = a1[lane] * (s1[lane] + g[lane] * v3);
-                        let v2 = s2[lane] + g[lane] * v1;
-                        s1[lane] = 2.0 * v1 - s1[lane];
-                        s2[lane] = 2.0 * v2 - s2[lane];
+                    filters.all(&x, &mut s1, &mut s2, |lane, v1, v2| {
                         low[lane] = if lane < LANES - 2 { v2 } else { x[lane] };
-                        high[lane] = x[lane] - DAMPING * v1 - v2;
-                    }
+                        high[lane] = x[lane] - DAMPED * v1 - v2;
+                    });
                     for lane in 0..LANES {
                         squares[lane] += low[lane] * low[lane];
                         peaks[lane] = if low[lane].abs() > peaks[lane] { low[lane].abs() } else { peaks[lane] };
@@ -216,17 +213,13 @@ impl Split {
             for band in (0..BANDS.len()).rev().filter(|band| *band <= n && n < length + band) {
                 for (channel, side) in [left, right].into_iter().enumerate() {
                     let lane = 2 * band + channel;
-                    let x_now = if band == 0 { f64::from(side[n]) } else { x[lane] };
-                    let v3 = x_now - self.s2[lane];
-                    let v1 = self.a1[lane] * (self.s1[lane] + self.g[lane] * v3);
-                    let v2 = self.s2[lane] + self.g[lane] * v1;
-                    self.s1[lane] = 2.0 * v1 - self.s1[lane];
-                    self.s2[lane] = 2.0 * v2 - self.s2[lane];
+                    let x_now = if band == 0 { side[n] } else { x[lane] };
+                    let (v1, v2) = self.filters.one(lane, x_now, &mut self.s1[lane], &mut self.s2[lane]);
                     let low = if lane < LANES - 2 { v2 } else { x_now };
                     self.sums.squares[lane] += low * low;
                     self.sums.peaks[lane] = if low.abs() > self.sums.peaks[lane] { low.abs() } else { self.sums.peaks[lane] };
                     if lane + 2 < LANES {
-                        x[lane + 2] = x_now - DAMPING * v1 - v2;
+                        x[lane + 2] = x_now - DAMPED * v1 - v2;
                     }
                 }
             }
@@ -294,8 +287,8 @@ impl Steps {
         self.filled = 0;
         let sums = self.split.take();
         for (index, band) in self.bands.iter_mut().enumerate() {
-            band.step = 0.5 * (sums.squares[2 * index] + sums.squares[2 * index + 1]);
-            band.block.1 = band.block.1.max(sums.peaks[2 * index]).max(sums.peaks[2 * index + 1]);
+            band.step = 0.5 * (f64::from(sums.squares[2 * index]) + f64::from(sums.squares[2 * index + 1]));
+            band.block.1 = band.block.1.max(f64::from(sums.peaks[2 * index].max(sums.peaks[2 * index + 1])));
         }
         for (onsets, (_, range)) in self.onsets.iter_mut().zip(GROUPS) {
             onsets.step(self.bands[range].iter().map(|band| band.step).sum::<f64>() / self.step as f64);

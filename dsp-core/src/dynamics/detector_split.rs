@@ -1,26 +1,28 @@
 //! The bands that detectors hear: crossovers whose sum nobody needs.
 
-use super::crossover::{Corner, DAMPING, MAX_BANDS, a1};
+use super::crossover::{Corner, DAMPING, MAX_BANDS};
+use crate::filters::abreast::Abreast;
 use crate::filters::glide::TICK;
 use crate::filters::section::Lanes;
 
-/// Values side by side: left and right of all filters, and two that are always silent.
-const LANES: usize = 20;
+/// Values side by side: left and right of all filters, and six that are always silent.
+const LANES: usize = 24;
 /// Which corner a lane works at, with four bands: the first filter of the middle crossover; its low and high; the
 /// first ones of the outer crossovers; their lows and highs.
-const CORNER: [usize; LANES] = [1, 1, 1, 1, 1, 1, 0, 0, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2];
+const CORNER: [usize; LANES] = [1, 1, 1, 1, 1, 1, 0, 0, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2];
 /// The same with three, whose lowest is what the first crossover leaves below.
-const CORNER_OF_THREE: [usize; LANES] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1];
+const CORNER_OF_THREE: [usize; LANES] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
 
 /// Linkwitz-Riley bands of one pair of channels, in magnitude those of
 /// [`Crossover`](super::crossover::Crossover), without the all-passes that make them add up. Each filter works one
-/// sample behind the one before it, so that none waits for another: the bands come three samples later.
+/// sample behind the one before it, so that none waits for another: the bands come three samples later. In single
+/// precision: nobody hears them, levels are read of them.
 #[derive(Clone, Copy, Debug)]
 pub struct DetectorSplit {
-    s1: [f64; LANES],
-    s2: [f64; LANES],
+    s1: [f32; LANES],
+    s2: [f32; LANES],
     /// What comes to the filters next.
-    x: [f64; LANES],
+    x: [f32; LANES],
 }
 
 impl Default for DetectorSplit {
@@ -73,28 +75,25 @@ impl DetectorSplit {
     /// Passes samples through filters that stand and writes what comes out from a place of `bands` on.
     #[inline(always)]
     fn pass(&mut self, audio: &[Lanes], g: &[f64; LANES], bands: &mut [[Lanes; TICK]; MAX_BANDS], from: usize, three: bool) {
-        let a = g.map(a1);
+        const DAMPED: f32 = DAMPING as f32;
+        let filters = Abreast::new(g, &[DAMPING; LANES]);
         let Self { mut s1, mut s2, mut x } = *self;
+        let lanes = |values: &[f32; LANES], at: usize| [f64::from(values[at]), f64::from(values[at + 1])];
         for (out, sample) in (from..TICK).zip(audio) {
-            [x[0], x[1]] = *sample;
+            [x[0], x[1]] = sample.map(|sample| sample as f32);
             let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
-            for lane in 0..LANES {
-                let v3 = x[lane] - s2[lane];
-                let v1 = a[lane] * (s1[lane] + g[lane] * v3);
-                let v2 = s2[lane] + g[lane] * v1;
-                s1[lane] = 2.0 * v1 - s1[lane];
-                s2[lane] = 2.0 * v2 - s2[lane];
+            filters.all(&x, &mut s1, &mut s2, |lane, v1, v2| {
                 low[lane] = v2;
-                high[lane] = x[lane] - DAMPING * v1 - v2;
-            }
-            bands[0][out] = if three { [low[2], low[3]] } else { [low[10], low[11]] };
-            bands[1][out] = [high[12], high[13]];
-            bands[2][out] = [low[14], low[15]];
-            bands[3][out] = [high[16], high[17]];
+                high[lane] = x[lane] - DAMPED * v1 - v2;
+            });
+            bands[0][out] = lanes(&low, if three { 2 } else { 10 });
+            bands[1][out] = lanes(&high, 12);
+            bands[2][out] = lanes(&low, 14);
+            bands[3][out] = lanes(&high, 16);
             // On to the next filters.
             x = [
                 0.0, 0.0, low[0], low[1], high[0], high[1], low[2], low[3], high[4], high[5], low[6], low[7], high[6], high[7], low[8],
-                low[9], high[8], high[9], 0.0, 0.0,
+                low[9], high[8], high[9], 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
             ];
         }
         *self = Self { s1, s2, x };

@@ -86,6 +86,15 @@ impl Envelope {
         (self.quiet, self.resting) = (0, false);
     }
 
+    /// Goes on as another one of the same longest look-ahead would. Never allocates.
+    pub(super) fn follow(&mut self, other: &Self) {
+        self.waiting.copy_from_slice(&other.waiting);
+        self.hold.follow(&other.hold);
+        self.means.iter_mut().zip(&other.means).for_each(|(own, other)| own.follow(other));
+        (self.time, self.taken, self.fast, self.lasting) = (other.time, other.taken, other.fast, other.lasting);
+        (self.quiet, self.resting) = (other.quiet, other.resting);
+    }
+
     /// Takes the depth (0 to 1) that is needed from this sample to the next, and gives the gain for the
     /// sample that came [`most`](Self::new) samples ago. `ahead` is the look-ahead, 1 to `most`, and
     /// moves by one sample at most from call to call.
@@ -231,6 +240,24 @@ mod tests {
             assert!(gains[n + most] <= 1.0 - need + 0.02, "{n}: {} {need}", gains[n + most]);
         }
         assert!(gains.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 0.05));
+    }
+
+    /// One that follows another in the middle of its work gives the same bits from there on.
+    #[test]
+    fn it_can_follow_another() {
+        let needs = needs();
+        let (mut one, mut other) = (Envelope::new(40), Envelope::new(40));
+        for (n, &need) in needs.iter().enumerate() {
+            let expected = one.step(need, 40, &PROGRAMME);
+            if n < 700 {
+                other.step(needs[needs.len() - 1 - n], 40, &STEADY);
+            } else {
+                assert_eq!(other.step(need, 40, &PROGRAMME).to_bits(), expected.to_bits(), "{n}");
+            }
+            if n == 699 {
+                other.follow(&one);
+            }
+        }
     }
 
     /// After the last peak the gain comes to rest at exactly one.

@@ -97,6 +97,10 @@ struct Stage<const TAPS: usize> {
     channels: Vec<Channel<TAPS>>,
     /// Deepest gain since it was taken.
     gain: f32,
+    /// Gains of the chunk that all channels share.
+    gains: Vec<f32>,
+    /// All channels have shared their gains since the reset: the first one's envelope stands for all.
+    shared: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -116,7 +120,7 @@ impl<const TAPS: usize> Stage<TAPS> {
             delay: Delay::new(Interpolator::<TAPS>::DELAY + most),
             needs: vec![0.0; CHUNK],
         };
-        Self { most, ahead: most, channels: vec![channel; channels], gain: 1.0 }
+        Self { most, ahead: most, channels: vec![channel; channels], gain: 1.0, gains: vec![1.0; CHUNK], shared: true }
     }
 
     fn latency(&self) -> usize {
@@ -130,6 +134,19 @@ impl<const TAPS: usize> Stage<TAPS> {
             channel.delay.reset();
         }
         self.gain = 1.0;
+        self.shared = true;
+    }
+
+    /// The gains of a chunk by an envelope, for as many needs as there are places; returns the look-ahead that it ends with.
+    fn follow(envelope: &mut Envelope, needs: &[f32], gains: &mut [f32], time: u64, from: usize, ahead: usize, back: &Return) -> usize {
+        let mut now = from;
+        for (index, (gain, &need)) in gains.iter_mut().zip(needs).enumerate() {
+            if now != ahead && (time + index as u64).is_multiple_of(SAMPLES_A_STEP) {
+                now = if ahead > now { now + 1 } else { now - 1 };
+            }
+            *gain = envelope.step(need, now, back);
+        }
+        now
     }
 
     /// Limits a chunk in place, the range of `audio[channel][sample]`, to the ceilings of its samples,
@@ -149,28 +166,42 @@ impl<const TAPS: usize> Stage<TAPS> {
                 }
             }
         }
+        let length = range.len();
+        let linked = link >= 1.0 || self.channels.len() < 2;
         if link > 0.0 && self.channels.len() > 1 {
-            for index in 0..range.len() {
+            for index in 0..length {
                 let most = self.channels.iter().fold(0.0, |most: f32, channel| most.max(channel.needs[index]));
                 for channel in &mut self.channels {
                     let need = &mut channel.needs[index];
-                    *need += (most - *need) * link;
+                    *need = if linked { most } else { *need + (most - *need) * link };
                 }
             }
         }
-        let from = self.ahead;
-        for (channel, samples) in self.channels.iter_mut().zip(audio.iter_mut()) {
-            let samples = &mut samples[range.clone()];
-            channel.delay.process(samples);
-            // Each channel goes the same way from the same look-ahead.
-            self.ahead = from;
-            for (index, (sample, &need)) in samples.iter_mut().zip(&channel.needs).enumerate() {
-                if self.ahead != ahead && (time + index as u64).is_multiple_of(SAMPLES_A_STEP) {
-                    self.ahead = if ahead > self.ahead { self.ahead + 1 } else { self.ahead - 1 };
+        let gains = &mut self.gains[..length];
+        if let Some((first, others)) = self.channels.split_first_mut() {
+            if self.shared && !linked {
+                others.iter_mut().for_each(|other| other.envelope.follow(&first.envelope));
+                self.shared = false;
+            }
+            let from = self.ahead;
+            self.ahead = Self::follow(&mut first.envelope, &first.needs, gains, time, from, ahead, back);
+            let mut apply = |channel: &mut Channel<TAPS>, samples: &mut [f32], gains: &[f32]| {
+                channel.delay.process(samples);
+                for (sample, &gain) in samples.iter_mut().zip(gains) {
+                    self.gain = if gain < self.gain { gain } else { self.gain };
+                    *sample *= gain;
                 }
-                let gain = channel.envelope.step(need, self.ahead, back);
-                self.gain = self.gain.min(gain);
-                *sample *= gain;
+            };
+            let mut audio = audio.iter_mut();
+            if let Some(samples) = audio.next() {
+                apply(first, &mut samples[range.clone()], gains);
+            }
+            for (channel, samples) in others.iter_mut().zip(audio) {
+                if !self.shared {
+                    // Each channel goes the same way from the same look-ahead.
+                    Self::follow(&mut channel.envelope, &channel.needs, gains, time, from, ahead, back);
+                }
+                apply(channel, &mut samples[range.clone()], gains);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::crossover::{Corner, MAX_BANDS};
 use super::multiband::CONTROL;
+use crate::filters::abreast::Abreast;
 use crate::filters::glide::TICK;
 use crate::filters::section::Lanes;
 
@@ -103,48 +104,49 @@ impl Shelves {
             return;
         }
         let deep = 2 * corners.len();
-        let k: [f64; LANES] = std::array::from_fn(|lane| 1.0 / HALVES[lane / 2 % 2]);
-        let a_of = |g: &[f64; LANES]| -> [f64; LANES] { std::array::from_fn(|lane| 1.0 / (1.0 + g[lane] * (g[lane] + k[lane]))) };
+        let damping: [f64; LANES] = std::array::from_fn(|lane| 1.0 / HALVES[lane / 2 % 2]);
         let g_of = |n: usize| -> [f64; LANES] {
             std::array::from_fn(|lane| {
                 let sample = n.saturating_sub(lane / 2).min(length - 1);
                 corners.get(lane / 4).map_or(0.0, |corner| corner.g(done + sample))
             })
         };
-        // What each filter adds at each step: of band-pass, of low-pass.
-        let mut shares = [[[0.0; LANES]; 2]; TICK + DEEP];
-        for stage in 0..deep {
-            for sample in 0..length {
-                let way = &self.ways[(done + sample) / CONTROL % INTERVALS];
-                let along = ((done + sample) % CONTROL + 1) as f64;
-                let [band, low] = &mut shares[sample + stage];
-                for lane in 2 * stage..2 * stage + 2 {
-                    band[lane] = way.band[0][lane] + way.band[1][lane] * along;
-                    low[lane] = way.low[0][lane] + way.low[1][lane] * along;
-                }
-            }
-        }
+        // What the filters of a stage add: their way, and how far along it they are.
+        let way = |sample: usize| (&self.ways[(done + sample) / CONTROL % INTERVALS], ((done + sample) % CONTROL + 1) as f64);
         let standing = corners.iter().all(Corner::stands);
         let (mut g, mut x) = (g_of(0), [0.0; LANES]);
-        let mut a = a_of(&g);
+        let mut filters = Abreast::new(&g, &damping);
         let steps = length + deep - 1;
         let mut n = 0;
         while n < steps {
             if standing && n + 1 >= deep && n < length {
                 // All have something to do, until the piece ends.
                 let (mut s1, mut s2) = (self.s1, self.s2);
-                for n in n..length {
-                    [x[0], x[1]] = audio[n];
-                    let [band, low] = &shares[n];
-                    let mut y = [0.0; LANES];
-                    for lane in 0..LANES {
-                        let v3 = x[lane] - s2[lane];
-                        let v1 = a[lane] * (s1[lane] + g[lane] * v3);
-                        let v2 = s2[lane] + g[lane] * v1;
-                        s1[lane] = 2.0 * v1 - s1[lane];
-                        s2[lane] = 2.0 * v2 - s2[lane];
-                        y[lane] = x[lane] + (band[lane] * v1 + low[lane] * v2);
+                let (mut here, mut along) = (Way::FLAT, [0.0; LANES]);
+                let enter = |here: &mut Way, along: &mut [f64; LANES], stage: usize, sample: usize| {
+                    let (way, from) = way(sample);
+                    let lanes = 2 * stage..2 * stage + 2;
+                    for part in 0..2 {
+                        here.band[part][lanes.clone()].copy_from_slice(&way.band[part][lanes.clone()]);
+                        here.low[part][lanes.clone()].copy_from_slice(&way.low[part][lanes.clone()]);
                     }
+                    along[lanes].fill(from);
+                };
+                (0..deep).for_each(|stage| enter(&mut here, &mut along, stage, n - stage));
+                for n in n..length {
+                    // One stage at most comes to its next interval.
+                    let stage = (done + n) % CONTROL;
+                    if stage < deep {
+                        enter(&mut here, &mut along, stage, n - stage);
+                    }
+                    [x[0], x[1]] = audio[n];
+                    let mut y = [0.0; LANES];
+                    filters.all(&x, &mut s1, &mut s2, |lane, v1, v2| {
+                        let band = here.band[0][lane] + here.band[1][lane] * along[lane];
+                        let low = here.low[0][lane] + here.low[1][lane] * along[lane];
+                        y[lane] = x[lane] + (band * v1 + low * v2);
+                        along[lane] += 1.0;
+                    });
                     audio[n + 1 - deep] = if deep == DEEP { [y[10], y[11]] } else { [y[6], y[7]] };
                     x = [0.0, 0.0, y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7], y[8], y[9]];
                 }
@@ -154,7 +156,7 @@ impl Shelves {
             }
             if !standing {
                 g = g_of(n);
-                a = a_of(&g);
+                filters = Abreast::new(&g, &damping);
             }
             // The last first: each takes what the one before it gave a step ago.
             for stage in (0..deep).rev().filter(|&stage| stage <= n && n < length + stage) {
@@ -162,12 +164,10 @@ impl Shelves {
                 for (channel, y) in y.iter_mut().enumerate() {
                     let lane = 2 * stage + channel;
                     let x = if stage == 0 { audio[n][channel] } else { x[lane] };
-                    let v3 = x - self.s2[lane];
-                    let v1 = a[lane] * (self.s1[lane] + g[lane] * v3);
-                    let v2 = self.s2[lane] + g[lane] * v1;
-                    self.s1[lane] = 2.0 * v1 - self.s1[lane];
-                    self.s2[lane] = 2.0 * v2 - self.s2[lane];
-                    *y = x + (shares[n][0][lane] * v1 + shares[n][1][lane] * v2);
+                    let (v1, v2) = filters.one(lane, x, &mut self.s1[lane], &mut self.s2[lane]);
+                    let (way, along) = way(n - stage);
+                    let [band, low] = [&way.band, &way.low].map(|share| share[0][lane] + share[1][lane] * along);
+                    *y = x + (band * v1 + low * v2);
                 }
                 if stage + 1 == deep {
                     audio[n - stage] = y;

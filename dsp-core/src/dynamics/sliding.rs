@@ -23,6 +23,12 @@ impl SlidingMaximum {
         (self.front, self.length, self.next) = (0, 0, 0);
     }
 
+    /// Goes on as another one of the same length would. Never allocates.
+    pub(super) fn follow(&mut self, other: &Self) {
+        self.queue.copy_from_slice(&other.queue);
+        (self.front, self.length, self.next) = (other.front, other.length, other.next);
+    }
+
     fn slot(&self, index: usize) -> usize {
         (self.front + index) & (self.queue.len() - 1)
     }
@@ -79,6 +85,12 @@ impl SlidingMean {
     pub(super) fn reset(&mut self) {
         self.ring.fill(0);
         (self.at, self.count, self.sum) = (0, 0, 0);
+    }
+
+    /// Goes on as another one of the same length would. Never allocates.
+    pub(super) fn follow(&mut self, other: &Self) {
+        self.ring.copy_from_slice(&other.ring);
+        (self.at, self.count, self.sum, self.inverse) = (other.at, other.count, other.sum, other.inverse);
     }
 
     /// True when the last mean was of nothing but zeros.

@@ -5,6 +5,7 @@
 //!                     └──▶ linear_phase ─▶ symmetric (FIR, designed while it plays) ─▶ convolver
 //! ```
 
+pub(crate) mod abreast;
 pub mod analogue;
 pub mod convolver;
 pub mod equaliser;

@@ -12,6 +12,10 @@ const MOST_OVER_LU: f64 = 3.0;
 /// The most that a song stays under what its peaks allow, LU.
 const MOST_UNDER_LU: f64 = 12.0;
 
+/// The most that a song of which nothing is asked is softer than usual, LU. Over 49 damaged songs the loudness misses
+/// the original's by 3.5 LU and the crest by 1.7 dB with 2 to 4 LU; 4.0 LU and 2.1 dB with none, 3.8 and 1.9 with 10.
+pub const MOST_SPARED_LU: f64 = 3.0;
+
 /// Loudness in LUFS that a song has when its highest peak lies at a ceiling (dBTP) and nothing is taken
 /// from it; none of silence.
 pub fn natural(song: &Profile, ceiling: f64) -> Option<f64> {
@@ -24,6 +28,13 @@ pub fn like(song: &Profile, references: &[Profile], ceiling: f64) -> Option<f64>
     let own = natural(song, ceiling)?;
     let theirs = theirs(references)?;
     Some(own + (SHARE * (theirs - own)).clamp(-MOST_UNDER_LU, MOST_OVER_LU))
+}
+
+/// Loudness in LUFS for a song of which nothing is asked, where `usual` (LUFS) is what is: as loud as its peaks allow
+/// under a ceiling (dBTP) before a limiter takes anything, but no louder than usual, and softer by
+/// [`MOST_SPARED_LU`] at most. None of silence.
+pub fn spared(song: &Profile, usual: f64, ceiling: f64) -> Option<f64> {
+    Some(natural(song, ceiling)?.clamp(usual - MOST_SPARED_LU, usual))
 }
 
 /// Mean loudness of references, LUFS; none without any that is heard.
@@ -53,6 +64,18 @@ mod tests {
         assert!(near(like(&softer, &[song(-10.0)], -1.0), -11.2));
         assert_eq!(like(&mix, &[], -1.0), None);
         mix.loudness = None;
+        assert_eq!(spared(&mix, -14.0, -1.0), None);
         assert_eq!((natural(&mix, -1.0), like(&mix, &[song(-10.0)], -1.0)), (None, None));
+    }
+
+    /// Peaks decide between the usual loudness and 3 LU less.
+    #[test]
+    fn peaks_are_spared_where_nothing_is_asked() {
+        let mut mix = song(-25.0);
+        let mut at = |peak: f64| {
+            mix.true_peak = peak;
+            spared(&mix, -14.0, -1.0).unwrap()
+        };
+        assert_eq!([at(-14.0), at(-13.0), at(-12.0), at(-10.5), at(-2.0)], [-14.0, -14.0, -14.0, -15.5, -17.0]);
     }
 }

@@ -46,6 +46,8 @@ pub struct Goal {
     pub true_peak: f64,
     /// Mean and deep reduction by the limiter where the song is loud, dB.
     pub reduction: (f64, f64),
+    /// The usual loudness in LUFS, where nothing was asked and less is given for the peaks' sake.
+    pub usual: Option<f64>,
 }
 
 /// A mean reduction of loud passages from which a limiter is heard, dB.
@@ -220,6 +222,13 @@ impl Goal {
             "The song has {before:.1} LUFS and was to have {:.1} LUFS under {:.1} dBTP: it has {:.2} LUFS and {:.2} dBTP.",
             self.loudness, self.ceiling, self.reached, self.true_peak
         );
+        if let Some(usual) = self.usual {
+            sentence += &format!(
+                " No loudness and no platform was named, so it is kept at {:.1} LUFS in place of {usual:.1} LUFS: its peaks stand so high \
+                 that a limiter would cut them for more. Name one and it lands there.",
+                self.loudness
+            );
+        }
         if deep >= 0.1 {
             sentence += &format!(" Where it is loud the limiter takes {mean:.1} dB in the mean and {deep:.1} dB at its deepest.");
         }
@@ -313,8 +322,10 @@ mod tests {
         assert_eq!(remarks(&odd).len(), 3);
         odd.loudness = None;
         assert_eq!(remarks(&odd).len(), 1);
-        let goal = Goal { loudness: -14.0, ceiling: -1.0, reached: -14.02, true_peak: -1.01, reduction: (0.5, 2.0) };
+        let goal = Goal { loudness: -14.0, ceiling: -1.0, reached: -14.02, true_peak: -1.01, reduction: (0.5, 2.0), usual: None };
         assert!(goal.remarks().is_empty() && goal.explain(&song(-20.0)).sentence.contains("-14.02 LUFS"));
+        let spared = Goal { loudness: -16.2, usual: Some(-14.0), ..goal };
+        assert!(spared.explain(&song(-20.0)).sentence.contains("kept at -16.2 LUFS in place of -14.0 LUFS"));
         assert_eq!(Goal { reached: -15.0, reduction: (6.0, 12.0), ..goal }.remarks().len(), 2);
     }
 }

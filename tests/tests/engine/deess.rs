@@ -75,7 +75,7 @@ fn sharp_sibilants_are_taken_down_and_soft_ones_left() {
     let heard = |of: &[(f32, f32)]| of.iter().filter(|(_, share)| *share > 0.6).count() as f32 / of.len() as f32;
     // How much exactly is measured on real and synthetic speech by the protocol; this voice is cruder.
     assert!(heard(&sharp) >= 0.7 && heard(&soft) >= 0.7, "{sharp:.1?} {soft:.1?}");
-    assert!(mean(&sharp) > 0.7 && mean(&soft) < 0.4 * mean(&sharp), "sharp {sharp:.1?}, soft {soft:.1?}");
+    assert!(mean(&sharp) > 2.0 && mean(&soft) < 0.1 * mean(&sharp), "sharp {sharp:.1?}, soft {soft:.1?}");
 }
 
 /// Sound in which there is no sibilant is left alone, in the mode that is made for it, and nothing
@@ -185,8 +185,9 @@ fn frames_tell_the_truth() {
     let (_, heard) = hear(RATE, &sharp_speech(RATE, 4.0, 1, 12), &Settings { amount: 2.0, ..Settings::default() });
     for (frame, gain) in heard.frames.iter().zip(&heard.gains) {
         let (told, done) = (frame.reduction().0, -20.0 * gain.log10());
-        // Bands are no wider than the filters resolve, so a narrow dip comes out shallower.
-        assert!(done <= told + 1.0 && (told < 1.0 || done > 0.3 * told), "told {told:.2} dB, done {done:.2} dB");
+        // Bands are no wider than the filters resolve, so a narrow dip comes out shallower, and between two that are deep
+        // it is deeper by an eighth.
+        assert!(done <= 1.13 * told + 1.0 && (told < 1.0 || done > 0.3 * told), "told {told:.2} dB, done {done:.2} dB");
     }
     let mut engine: Deess = loaded(RATE, 1);
     let mut bypassed = Heard::default();

@@ -204,6 +204,8 @@ impl Worker {
 struct Told {
     /// One line each.
     warnings: Vec<String>,
+    /// Loudness of the file and of what came out in LUFS, where it was measured already.
+    loudness: Option<[Option<f64>; 2]>,
     /// Name and value, for the report.
     report: Option<(&'static str, Map<String, Value>)>,
     /// Pages and lists with their places.
@@ -219,6 +221,7 @@ fn tell_master(session: &Session<'_>, task: &Task, page: Option<&Path>) -> Told 
     let title = task.input.file_name().unwrap_or_default().to_string_lossy();
     Told {
         warnings: session.remarks(),
+        loudness: Some(session.loudness()),
         report: Some(("master", session.report())),
         sides: page.map(|page| (page.to_owned(), session.page(&title))).into_iter().collect(),
         ..Told::default()
@@ -295,12 +298,14 @@ impl<'a> Stream<'a> {
         let (rate, channels) = (source.info().rate, source.info().channels);
         let levels = |loudness: bool| Levels::new(rate, channels, loudness);
         // An episode is told as it was stored.
-        let behind = options.report && options.producer.is_none();
+        // A master's loudness is known to its mind.
+        let measured = options.report && options.mind.is_none();
+        let behind = measured && options.producer.is_none();
         let paged = options.producer.as_ref().is_some_and(Producer::tells);
         let fine = (task.picture.is_some() || paged) && source.info().frames.is_some_and(|frames| frames < LONG * u64::from(rate));
         let spectra = || Spectra::new(rate, channels, fine);
         Self {
-            levels: [levels(options.report), levels(behind)],
+            levels: [levels(measured), levels(behind)],
             spectra: (options.report || task.picture.is_some() || paged).then(|| [spectra(), spectra()]),
             watch: Watch::new(rate, options.report || task.picture.is_some()),
             skip: engine.latency() as u64,
@@ -466,8 +471,12 @@ impl<'a> Stream<'a> {
                     "dither": if depth == Depth::F32 || lossy { Dither::None } else { self.options.dither }.key(),
                 }),
             );
-            report.insert("before".into(), report::levels(self.levels[0].reading()));
-            report.insert("after".into(), report::levels(after.unwrap_or_else(|| self.levels[1].reading())));
+            let [mut before, mut behind] = [0, 1].map(|side: usize| self.levels[side].reading());
+            if let Some(loudness) = told.loudness {
+                [before.loudness_lufs, behind.loudness_lufs] = loudness;
+            }
+            report.insert("before".into(), report::levels(before));
+            report.insert("after".into(), report::levels(after.unwrap_or(behind)));
             if let Some([before, after]) = &self.spectra {
                 let bands = report::bands(info.rate, &before.octave_levels(), &after.octave_levels(), &self.watch.octave_gains());
                 report.insert("bands".into(), bands);

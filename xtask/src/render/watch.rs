@@ -68,6 +68,10 @@ impl Observer for Watch {
         self.keep || self.tap.is_some()
     }
 
+    fn wants_comparison(&self) -> bool {
+        false
+    }
+
     fn podcast(&mut self, frame: &StageFrame) {
         if let Some(tap) = &mut self.tap {
             tap.hear(frame);

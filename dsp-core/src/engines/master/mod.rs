@@ -310,7 +310,7 @@ impl Inner {
             self.programme.measure(audio, observer);
         }
         let watched = observer.wants_frames();
-        if watched || moves.matched {
+        if observer.wants_comparison() || moves.matched {
             // While a structure fills there is nothing to compare.
             let whole = self.change == Change::None;
             self.compare.process(&self.dry, audio, whole, &mut self.matching[..length]);

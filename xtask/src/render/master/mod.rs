@@ -37,8 +37,13 @@ pub use session::{Session, Verdict, page_of};
 const LOUDNESS: f64 = -14.0;
 /// Ceiling without a platform, dBTP.
 const CEILING: f64 = -1.0;
-/// The platform where none is named.
+/// Where weights of references are given without a platform, their loudness is weighed against this one's.
 const PLATFORM: &str = "spotify";
+
+/// Full scale, dBTP, less what meters of other makers may read over it.
+const FULL_DBTP: f64 = -0.1;
+/// Less than this under the usual loudness is not told, LU.
+const TOLD_LU: f64 = 0.05;
 
 /// A model from a folder.
 fn adviser_in(folder: &Path) -> Result<Adviser, Failure> {
@@ -68,6 +73,8 @@ enum Aim {
     Of(f64),
     /// One that suits the song and the references.
     Like,
+    /// In LUFS, or as much less as the song's peaks want: nobody asked for any.
+    Usual(f64),
 }
 
 /// Songs of an album by their files, with the loudness of each that has one.
@@ -79,6 +86,8 @@ pub struct Mind {
     platform: Option<&'static Platform>,
     loudness: Aim,
     ceiling: f64,
+    /// A ceiling or a platform was named.
+    ceiling_named: bool,
     references: Vec<(String, Profile)>,
     weights: Weights,
     adviser: Mutex<Adviser>,
@@ -128,11 +137,7 @@ impl Mind {
         }
         let pull = args.reference_weight.unwrap_or_default();
         let weights = pull.weights;
-        let platform = match &args.platform {
-            Some(id) => Platform::find(id),
-            None if references.is_empty() => Platform::find(PLATFORM),
-            None => None,
-        };
+        let platform = args.platform.as_deref().and_then(Platform::find);
         let own = platform.or_else(|| Platform::find(PLATFORM)).map_or(LOUDNESS, |platform| platform.loudness);
         let profiles: Vec<Profile> = references.iter().map(|(_, profile): &(String, Profile)| profile.clone()).collect();
         let loudness = match (args.loudness, level::theirs(&profiles)) {
@@ -140,6 +145,7 @@ impl Mind {
             (Some(Loudness::Of(loudness)), _) => Aim::Of(loudness),
             (None, Some(theirs)) if pull.told => Aim::Of(own + (theirs - own) * weights.loudness),
             (None, Some(_)) if platform.is_none() => Aim::Like,
+            (None, None) if platform.is_none() => Aim::Usual(LOUDNESS),
             (None, _) => Aim::Of(own),
         };
         let ceiling = args.ceiling.or(platform.map(|platform| platform.ceiling)).unwrap_or(CEILING);
@@ -148,6 +154,7 @@ impl Mind {
             platform,
             loudness,
             ceiling,
+            ceiling_named: args.ceiling.is_some() || platform.is_some(),
             references,
             weights,
             adviser: Mutex::new(adviser),
@@ -225,10 +232,26 @@ impl Mind {
         match self.loudness {
             Aim::Keep => Some(own),
             Aim::Of(loudness) => Some(loudness),
+            Aim::Usual(loudness) => level::spared(song, loudness, self.ceiling),
             Aim::Like => {
                 let references: Vec<Profile> = self.references.iter().map(|(_, profile)| profile.clone()).collect();
                 level::like(song, &references, self.ceiling)
             }
+        }
+    }
+
+    /// Highest true peak that a song is to have, dBTP. Where its loudness is kept and no ceiling is named its peaks
+    /// are kept, too, up to full scale: a finished song comes out as it is.
+    fn ceiling(&self, song: &Profile) -> f64 {
+        let keeps = self.loudness == Aim::Keep && !self.ceiling_named && song.loudness.is_some();
+        if keeps { song.true_peak.clamp(self.ceiling, FULL_DBTP.max(self.ceiling)) } else { self.ceiling }
+    }
+
+    /// The usual loudness in LUFS, where a song is given less for its peaks' sake and `target` is what it is given.
+    fn usual(&self, target: f64) -> Option<f64> {
+        match self.loudness {
+            Aim::Usual(loudness) if self.album.is_none() && target <= loudness - TOLD_LU => Some(loudness),
+            _ => None,
         }
     }
 

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Mastering")]
 pub struct MasterArgs {
-    /// Where the master goes: loudness and ceiling are the place's [default: spotify; with references and no
-    /// platform a loudness near theirs, as the song's peaks bear it, under -1 dBTP]
+    /// Where the master goes: loudness and ceiling are the place's [default: none, -1 dBTP; -14 LUFS or down to 3 LU
+    /// less where the song's peaks would be cut; with references a loudness near theirs, as its peaks bear it]
     #[arg(long, value_name = "ID", value_parser = clap::builder::PossibleValuesParser::new(platforms()))]
     pub platform: Option<String>,
 

@@ -96,7 +96,7 @@ impl<'a> Session<'a> {
         // Of silence there is nothing to decide.
         let target = target.filter(|_| song.loudness.is_some());
         let mut aims = Aims::of(&proposal);
-        let decide = |aims: &Aims| mind.with_hand(moves(&song, &proposal, aims, mind.style, target, mind.ceiling).to_values());
+        let decide = |aims: &Aims| mind.with_hand(moves(&song, &proposal, aims, mind.style, target, mind.ceiling(&song)).to_values());
         let values = decide(&aims);
         let drive = place("limiter-drive")?;
         let solves = |values: &Values| {
@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
             passes: 0,
             meter: Meter::new(format)?.without_image(),
             short: ShortMeter::new(format.channels),
-            analyser: mind.detailed.then(|| Analyser::new(format)).transpose()?,
+            analyser: mind.detailed.then(|| Analyser::for_matching(format)).transpose()?,
             reading: Reading::default(),
         };
         session.solve()?;
@@ -213,7 +213,7 @@ impl<'a> Session<'a> {
         if self.passes >= PASSES {
             return Ok(Verdict::Done);
         }
-        let over = peak.max(self.short.peak_db()) - self.mind.ceiling;
+        let over = peak.max(self.short.peak_db()) - self.mind.ceiling(&self.song);
         let off = target - reached;
         let ceiling = place("limiter-ceiling")?;
         // A ceiling set by hand is the hand's.
@@ -229,14 +229,21 @@ impl<'a> Session<'a> {
         Ok(Verdict::Again)
     }
 
+    /// Loudness of the file and of what came out, LUFS.
+    pub fn loudness(&self) -> [Option<f64>; 2] {
+        [self.song.loudness, self.reading.integrated]
+    }
+
     /// What the limiter did, as forecast for the drive that was used.
     fn goal(&self) -> Option<Goal> {
         let moves = MasterMoves::from_values(&self.values);
         let forecast = self.probe.as_ref().and_then(|probe| probe.forecast(&moves.limit, Db(moves.limiter_drive.0 + self.before)));
         let reduction = forecast.map_or((0.0, 0.0), |forecast| (forecast.mean_reduction.max(0.0), forecast.deep_reduction.max(0.0)));
+        let target = self.target?;
         Some(Goal {
-            loudness: self.target?,
-            ceiling: self.mind.ceiling,
+            usual: self.mind.usual(target),
+            loudness: target,
+            ceiling: self.mind.ceiling(&self.song),
             reached: self.reading.integrated?,
             true_peak: self.reading.true_peak?,
             reduction: if reduction.1 < AT_REST_DB { (0.0, 0.0) } else { reduction },
@@ -268,7 +275,10 @@ impl<'a> Session<'a> {
 
     /// The output as it was measured; none where nobody asked.
     fn after(&self) -> Option<Profile> {
-        self.analyser.as_ref().map(Profile::of)
+        // What the meter reads need not be measured twice.
+        let analyser = self.analyser.as_ref()?;
+        let (range, peak) = (self.reading.range.unwrap_or(0.0), self.reading.true_peak.unwrap_or(f64::NEG_INFINITY));
+        Some(Profile { range, true_peak: peak, ..Profile::of(analyser) })
     }
 
     /// The part of the report that is the mind's.
@@ -283,11 +293,12 @@ impl<'a> Session<'a> {
             json!({
                 "before_lufs": rounded(self.song.loudness),
                 "asked_lufs": rounded(self.target),
+                "usual_lufs": rounded(self.target.and_then(|target| self.mind.usual(target))),
                 "after_lufs": rounded(self.reading.integrated),
                 "range_before_lu": rounded(Some(self.song.range)),
                 "range_after_lu": rounded(self.reading.range),
                 "true_peak_before_dbtp": rounded(Some(self.song.true_peak)),
-                "ceiling_dbtp": rounded(Some(self.mind.ceiling)),
+                "ceiling_dbtp": rounded(Some(self.mind.ceiling(&self.song))),
                 "true_peak_after_dbtp": rounded(self.reading.true_peak),
                 "limiter_mean_reduction_db": rounded(goal.map(|goal| goal.reduction.0)),
                 "limiter_deep_reduction_db": rounded(goal.map(|goal| goal.reduction.1)),
