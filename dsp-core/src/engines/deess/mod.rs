@@ -168,16 +168,17 @@ mod tests {
     fn a_model_that_comes_while_sound_plays_makes_no_click() {
         let sound = sound(96_000);
         let mut playing = engine(Deess::load(FORMAT).unwrap());
-        let (latency, mut out) = (playing.latency(&Settings::default()), play(&mut playing, &sound[..50_000]));
+        // In a vowel: a model that has heard nobody yet may take more of the next hiss than one that has.
+        let exchange = 45_600;
+        let (latency, mut out) = (playing.latency(&Settings::default()), play(&mut playing, &sound[..exchange]));
         assert!(playing.install(Deess::load_model(FORMAT, &package()).unwrap()).is_some(), "the old ones come back");
         assert_eq!(playing.latency(&Settings::default()), latency);
-        out.extend(play(&mut playing, &sound[50_000..]));
-        // What is taken off moves as smoothly over the exchange as elsewhere.
-        let taken: Vec<f32> = out[latency..].iter().zip(&sound).map(|(out, sound)| out - sound).collect();
-        let jump = |part: &[f32]| part.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
-        let (usual, there) = (jump(&taken[..49_000]), jump(&taken[49_500..51_500]));
-        assert!(usual > 1e-3, "something is taken off");
-        assert!(there <= 1.2 * usual, "{there} where {usual} is usual");
+        out.extend(play(&mut playing, &sound[exchange..]));
+        let taken: Vec<f32> = out[latency..].iter().zip(&sound).map(|(out, sound)| (out - sound).abs()).collect();
+        let most = |part: &[f32]| part.iter().copied().fold(0.0, f32::max);
+        assert!(most(&taken[..exchange - 1_500]) > 1e-3 && most(&taken[exchange + 1_500..]) > 1e-3, "both take something off");
+        let there = most(&taken[exchange - 1_500..exchange + 1_500]);
+        assert!(there < 1e-4, "{there} is added to a vowel");
     }
 
     #[test]
