@@ -15,6 +15,7 @@ import scipy.fft as fft
 
 from ..denoise.prepare import CACHE, LEVEL
 from . import labels as lab
+from . import voices
 from .bands import HOP_MS, MODES, RATE, centres, matrix, power, reduction_centres, samples, spectra
 
 HOP = samples(HOP_MS, RATE)
@@ -115,20 +116,6 @@ class Source:
         self.classes = np.memmap(cache / f"{classes}-{part}.u8", np.uint8, "r") if classes else None
 
 
-class Joined:
-    """Two sources of one kind end to end."""
-
-    def __init__(self, first: Source, second: Source):
-        hop = -(-len(first.audio) // HOP) * HOP
-        self.audio = np.zeros(hop + len(second.audio), np.int16)
-        self.audio[: len(first.audio)], self.audio[hop:] = first.audio, second.audio
-        self.classes = np.zeros(len(self.audio) // HOP + 1, np.uint8)
-        self.classes[: len(first.classes)][: hop // HOP] = first.classes[: hop // HOP]
-        n = min(len(second.classes), len(self.classes) - hop // HOP)
-        self.classes[hop // HOP : hop // HOP + n] = second.classes[:n]
-        self.pieces = first.pieces + [dict(p, start=p["start"] + hop) for p in second.pieces]
-
-
 HARD_SOURCES = {"noise": "noise", "music": "music", "hits": "deess-hits", "other": "deess-other"}
 """Fields of a store and the files behind them in which `hard.py` looks."""
 
@@ -149,9 +136,11 @@ class Store:
         self.vocals = Source("deess-vocals", part, "deess-vocals", cache)
         for name, file in HARD_SOURCES.items():
             setattr(self, name, Source(file, part, None, cache))
+        self.more_speech = [Source(voices.NAME, part, voices.NAME, cache)] if part == "train" else []
+        self.more_synth = []
         if both:
-            self.speech = Joined(self.speech, Source("speech", "valid", "deess-classes", cache, skip))
-            self.synth = Joined(self.synth, Source("deess-synth", "valid", "deess-synth", cache))
+            self.more_speech.append(Source("speech", "valid", "deess-classes", cache, skip))
+            self.more_synth.append(Source("deess-synth", "valid", "deess-synth", cache))
         self.rooms = np.load(cache / f"rooms-{part}.npy", mmap_mode="r")
         hard = cache / f"deess-hard-{part}.json"
         self.hard = hard_events(json.loads(hard.read_text()), vars(self)) if hard.exists() else []
@@ -180,11 +169,12 @@ class Mixer:
         self.rng = np.random.default_rng(seed)
         self.frames = int(seconds * 1000) // HOP_MS
         self.length = self.frames * HOP
-        self.speech = [p for p in store.speech.pieces if p["length"] >= 3 * RATE]
-        self.speech_p = weights_by_length(self.speech, 600, 0.6)
+        self.speech = [(s, p) for s in (store.speech, *store.more_speech) for p in s.pieces if p["length"] >= 3 * RATE]
+        self.speech_p = weights_by_length([p for _, p in self.speech], 600, 0.6)
+        self.synth = [(s, p) for s in (store.synth, *store.more_synth) for p in s.pieces]
         # a few voices of other synthesisers stand beside hundreds of espeak-ng's
-        few = np.array([5.0 if p["key"].startswith(("flite", "festival")) else 1.0 for p in store.synth.pieces])
-        self.synth_p = few * weights_by_length(store.synth.pieces, 120, 0.7)
+        few = np.array([5.0 if p["key"].startswith(("flite", "festival")) else 1.0 for _, p in self.synth])
+        self.synth_p = few * weights_by_length([p for _, p in self.synth], 120, 0.7)
         self.synth_p /= self.synth_p.sum()
         self.vocal_p = weights_by_length(store.vocals.pieces, 120, 1.0)
         self.noise_p = weights_by_length(store.noise.pieces, 60, 0.5)
@@ -216,13 +206,14 @@ class Mixer:
 
     def talker(self, mode: int):
         """`[length]` natural voice, classes `[frames]`, and how sure they are."""
-        r, s, n = self.recipe, self.store, self.length
+        r, s, n, kind = self.recipe, self.store, self.length, 0
         if mode > 0 and self.chance(0.35):
             source, piece, sure = s.vocals, s.vocals.pieces[self.rng.choice(len(s.vocals.pieces), p=self.vocal_p)], 0.5
         elif self.chance(r.synthetic):
-            source, piece, sure = s.synth, s.synth.pieces[self.rng.choice(len(s.synth.pieces), p=self.synth_p)], 1.0
+            (source, piece), sure = self.synth[self.rng.choice(len(self.synth), p=self.synth_p)], 1.0
+            kind = 2 if piece["key"].startswith(("flite", "festival")) else 1
         else:
-            source, piece, sure = s.speech, self.speech[self.rng.choice(len(self.speech), p=self.speech_p)], 0.5
+            (source, piece), sure = self.speech[self.rng.choice(len(self.speech), p=self.speech_p)], 0.5
         speed = self.between(r.speed_range) if self.chance(r.speed) else 1.0
         m = fft.next_fast_len(int(round(n * speed / HOP)), True) * HOP if speed != 1 else n
         speed = m / n
@@ -239,7 +230,6 @@ class Mixer:
                 full = self.reverberate(full)
             full *= self.curve(np.arange(len(full)) * np.float32(RATE / n))
             x = fft.irfft(full, n)
-        kind = 0 if source is not s.synth else 2 if piece["key"].startswith(("flite", "festival")) else 1
         if self.chance(r.own[kind]):
             x = self.own_friction(x, c)
         if self.chance(r.breaths):

@@ -6,6 +6,7 @@
   byte per 5 ms of its memory map (`labels.py`).
 - `deess-synth-<part>.i16`, `.json`, `.u8`, `deess-phones-<part>.json`: synthetic speech, its pieces,
   classes and phonemes (`synth.py`). Held out by voice and by language.
+- `deess-voices-train.*`: samples of neural voices with classes (`voices.py`).
 - `deess-hits-<part>.i16`, `.json`: drum hits and loops; `deess-stems-<part>.*`: vocals with
   labels, and other stems.
 """
@@ -19,6 +20,7 @@ import soxr
 
 from ..denoise.prepare import CACHE, LEVEL, PARTS, SHARED, decode, index, loud_rms
 from . import labels as lab
+from . import voices
 from .bands import RATE
 from .synth import Espeak, Utterance, festival, flite, texts
 
@@ -225,6 +227,7 @@ def main():
     with Pool(2) as pool:
         build_synth(pool)
         build_labels(pool)
+        voices.build(pool, frozenset().union(*HELD_LANGUAGES.values()))
     build_stems()
 
 

@@ -25,8 +25,8 @@ TALKERS = {"nathalie": ("nl", "*.flac", 18_500), "flemishguy": ("nl", "*.wav", 1
 """Language, files and band, Hz, of the repositories that hold one talker."""
 
 
-def fetch(cache: Path, sources: Path) -> None:
-    """Clones and unpacks the rows of `sources` that are repositories and are not there yet."""
+def fetch(cache: Path, sources: Path, folder: str | None = None) -> None:
+    """Clones and unpacks the rows of `sources` that are repositories and are not there yet; of each, one folder or all."""
     with open(sources) as f:
         rows = [r for r in csv.DictReader(f, delimiter="\t") if r["id"].startswith(PREFIX)]
     for r in rows:
@@ -40,7 +40,7 @@ def fetch(cache: Path, sources: Path) -> None:
             subprocess.run(["git", "clone", "--quiet", "--bare", f"https://{r['source']}", clone], check=True)
         part = target.with_name(target.name + ".part")
         part.mkdir(parents=True, exist_ok=True)
-        tar = subprocess.run(["git", "-C", clone, "archive", r["version"]], check=True, capture_output=True).stdout
+        tar = subprocess.run(["git", "-C", clone, "archive", r["version"], *([folder] if folder else [])], check=True, capture_output=True).stdout
         subprocess.run(["tar", "-x", "-C", part], input=tar, check=True)
         part.rename(target)
 

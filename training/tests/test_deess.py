@@ -201,6 +201,7 @@ class Store:
         x, phones = words(24)
         c = from_phonemes(x, 20_000, phones)
         self.speech = self.synth = self.vocals = Made(x, c)
+        self.more_speech, self.more_synth = [], [Made(x, c, key="flite made")]
         hats = np.tile(np.concatenate([noise(0.04, 6000, 16_000) * LEVEL, np.zeros(RATE // 5, np.float32)]), 40)
         self.music = self.other = Made(hats.astype(np.float32))
         self.hits = Made(hats[:RATE // 2].astype(np.float32), key="hat", long=False)
