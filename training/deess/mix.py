@@ -131,16 +131,16 @@ class Store:
         if both:
             skip = frozenset(HELD_LANGUAGES["test"])
         skip = skip if held is None else held
-        self.speech = Source("speech", part, "deess-classes", cache, skip)
-        self.synth = Source("deess-synth", part, "deess-synth", cache)
+        self.speech = [Source("speech", part, "deess-classes", cache, skip)]
+        self.synth = [Source("deess-synth", part, "deess-synth", cache)]
+        if part == "train":
+            self.speech.append(Source(voices.NAME, part, voices.NAME, cache))
+        if both:
+            self.speech.append(Source("speech", "valid", "deess-classes", cache, skip))
+            self.synth.append(Source("deess-synth", "valid", "deess-synth", cache))
         self.vocals = Source("deess-vocals", part, "deess-vocals", cache)
         for name, file in HARD_SOURCES.items():
             setattr(self, name, Source(file, part, None, cache))
-        self.more_speech = [Source(voices.NAME, part, voices.NAME, cache)] if part == "train" else []
-        self.more_synth = []
-        if both:
-            self.more_speech.append(Source("speech", "valid", "deess-classes", cache, skip))
-            self.more_synth.append(Source("deess-synth", "valid", "deess-synth", cache))
         self.rooms = np.load(cache / f"rooms-{part}.npy", mmap_mode="r")
         hard = cache / f"deess-hard-{part}.json"
         self.hard = hard_events(json.loads(hard.read_text()), vars(self)) if hard.exists() else []
@@ -169,9 +169,9 @@ class Mixer:
         self.rng = np.random.default_rng(seed)
         self.frames = int(seconds * 1000) // HOP_MS
         self.length = self.frames * HOP
-        self.speech = [(s, p) for s in (store.speech, *store.more_speech) for p in s.pieces if p["length"] >= 3 * RATE]
+        self.speech = [(s, p) for s in store.speech for p in s.pieces if p["length"] >= 3 * RATE]
         self.speech_p = weights_by_length([p for _, p in self.speech], 600, 0.6)
-        self.synth = [(s, p) for s in (store.synth, *store.more_synth) for p in s.pieces]
+        self.synth = [(s, p) for s in store.synth for p in s.pieces]
         # a few voices of other synthesisers stand beside hundreds of espeak-ng's
         few = np.array([5.0 if p["key"].startswith(("flite", "festival")) else 1.0 for _, p in self.synth])
         self.synth_p = few * weights_by_length([p for _, p in self.synth], 120, 0.7)

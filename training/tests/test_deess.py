@@ -8,13 +8,14 @@ import torch
 
 from training.common.leaky import leaky, leaky_plain
 from training.deess import labels as lab
+from training.deess import voices
 from training.deess.bands import (BANDS, CLASSES, PARITY_RATES, RATE, bands, centres, matrix, parity_line, power, reduction_centres,
                                   samples, spectra, window)
 from training.deess.export import build, graph_features, load_onnx, parity, write
 from training.deess.loss import figures, loss_terms, weight
 from training.deess.mix import Mixer, Pool, Recipe
 from training.deess.net import MEMORY, MEMORY_BANDS, Net, count, edges, features, readable, remember, run
-from training.deess.prepare import from_phonemes
+from training.deess.prepare import FLITE, HELD_LANGUAGES, from_phonemes
 from training.deess.protocol.reference import Reference, apply, basis
 from training.deess.protocol.score import boosted_figures, log_spectral_distance, sdr
 from training.deess.protocol.speech import BOOST_DB, Utterance, in_band
@@ -200,8 +201,8 @@ class Store:
     def __init__(self):
         x, phones = words(24)
         c = from_phonemes(x, 20_000, phones)
-        self.speech = self.synth = self.vocals = Made(x, c)
-        self.more_speech, self.more_synth = [], [Made(x, c, key="flite made")]
+        self.vocals = Made(x, c)
+        self.speech, self.synth = [self.vocals], [self.vocals, Made(x, c, key="flite made")]
         hats = np.tile(np.concatenate([noise(0.04, 6000, 16_000) * LEVEL, np.zeros(RATE // 5, np.float32)]), 40)
         self.music = self.other = Made(hats.astype(np.float32))
         self.hits = Made(hats[:RATE // 2].astype(np.float32), key="hat", long=False)
@@ -264,7 +265,7 @@ def test_noise_over_a_sibilant_lowers_its_target(store):
 
 def test_another_talkers_friction_is_no_excess_and_leaves_vowels(store):
     mixer = Mixer(store, 2.0, 11, Recipe(**(PLAIN | dict(own_db=8.0, own_too=(0.0, 0.0)))))
-    x, c = mixer.cut(store.speech, store.speech.pieces[0], mixer.length)
+    x, c = mixer.cut(store.vocals, store.vocals.pieces[0], mixer.length)
     y = mixer.own_friction(x, c)
     away = np.repeat(np.convolve((c == lab.S).astype(float), np.ones(5), "same") < 0.5, lab.HOP)
     assert np.abs(y - x)[away].max() < 1e-6 and np.abs(y - x).max() > 1e-3
@@ -436,3 +437,16 @@ def test_readable_outputs_stay_in_range():
     got = readable(torch.randn(40, 21) * 20)
     assert torch.allclose(got["classes"].sum(-1), torch.ones(40)) and (got["excess"] >= 0).all()
     assert (got["centre"] >= 2499).all() and (got["centre"] <= 16_001).all() and (got["width"] <= 2).all()
+
+
+def test_no_talker_of_a_held_out_set_is_among_the_neural_voices(tmp_path, monkeypatch):
+    kept = ["en_US/cmu-arctic_low/sample_slt", "en_US/vctk_low/sample_p225"]
+    held = [f"en_US/cmu-arctic_low/sample_{v}" for part in ("valid", "test") for v in FLITE[part]]
+    held += ["en_US/vctk_low/sample_p232", "it_IT/mls_low/sample_1157", "en_UK/apope_low/sample"]
+    for name in kept + held:
+        path = tmp_path / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.setattr(voices, "SAMPLES", tmp_path)
+    found = voices.items(frozenset().union(*HELD_LANGUAGES.values()))
+    assert [(key, lang) for _, key, lang in found] == [(f"neural {n.replace('/sample', ' sample')}", "en") for n in kept]

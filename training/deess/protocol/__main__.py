@@ -211,10 +211,10 @@ def packs(net: Net, part: str, seconds: float = 20.0) -> list[list]:
     return lines
 
 
-def report(net: Net, part: str, engine: Path | None, quick: bool, peers: bool) -> tuple[str, dict]:
+def report(net: Net, part: str, engine: Path | None, quick: bool, peers: bool, amount: float = 1.0) -> tuple[str, dict]:
     speech = [u.raise_sibilants() for u in synthetic(part, 10.0)]
     real = [u.raise_sibilants() for u in recorded(part, each=1 if quick else 2)]
-    ours, taps = Reference(net), basis()
+    ours, taps = Reference(net, amount), basis()
     systems = {"nothing": lambda u, x: x}
     if peers:
         systems |= {name: (lambda p: lambda u, x: p(x))(Peer(chain)) for name, chain in FILTERS.items()}
@@ -275,10 +275,13 @@ def main():
     parser.add_argument("--quick", action="store_true", help="fewer recordings, shorter music, no lower levels")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--card", action="store_true", help="write models/deess/CARD.md and the manifest's figures")
+    parser.add_argument("--amount", type=float, default=1.0, help="of the reference engine where errors are measured")
     args = parser.parse_args()
+    if args.card and args.amount != 1:
+        parser.error("the card's figures are those of --amount 1")
     prepare_process(1)
     net = load(args.checkpoint)
-    text, data = report(net, args.part, args.engine, args.quick, not args.no_peers)
+    text, data = report(net, args.part, args.engine, args.quick, not args.no_peers, args.amount)
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / f"{args.part}.md").write_text(text)
     (OUT / f"{args.part}.json").write_text(json.dumps(data))
