@@ -6,7 +6,7 @@ use dsp_core::engines::Engine;
 use dsp_core::engines::denoise::{Denoise, Settings};
 use dsp_core::model::Package;
 use dsp_core::processor::{Format, Processor};
-use dsp_core::realtime::PoolAllocator;
+use dsp_core::realtime::{PoolAllocator, processor_seconds};
 use dsp_core::units::Hz;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -16,12 +16,6 @@ static ALLOCATOR: PoolAllocator = PoolAllocator::system();
 
 /// Samples at a time.
 const BLOCK: usize = 480;
-
-/// CPU time of this thread in seconds, where Linux tells it; it does not count what others do.
-fn busy() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1e-9
-}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -41,13 +35,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let settings = Settings::default();
     let length = audio[0].len();
-    let before = busy();
+    let before = processor_seconds();
     for at in (0..length).step_by(BLOCK) {
         let end = length.min(at + BLOCK);
         let mut block: Vec<&mut [f32]> = audio.iter_mut().map(|channel| &mut channel[at..end]).collect();
         engine.process(&mut block, &settings, &mut ());
     }
-    eprintln!("{{\"latency\": {}, \"seconds\": {}}}", engine.latency(&settings), busy() - before);
+    eprintln!("{{\"latency\": {}, \"seconds\": {}}}", engine.latency(&settings), processor_seconds() - before);
     let out: Vec<u8> = (0..length).flat_map(|n| audio.iter().map(move |channel| channel[n].to_le_bytes())).flatten().collect();
     std::io::stdout().write_all(&out)?;
     Ok(())

@@ -5,7 +5,6 @@ use crate::engines::podcast::StageFrame;
 use crate::engines::stems::StemFrame;
 use crate::loudness::Reading;
 use crate::units::Hz;
-use std::time::Duration;
 
 /// Lowest sample rate an engine accepts, in hertz. Hosts' validators go far beyond what sound needs.
 pub const MIN_RATE: f64 = 1_000.0;
@@ -199,9 +198,4 @@ pub trait Processor {
     fn notice(&self) -> Option<&'static str> {
         None
     }
-}
-
-/// Time that a hop of `samples` lasts: the deadline of a model's step.
-pub fn hop_time(samples: usize, rate: Hz) -> Duration {
-    Duration::from_secs_f64(samples as f64 / rate.0)
 }

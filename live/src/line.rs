@@ -8,10 +8,10 @@ use crate::clock::Clock;
 use crate::drift::Drift;
 use crate::engines::{Driver, Watch};
 use crate::port::{Input, Output, Stamp};
-use crate::priority::work_time;
 use crate::resample::{CHUNK, Converter};
 use crate::status::{Link, Status, Values};
 use crossbeam::queue::ArrayQueue;
+use dsp_core::realtime::work_time;
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -249,8 +249,9 @@ impl Line {
             worked = true;
         }
         if let (true, Some(before), Some(after)) = (worked, before, work_time()) {
-            self.worked = [self.worked[1], after - before];
-            self.status.hardest_us.fetch_max(((after - before) * 1e6) as u32, Ordering::Relaxed);
+            let took = after.saturating_sub(before);
+            self.worked = [self.worked[1], took.as_secs_f64()];
+            self.status.hardest_us.fetch_max(took.as_micros() as u32, Ordering::Relaxed);
         }
         self.blame();
         if let Some(stamp) = self.from.last.filter(|_| worked) {

@@ -21,22 +21,6 @@ pub fn raise_callback() {
     }
 }
 
-/// Processor time that the calling thread has used, in seconds: what it waited for the system is not in it. None where
-/// the system does not tell.
-pub fn work_time() -> Option<f64> {
-    #[cfg(unix)]
-    {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: it writes one struct that lives on this stack.
-        let told = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } == 0;
-        told.then_some(time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9)
-    }
-    #[cfg(not(unix))]
-    {
-        None
-    }
-}
-
 /// Keeps this process's memory from being moved out, so that no callback waits for a disk. Called when the engine is
 /// there. True when the system allows it (`ulimit -l`; the groups with real-time priority mostly have that right too).
 pub fn keep_in_memory() -> bool {

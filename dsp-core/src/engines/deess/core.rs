@@ -8,12 +8,11 @@ use super::settings::{Link, Listen, Settings};
 use crate::detection::{Detection, REDUCTION_BANDS};
 use crate::features::{BANDS, Bands};
 use crate::framing::{Analyser, Framer, recent};
-use crate::processor::{Format, Frame, Observer, hop_time};
-use crate::realtime::Scope;
+use crate::processor::{Format, Frame, Observer};
+use crate::realtime::{Deadline, Scope};
 use crate::units::{Db, Ms};
 use realfft::num_complex::Complex32;
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 /// From one decision to the next.
 const HOP: Ms = Ms(5.0);
@@ -52,8 +51,7 @@ pub struct Core {
     edges: Vec<Edges>,
     streams: Vec<Stream>,
     works: bool,
-    /// What a hop lasts.
-    deadline: Duration,
+    deadline: Deadline,
     seconds: f32,
     bin_hz: f32,
     spectrum: Vec<Complex32>,
@@ -72,8 +70,6 @@ pub struct Core {
     listen: Listen,
     /// The first frame takes gains as they are, without a ramp.
     fresh: bool,
-    /// The last step was late, so the next frame passes dry.
-    skip: bool,
 }
 
 impl Core {
@@ -98,7 +94,7 @@ impl Core {
             edges: (0..format.channels).map(|_| Edges::new(rate)).collect(),
             streams: (0..format.channels).map(|_| stream()).collect(),
             works: rate.0 >= LOWEST_RATE,
-            deadline: hop_time(hop, rate),
+            deadline: Deadline::new(hop, rate),
             seconds: Ms::from_samples(hop, rate).0 / 1000.0,
             bin_hz: bin_hz as f32,
             spectrum: vec![Complex32::default(); bins],
@@ -112,7 +108,6 @@ impl Core {
             dry: 1.0,
             listen: Listen::Off,
             fresh: true,
-            skip: false,
             bank,
             analyser,
         }
@@ -142,7 +137,7 @@ impl Core {
             stream.request = Request::NOTHING;
         }
         self.fresh = true;
-        self.skip = false;
+        self.deadline.reset();
     }
 
     /// Processes a block in place. Gives the number of late frames.
@@ -170,13 +165,14 @@ impl Core {
     fn frame(&mut self, settings: &Settings, listeners: Option<&mut [Listener]>, realtime: bool, observer: &mut dyn Observer) -> bool {
         self.framer.advance();
         self.analyse();
-        let dry = std::mem::take(&mut self.skip);
-        let listeners = listeners.filter(|_| !dry && self.works);
+        // Behind a late step a frame passes dry.
+        let listeners = listeners.filter(|_| self.works).filter(|_| self.deadline.wants_step());
         let streams = if settings.link == Link::PerChannel { self.channels() } else { 1 };
-        let started = realtime.then(Instant::now);
+        if realtime && listeners.is_some() {
+            self.deadline.resume();
+        }
         let detection = self.decide(settings, listeners, streams);
-        let late = started.is_some_and(|start| start.elapsed() > self.deadline);
-        self.skip = late;
+        let late = self.deadline.judge();
 
         let targets = [
             if settings.bypass { 1.0 } else { settings.output.to_linear() },

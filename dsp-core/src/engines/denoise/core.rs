@@ -6,12 +6,11 @@ use super::settings::{Link, Listen, Settings};
 use super::stream::Framing;
 use crate::framing::{Stft, Windows};
 use crate::mask::{Shaping, ShapingSettings, magnitude};
-use crate::processor::{Format, Frame, Observer, hop_time};
-use crate::realtime::Work;
+use crate::processor::{Format, Frame, Observer};
+use crate::realtime::{Deadline, Work};
 use crate::units::Ms;
 use realfft::num_complex::Complex32;
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 const ONE: Complex32 = Complex32::new(1.0, 0.0);
 
@@ -22,8 +21,7 @@ pub struct Core {
     /// Brings spectra to amplitude, squared.
     to_power: f32,
     rate: f64,
-    /// What a hop lasts.
-    deadline: Duration,
+    deadline: Deadline,
     seconds: f32,
     shapings: Vec<Shaping>,
     /// What the model says, `[bin]`.
@@ -42,8 +40,6 @@ pub struct Core {
     held: bool,
     /// The first frame takes gains as they are, without a ramp.
     fresh: bool,
-    /// The last step was late, so the next frame passes dry.
-    skip: bool,
 }
 
 impl Core {
@@ -55,7 +51,7 @@ impl Core {
         let bin_hz = format.rate.0 as f32 / (2 * (bins - 1)) as f32;
         let hop = stft.hop();
         let mut core = Self {
-            deadline: hop_time(hop, format.rate),
+            deadline: Deadline::new(hop, format.rate),
             seconds: Ms::from_samples(hop, format.rate).0 / 1000.0,
             shapings: (0..format.channels).map(|_| Shaping::new(bins, bin_hz, hop, format.rate)).collect(),
             proposed: vec![ONE; framing.bins],
@@ -68,7 +64,6 @@ impl Core {
             fade: 1.0,
             held: false,
             fresh: true,
-            skip: false,
             rate: format.rate.0,
             stft,
         };
@@ -90,7 +85,7 @@ impl Core {
         self.fade = 1.0;
         self.held = false;
         self.fresh = true;
-        self.skip = false;
+        self.deadline.reset();
     }
 
     /// What comes is silent until [`Core::fade_in`].
@@ -169,16 +164,16 @@ impl Core {
                 *power += bin.norm_sqr() * self.to_power / channels as f32;
             }
         }
-        let dry = std::mem::take(&mut self.skip);
+        // Behind a late step a frame passes dry.
+        let dry = !self.deadline.wants_step();
         let own = settings.link == Link::PerChannel;
         let mut late = false;
         let mut answers = match player {
             Some(Player::Here(job)) if !dry => {
-                let started = pace.realtime.then(Instant::now);
+                self.deadline.resume();
                 job.ask(&self.stft, channels, own);
                 job.run();
-                late = started.is_some_and(|start| start.elapsed() > self.deadline);
-                self.skip = late;
+                late = pace.realtime && self.deadline.judge();
                 Some(&mut job.answers)
             }
             Some(Player::Aside(aside)) => {

@@ -18,11 +18,10 @@ use crate::events::{self, Listener};
 use crate::filters::Equaliser;
 use crate::processor::{Error, Format, Frame, Observer, Processor};
 use crate::ramp::Ramp;
-use crate::realtime::Scope;
+use crate::realtime::{Deadline, Scope};
 use crate::sample::usable_all;
 use crate::units::{Db, Ms};
 use std::ops::Range;
-use std::time::Instant;
 
 /// Samples at a time.
 const CHUNK: usize = 256;
@@ -87,9 +86,9 @@ pub struct Core {
     frames: Frames,
     programme: Programme,
     realtime: bool,
-    /// Steps of the listener that were late, and whether the next is left out for it.
+    /// Of the listener's steps, and how many were late.
+    deadline: Deadline,
     late: u64,
-    skip: bool,
 }
 
 /// Delays of the stages in samples, in the order of [`STAGES`].
@@ -140,7 +139,7 @@ impl Core {
             slept: false,
             realtime: false,
             late: 0,
-            skip: false,
+            deadline: Deadline::new(hop, format.rate),
             high_pass,
             denoise,
             deess,
@@ -209,7 +208,8 @@ impl Core {
         self.programme.begin();
         // Until it is heard what sounds, nothing is done to it.
         (self.done, self.music, self.heard) = (0, Music::BEGINNING, events::Frame::NOTHING);
-        (self.spectrum.bins, self.spectrum.late, self.skip) = (0, false, false);
+        (self.spectrum.bins, self.spectrum.late) = (0, false);
+        self.deadline.reset();
     }
 
     /// Processes a block in place, `audio[channel][sample]`.
@@ -317,15 +317,17 @@ impl Core {
     fn hop(&mut self, settings: &Settings, listener: Option<&mut Listener>, observer: &mut dyn Observer) {
         let mut late = std::mem::take(&mut self.spectrum.late);
         if let Some(listener) = listener
-            && !std::mem::take(&mut self.skip)
+            && self.deadline.wants_step()
         {
-            let started = self.realtime.then(Instant::now);
+            if self.realtime {
+                self.deadline.resume();
+            }
             let scope = Scope::enter();
             self.heard = listener.hear(&self.spectrum.power[..self.spectrum.bins]);
             drop(scope);
-            self.skip = started.is_some_and(|start| start.elapsed().as_secs_f32() > self.seconds);
-            self.late += u64::from(self.skip);
-            late |= self.skip;
+            let behind = self.deadline.judge();
+            self.late += u64::from(behind);
+            late |= behind;
         }
         self.music.hear(&self.heard, self.seconds);
         let back = self.music.state() * settings.keep_music.clamp(0.0, 1.0);

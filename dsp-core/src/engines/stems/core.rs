@@ -10,11 +10,10 @@ use super::overlap::Overlap;
 use super::separator::{MOST_MASKS, PAIR, Separator, bend};
 use super::settings::{STEMS, Settings};
 use crate::framing::{Analyser, Frame as Framing, Framer, Windows};
-use crate::processor::{Format, Frame, Observer, hop_time};
-use crate::realtime::Scope;
+use crate::processor::{Format, Frame, Observer};
+use crate::realtime::{Deadline, Scope};
 use realfft::num_complex::Complex32;
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 /// Separate outputs of a call, `[stem][channel][sample]`.
 pub type Outs<'a, 'b, 'c> = &'a mut [&'b mut [&'c mut [f32]]];
@@ -35,17 +34,13 @@ pub struct Core {
     look_ahead: usize,
     /// Place of the newest spectra in the ring.
     newest: usize,
-    deadline: Duration,
+    deadline: Deadline,
     seconds: f32,
     bin_hz: f32,
     /// Brings spectra to amplitude, squared.
     to_power: f32,
     /// A step is on its way.
     stepping: bool,
-    /// Time that it has taken.
-    spent: Duration,
-    /// The last step was late, so the next frame goes on with its masks.
-    skip: bool,
     /// The output stays silent.
     held: bool,
     /// Both sides of a pair are the same, or there is one side only; `[pair]` of the spectra that are due.
@@ -84,13 +79,11 @@ impl Core {
             lag: (hop as f64 * lag) as usize,
             look_ahead,
             newest: 0,
-            deadline: hop_time(hop, format.rate),
+            deadline: Deadline::new(hop, format.rate),
             seconds: (hop as f64 / format.rate.0) as f32,
             bin_hz: (format.rate.0 / length as f64) as f32,
             to_power: windows.amplitude * windows.amplitude,
             stepping: false,
-            spent: Duration::ZERO,
-            skip: false,
             held: false,
             twins: vec![true; channels.div_ceil(PAIR)],
             spectra: (0..=look_ahead).map(|_| (0..channels).map(|_| spectrum()).collect()).collect(),
@@ -118,8 +111,7 @@ impl Core {
         hops.for_each(|hop| hop.fill(0.0));
         self.spectra.iter_mut().flatten().for_each(|spectrum| spectrum.fill(Complex32::default()));
         self.stepping = false;
-        self.spent = Duration::ZERO;
-        self.skip = false;
+        self.deadline.reset();
         self.held = false;
     }
 
@@ -213,9 +205,9 @@ impl Core {
         for (twins, pair) in self.twins.iter_mut().zip(self.spectra[due].chunks(PAIR)) {
             *twins = pair[0] == pair[pair.len() - 1];
         }
-        self.spent = Duration::ZERO;
         self.stepping = false;
-        if std::mem::take(&mut self.skip) && with.realtime {
+        // Behind a late step a frame goes on with its masks.
+        if !self.deadline.wants_step() && with.realtime {
             return;
         }
         let Some(streams) = streams else { return };
@@ -229,7 +221,7 @@ impl Core {
     /// Goes on with the step until this share of it is done.
     fn advance(&mut self, streams: Option<&mut [Separator]>, share: f32) {
         let Some(streams) = streams else { return };
-        let started = Instant::now();
+        self.deadline.resume();
         let _scope = Scope::enter();
         let pairs = self.channels().div_ceil(PAIR);
         let done = share * pairs as f32;
@@ -239,21 +231,20 @@ impl Core {
                 stream.advance(own);
             }
         }
-        self.spent += started.elapsed();
+        self.deadline.pause();
     }
 
     /// Ends the step, and makes the hop that goes out now. True when the step was late.
     fn finish(&mut self, mut streams: Option<&mut [Separator]>, with: &mut With<'_>) -> bool {
         let pairs = self.channels().div_ceil(PAIR);
         if let Some(streams) = streams.as_deref_mut().filter(|_| self.stepping) {
-            let started = Instant::now();
+            self.deadline.resume();
             let _scope = Scope::enter();
             streams.iter_mut().take(pairs).for_each(Separator::end);
-            self.spent += started.elapsed();
+            self.deadline.pause();
         }
         self.stepping = false;
-        let late = with.realtime && self.spent > self.deadline;
-        self.skip = late;
+        let late = self.deadline.judge() && with.realtime;
         let settings = with.settings;
         self.mixer.aim(settings, streams.is_some(), self.held);
         // Nobody looks in a bounce, and nobody can while the path fills: the sound is the same.
@@ -359,7 +350,7 @@ impl Core {
             seconds: self.seconds,
             age,
             late,
-            step_seconds: self.spent.as_secs_f32(),
+            step_seconds: self.deadline.last().as_secs_f32(),
         });
         with.observer.frame(&Frame {
             input_power: &self.power,
@@ -392,6 +383,7 @@ mod tests {
     use super::super::models::PATHS;
     use super::*;
     use crate::units::{Db, Hz};
+    use std::time::Duration;
 
     /// Frames that were late, and nothing else.
     struct Late(u64);
@@ -411,7 +403,9 @@ mod tests {
         settings.stems[1].gain = Db(-6.0);
         let run = |realtime: bool, deadline: Option<Duration>| {
             let mut core = PATHS[0].core(format).unwrap();
-            core.deadline = deadline.unwrap_or(core.deadline);
+            if let Some(limit) = deadline {
+                core.deadline = Deadline::of(limit);
+            }
             let mut streams = [PATHS[0].stream().unwrap()];
             let (mut left, mut right) = (input.clone(), input.iter().rev().copied().collect::<Vec<f32>>());
             let mut told = Late(0);
