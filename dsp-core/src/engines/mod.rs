@@ -62,7 +62,7 @@ pub trait Engine: Processor<Settings: FromValues + Copy + std::fmt::Debug + Send
     /// True when models are installed. Until then the delayed input passes.
     fn is_ready(&self) -> bool;
 
-    /// In real time a model's step that takes longer than a hop is counted as late and the next frame
+    /// In real time a model's step that works longer than a hop (see [`crate::realtime::Deadline`]) is counted as late and the next frame
     /// passes dry. Offline (the default) nothing is ever late.
     fn set_realtime(&mut self, realtime: bool);
 
